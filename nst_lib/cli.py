@@ -1,0 +1,216 @@
+"""The command ``nst``: 0 on success; 2, with one line on standard error, for bad input."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from tqdm import tqdm
+
+from nst_lib import __version__, audio, report
+from nst_lib.config import ConfigError, TransferConfig, parse_value
+from nst_lib.files import FIGURE_FORMATS, validate_output
+from nst_lib.optimise import Evaluation
+from nst_lib.presets import PRESETS, preset
+from nst_lib.transfer import transfer as run_transfer
+
+app = typer.Typer(
+    name="nst",
+    help="Neural style transfer of environmental sound.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data = typer.Typer(help="Recordings to work with.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data, name="data")
+
+_STAGES = {"invert": "inverting the spectrogram ...", "analyse": "building the network ..."}
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        status = app(standalone_mode=False)
+    except (ValueError, OSError, typer.TyperException) as error:
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        print(f"nst: {' '.join(message.split())}", file=sys.stderr)
+        status = 2
+    except (KeyboardInterrupt, typer.Abort):
+        print("nst: interrupted, nothing written", file=sys.stderr)
+        status = 130
+    sys.exit(status)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"nst {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def transfer(
+    style: Annotated[Path, typer.Option(help="Recording that gives the timbre.")],
+    out: Annotated[Path, typer.Option(help="Sound to write: .wav, .flac or .ogg.")],
+    content: Annotated[
+        Path | None,
+        typer.Option(
+            help="Recording that gives the rhythm; leave it out, with --set start=noise, to "
+            "synthesise a texture."
+        ),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="Settings to start from; `nst presets` lists them.")
+    ] = "milacic2020",
+    transform: Annotated[str | None, typer.Option(help="Spectrogram.", metavar="stft|cqt")] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="Pooling of the network.", metavar="max|average")
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Evaluations of the loss; 0: through the transform and back."),
+    ] = None,
+    channels: Annotated[int | None, typer.Option(help="Channels of the network.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, noise and phase.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where the network runs.", metavar="auto|cpu|cuda")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Any other setting; `nst presets NAME` lists them."
+        ),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Figure to write: .png, .svg or .pdf.")] = None,
+) -> None:
+    """Transfer the style of one recording onto the content of another.
+
+    Writes the sound, and beside it a record of settings, losses, timings and versions in JSON.
+    Ctrl-C ends the optimisation and writes the best sound so far; once more gives up.
+    """
+    options = {
+        "transform": transform,
+        "pooling": pooling,
+        "steps": steps,
+        "channels": channels,
+        "seed": seed,
+        "device": device,
+    }
+    overrides = {name: value for name, value in options.items() if value is not None}
+    config = TransferConfig.from_preset(preset, **overrides, **_parse(settings or [], overrides))
+    if content is None and config.start == "content":
+        raise ConfigError("no --content; accepted: a recording, or --set start=noise for a texture")
+    _validate_outputs(out, plot, inputs=[style] if content is None else [content, style])
+    with _progress(config.steps) as (callback, on_stage):
+        result = run_transfer(content, style, config, callback=callback, on_stage=on_stage)
+    names = {"content": None if content is None else str(content), "style": str(style)}
+    record = report.write(result, out, inputs=names)
+    if plot is not None:
+        from nst_lib import plots
+
+        plots.save_transfer_figure(result, plot)
+    if result.outcome in ("stopped", "diverged"):
+        done = f"evaluation {len(result.evaluations)} of {config.steps}"
+        print(f"{result.outcome} at {done}; this is the best before it")
+    for path in (out, record, plot):
+        if path is not None:
+            print(path)
+
+
+@app.command()
+def presets(
+    name: Annotated[str | None, typer.Argument(help="Show every setting of this preset.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what each does.")] = False,
+) -> None:
+    """List the presets with their sources, or one with all its settings."""
+    for entry in PRESETS.values() if name is None else [preset(name)]:
+        print(f"{entry.name}: {entry.source}")
+        if verbose or name is not None:
+            print(f"    {entry.about}")
+    if name is not None:
+        about = TransferConfig.describe()
+        for key, value in preset(name).config.to_dict().items():
+            print(f"{key} = {_show(value)}    # {about[key]}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("out/demo"),
+) -> None:
+    """Transfer one style onto one content, and make a page of it."""
+    from nst_lib import demo
+
+    with _progress(demo.CONFIG.steps) as (callback, on_stage):
+        files = demo.run(out, callback=callback, on_stage=on_stage)
+    for path in files:
+        print(path)
+
+
+@data.command()
+def download(
+    root: Annotated[
+        Path | None, typer.Option(help="Folder to make; by default one in your cache.")
+    ] = None,
+) -> None:
+    """Fetch ESC-50 (646 MB, CC BY-NC 3.0): resumed where it broke off, checked, unpacked."""
+    from nst_lib.download import download as fetch
+
+    print(fetch(root))
+
+
+def _parse(settings: list[str], overrides: dict[str, Any]) -> dict[str, Any]:
+    """Read KEY=VALUE pairs; a key that has its own option may not come twice."""
+    parsed: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {setting!r}; accepted: KEY=VALUE")
+        if key in overrides or key in parsed:
+            raise ConfigError(f"--set {setting!r}: {key} is given twice; accepted: once")
+        parsed[key] = parse_value(value)
+    return parsed
+
+
+def _validate_outputs(out: Path, plot: Path | None, *, inputs: list[Path]) -> None:
+    """Refuse, before any work, outputs that cannot be written or would replace an input."""
+    written = [
+        validate_output(out, suffixes=tuple(audio.FORMATS)),
+        validate_output(out.with_suffix(".json"), suffixes=(".json",)),
+    ]
+    if plot is not None:
+        written.append(validate_output(plot, suffixes=FIGURE_FORMATS))
+    for path in written:
+        if path.resolve() in {source.resolve() for source in inputs}:
+            raise ValueError(f"{path}: is an input; accepted: another name")
+
+
+@contextmanager
+def _progress(steps: int) -> Iterator[tuple[Any, Any]]:
+    """Show a progress bar on standard error while it is a terminal."""
+    with tqdm(total=steps, unit="eval", disable=not sys.stderr.isatty(), leave=False) as bar:
+
+        def callback(evaluation: Evaluation) -> None:
+            bar.set_postfix_str(f"style {evaluation.losses['style']:.3g}", refresh=False)
+            bar.update()
+
+        def on_stage(stage: str) -> None:
+            bar.set_description(_STAGES.get(stage, stage))
+
+        yield callback, on_stage
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(value)
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,205 @@
+"""The settings of a transfer: frozen, validated, and the same through JSON."""
+
+import dataclasses
+import difflib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from nst_lib.audio import LEVELS
+from nst_lib.losses import NORMALISATIONS
+from nst_lib.network import INITS, ORIENTATIONS, POOLINGS, layer_names, validate_layers
+from nst_lib.optimise import LINE_SEARCHES, OPTIMISERS
+from nst_lib.transforms import C1
+
+TRANSFORMS = ("stft", "cqt")
+STARTS = ("content", "noise")
+DEVICES = ("auto", "cpu", "cuda")
+
+
+class ConfigError(ValueError):
+    """A setting that does not exist or has a value that is not accepted."""
+
+
+def _choice(default: str, choices: tuple[str, ...], about: str) -> Any:
+    return field(default=default, metadata={"choices": choices, "about": about})
+
+
+def _number(default: float | None, low: float, high: float, about: str) -> Any:
+    return field(default=default, metadata={"range": (low, high), "about": about})
+
+
+def _layers(default: tuple[str, ...], about: str) -> Any:
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferConfig:
+    """Every setting of a transfer. The defaults are the study's, with average pooling.
+
+    ``TransferConfig.describe()`` lists each setting with its meaning and what it accepts. A value
+    that is not accepted raises :class:`ConfigError`.
+    """
+
+    preset: str = field(default="milacic2020", metadata={"about": "where the settings come from"})
+    sr: int = _number(22050, 1000, 192000, "sampling rate (Hz)")
+    duration: float | None = _number(
+        5.0, 0.1, 600, "trim or zero-pad both recordings to this (s); null: their own lengths"
+    )
+    level: str = _choice("off", ("off", *LEVELS), "bring both recordings to a common loudness")
+    level_target: float | None = _number(
+        None, -60, 0, "loudness (dBFS for rms, LUFS for lufs); null: -20 dBFS or -23 LUFS"
+    )
+    transform: str = _choice("stft", TRANSFORMS, "spectrogram that is optimised")
+    n_fft: int = _number(1024, 16, 65536, "STFT window and FFT length (samples)")
+    hop_length: int = _number(128, 1, 65536, "samples between frames")
+    n_bins: int = _number(512, 1, 4096, "CQT bins")
+    bins_per_octave: int = _number(64, 1, 512, "CQT bins in an octave")
+    fmin: float = _number(C1, 1, 96000, "lowest CQT frequency (Hz); C1 by default")
+    orientation: str = _choice("freq", ORIENTATIONS, "axis that is channels; 2d: neither")
+    stacks: int = _number(3, 1, 16, "stacks of convolution, batch norm, ReLU, pooling")
+    channels: int = _number(4096, 1, 65536, "channels of every convolution")
+    kernel: int = _number(11, 1, 511, "filter length (odd)")
+    pooling: str = _choice("average", POOLINGS, "pooling by 2 at the end of a stack")
+    batch_norm: bool = field(default=True, metadata={"about": "batch norm in evaluation mode"})
+    init: str = _choice("milacic2020", INITS, "weights: the study's N(0, 1e-3), or PyTorch's")
+    style_layers: tuple[str, ...] = _layers(("relu1", "relu2"), "feature maps of the style loss")
+    content_layers: tuple[str, ...] = _layers(("relu3",), "feature maps of the content loss")
+    alpha: float = _number(1.0, 0, 1e15, "weight of the content loss")
+    beta: float = _number(1e8, 0, 1e15, "weight of the style loss")
+    normalisation: str = _choice(
+        "code", NORMALISATIONS, "loss factors of the study's code, or of its report"
+    )
+    start: str = _choice("content", STARTS, "where the optimisation starts")
+    optimiser: str = _choice("lbfgs", OPTIMISERS, "method")
+    line_search: str = _choice("none", LINE_SEARCHES, "of L-BFGS")
+    learning_rate: float | None = _number(
+        None, 1e-9, 1e3, "step size; null: 1 for lbfgs, 0.05 for adam"
+    )
+    steps: int = _number(500, 0, 1000000, "evaluations; 0: through the transform and back")
+    n_iter: int = _number(32, 1, 10000, "Griffin-Lim iterations")
+    momentum: float = _number(0.99, 0, 0.9999, "Griffin-Lim momentum")
+    seed: int = _number(0, 0, 2**32 - 1, "of weights, noise and phase")
+    device: str = _choice("auto", DEVICES, "where the network runs")
+
+    def __post_init__(self) -> None:
+        for setting in dataclasses.fields(self):
+            value = _coerce(setting, getattr(self, setting.name))
+            object.__setattr__(self, setting.name, value)
+        if self.kernel % 2 == 0:
+            raise ConfigError(f"kernel={self.kernel!r}; accepted: odd numbers")
+        known = layer_names(stacks=self.stacks, batch_norm=self.batch_norm)
+        for name in ("style_layers", "content_layers"):
+            try:
+                validate_layers(getattr(self, name), known)
+            except ValueError as error:
+                raise ConfigError(f"{name}: {error}") from error
+
+    def replace(self, **overrides: Any) -> Self:
+        """Return a copy with other values for some settings."""
+        validate_names(overrides)
+        return dataclasses.replace(self, **overrides)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON's types."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+
+    def to_json(self) -> str:
+        """Return the settings as a JSON object."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """Return a configuration; what `settings` leaves out has its default."""
+        validate_names(settings)
+        return cls(**settings)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the configuration that :meth:`to_json` wrote."""
+        return cls.from_dict(json.loads(text))
+
+    @classmethod
+    def from_preset(cls, name: str = "milacic2020", **overrides: Any) -> "TransferConfig":
+        """Return a preset with some settings overridden; see :mod:`nst_lib.presets`."""
+        from nst_lib.presets import preset
+
+        return preset(name).config.replace(**overrides)
+
+    @classmethod
+    def describe(cls) -> dict[str, str]:
+        """Return each setting's meaning and what it accepts."""
+        return {
+            setting.name: f"{setting.metadata['about']}{_accepted(setting)}"
+            for setting in dataclasses.fields(cls)
+        }
+
+
+def parse_value(text: str) -> Any:
+    """Read a value from the command line: JSON, or else a word or a comma-separated list."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text.split(",") if "," in text else text
+
+
+def validate_names(names: Mapping[str, Any]) -> None:
+    """Raise ConfigError, with the nearest valid name, unless all are settings."""
+    known = [setting.name for setting in dataclasses.fields(TransferConfig)]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"accepted: {', '.join(known)}"
+            raise ConfigError(f"unknown setting {name!r}; {hint}")
+
+
+def _accepted(setting: dataclasses.Field[Any]) -> str:
+    if "choices" in setting.metadata:
+        return f" [{' | '.join(setting.metadata['choices'])}]"
+    if "range" in setting.metadata:
+        low, high = setting.metadata["range"]
+        return f" [{low:g} to {high:g}]"
+    return ""
+
+
+def _coerce(setting: dataclasses.Field[Any], value: Any) -> Any:
+    """Return `value` as the setting's type, or raise ConfigError."""
+    kind = str(setting.type)
+    error = ConfigError(f"{setting.name}={value!r}; accepted: {_words(kind)}{_accepted(setting)}")
+    if "tuple" in kind:
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+            raise error
+        return tuple(name for name in names if name)
+    if "bool" in kind or "str" in kind:
+        expected = bool if "bool" in kind else str
+        if not isinstance(value, expected):
+            raise error
+        if "choices" in setting.metadata and value not in setting.metadata["choices"]:
+            raise error
+        return value
+    if value is None and "None" in kind:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise error
+    low, high = setting.metadata["range"]
+    if not low <= value <= high or ("int" in kind and value != int(value)):
+        raise error
+    return int(value) if "int" in kind else float(value)
+
+
+def _words(kind: str) -> str:
+    if "tuple" in kind:
+        return "names of feature maps"
+    if "bool" in kind:
+        return "true or false"
+    if "str" in kind:
+        return "a word"
+    return ("a whole number" if "int" in kind else "a number") + (
+        " or null" if "None" in kind else ""
+    )

@@ -1,0 +1,68 @@
+"""Files that appear whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+#: Endings that a figure can be written with.
+FIGURE_FORMATS = (".png", ".svg", ".pdf")
+
+
+def validate_output(path: str | os.PathLike[str], *, suffixes: Sequence[str]) -> Path:
+    """Check, before any work is done, that `path` can be written.
+
+    Parameters
+    ----------
+    path : path
+        The file to be written; an existing file may be replaced.
+    suffixes : sequence of str
+        Accepted endings, with the dot.
+
+    Raises
+    ------
+    ValueError
+        If the ending is not accepted, or the folder is missing or not writable.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(
+            f"{path}: cannot write {path.suffix or 'a name without an ending'}; "
+            f"accepted: {', '.join(suffixes)}"
+        )
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder, not a file to write")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: the folder {path.parent} does not exist")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"{path}: cannot write here ({error.strerror})") from error
+    return path
+
+
+@contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, renamed to it when the block ends without an error.
+
+    Parameters
+    ----------
+    path : path
+        The file that is to appear.
+    """
+    path = Path(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
