@@ -250,7 +250,9 @@ def _decode(path: Path, duration: float | None) -> tuple[npt.NDArray[np.float32]
 
 def _validate_length(path: Path, file: Any) -> None:
     # libsndfile repairs the header of a truncated WAV or AIFF and tells only its log.
-    promised = re.search(r"^\s*data : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE)
+    promised = re.search(
+        r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE
+    )
     if promised and int(promised[2]) < int(promised[1]) < _UNKNOWN_LENGTH:
         raise AudioError(f"{path}: is truncated ({promised[2]} of {promised[1]} bytes of sound)")
     if file.format == "OGG" and not _ogg_ends(path):

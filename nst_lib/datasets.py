@@ -28,7 +28,7 @@ STUDY_PAIRS = (
 #: Environment variable that names an ESC-50 folder.
 ESC50_VARIABLE = "NST_ESC50"
 
-_LICENCE_LINE = re.compile(r"^\W*(\S+\.wav)\W+(.+?)\s*\[(.+?)\]\s*$", re.MULTILINE)
+_LICENCE_LINE = re.compile(r"^\W*(\S+\.wav)\W+(.+?)\s*\[([^\[\]]+)\]\s*$", re.MULTILINE)
 _DATASET_LICENCE = "CC BY-NC 3.0"
 
 
