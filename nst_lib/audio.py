@@ -174,7 +174,7 @@ def level(y: Audio, *, sr: int, measure: str = "rms", target: float | None = Non
 def guard(y: Audio) -> tuple[Audio, float]:
     """Scale `y` down if its peak exceeds `PEAK`; return it with the gain applied (1 if none)."""
     peak = float(np.abs(y).max(initial=0))
-    if peak <= PEAK:
+    if peak <= PEAK + 1e-6:  # what is guarded stays as it is
         return y, 1.0
     return (y * np.float32(PEAK / peak)).astype(np.float32), PEAK / peak
 

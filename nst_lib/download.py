@@ -59,6 +59,7 @@ def download(
         return root
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise DownloadError(f"{root}: is in the way; accepted: a new or empty folder")
+    pooch.get_logger().setLevel("WARNING")
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
         archive = pooch.retrieve(

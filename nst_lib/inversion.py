@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nst_lib.audio import Audio
-from nst_lib.transforms import CQT, STFT, Transform
+from nst_lib.transforms import CQT, STFT, Transform, quiet_short_signals
 
 
 def griffin_lim(
@@ -69,7 +69,8 @@ def griffin_lim(
             **settings,
         )
     elif isinstance(transform, CQT):
-        y = librosa.griffinlim_cqt(amplitude, **transform.librosa_arguments, **settings)
+        with quiet_short_signals():
+            y = librosa.griffinlim_cqt(amplitude, **transform.librosa_arguments, **settings)
     else:
         raise ValueError(f"transform {type(transform).__name__}; accepted: STFT, CQT")
     return np.asarray(y, dtype=np.float32)

@@ -5,6 +5,9 @@ logarithm of 1 + x) of the *amplitude*, as in the study; frames are centred and 
 """
 
 import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -187,10 +190,19 @@ class CQT(Transform):
             raise ValueError("CQT is not differentiable; optimise its spectrogram, or use STFT")
         import librosa
 
-        coefficients = librosa.cqt(
-            y.cpu().numpy().astype(np.float32), n_bins=self.n_bins, **self.librosa_arguments
-        )
+        with quiet_short_signals():
+            coefficients = librosa.cqt(
+                y.cpu().numpy().astype(np.float32), n_bins=self.n_bins, **self.librosa_arguments
+            )
         return torch.from_numpy(np.abs(coefficients)).to(y)
+
+
+@contextmanager
+def quiet_short_signals() -> Iterator[None]:
+    """Silence librosa where an octave's filters are longer than the sound; it pads with zeros."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"n_fft=\d+ is too large for input signal")
+        yield
 
 
 def _validate_positive(**values: float) -> None:

@@ -1,0 +1,68 @@
+"""Fixtures: real recordings where they lie beside the checkout, files to read, the command line."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from nst_lib.datasets import ESC50_VARIABLE, Dataset, open_dataset
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def dataset() -> Dataset:
+    """ESC-50 where NST_ESC50 names it, else the synthetic clips."""
+    return open_dataset()
+
+
+@pytest.fixture(scope="session")
+def esc50_root() -> Path:
+    root = os.environ.get(ESC50_VARIABLE)
+    if not root:
+        pytest.skip(f"{ESC50_VARIABLE} names no ESC-50 folder")
+    return Path(root)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def make_wav(tmp_path: Path) -> Callable[..., Path]:
+    """Write a sound and return its path; by default a second of a 440 Hz tone."""
+
+    def make(
+        name: str = "tone.wav", y: np.ndarray | None = None, sr: int = 22050, **kwargs
+    ) -> Path:
+        if y is None:
+            y = 0.5 * np.sin(2 * np.pi * 440 * np.arange(sr) / sr)
+        path = tmp_path / name
+        sf.write(path, y, sr, **kwargs)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def nst(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the installed `nst` in `tmp_path`."""
+
+    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [Path(sys.executable).with_name("nst"), *map(str, arguments)],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    return run

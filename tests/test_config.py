@@ -1,0 +1,120 @@
+import dataclasses
+import re
+
+import pytest
+
+from nst_lib import TransferConfig
+from nst_lib.config import ConfigError, parse_value
+from nst_lib.presets import PRESETS, preset
+
+
+def test_study_preset_is_the_published_recipe():
+    config = TransferConfig.from_preset("milacic2020")
+    published = {
+        "sr": 22050,
+        "duration": 5.0,
+        "level": "off",
+        "n_fft": 1024,
+        "hop_length": 128,
+        "n_bins": 512,
+        "bins_per_octave": 64,
+        "orientation": "freq",
+        "stacks": 3,
+        "channels": 4096,
+        "kernel": 11,
+        "batch_norm": True,
+        "init": "milacic2020",
+        "style_layers": ["relu1", "relu2"],
+        "content_layers": ["relu3"],
+        "alpha": 1.0,
+        "beta": 1e8,
+        "normalisation": "code",
+        "start": "content",
+        "optimiser": "lbfgs",
+        "line_search": "none",
+        "learning_rate": None,
+        "steps": 500,
+        "n_iter": 32,
+        "momentum": 0.99,
+    }
+    assert published.items() <= config.to_dict().items()
+    assert config.fmin == pytest.approx(32.703, abs=1e-3)
+    for transform in ("stft", "cqt"):
+        for pooling in ("max", "average"):
+            condition = config.replace(transform=transform, pooling=pooling)
+            assert (condition.transform, condition.pooling) == (transform, pooling)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_round_trip_through_json(name):
+    config = preset(name).config.replace(seed=7, style_layers=["relu1"], duration=None)
+    assert TransferConfig.from_json(config.to_json()) == config
+    assert config.preset == name
+
+
+def test_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        TransferConfig().seed = 1
+
+
+def test_values_are_brought_to_their_type():
+    config = TransferConfig(steps=10.0, beta=1, style_layers="relu1", content_layers=[])
+    assert (config.steps, type(config.steps)) == (10, int)
+    assert (config.beta, type(config.beta)) == (1.0, float)
+    assert (config.style_layers, config.content_layers) == (("relu1",), ())
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"pooling": "median"}, "pooling='median'; accepted: a word [max | average]"),
+        ({"steps": -1}, "steps=-1; accepted: a whole number [0 to 1e+06]"),
+        ({"steps": 1.5}, "steps=1.5; accepted: a whole number"),
+        ({"steps": True}, "steps=True; accepted: a whole number"),
+        ({"steps": "many"}, "steps='many'; accepted: a whole number"),
+        ({"beta": float("nan")}, "beta=nan; accepted: a number"),
+        ({"beta": None}, "beta=None; accepted: a number [0 to 1e+15]"),
+        ({"duration": 0}, "duration=0; accepted: a number or null [0.1 to 600]"),
+        ({"kernel": 10}, "kernel=10; accepted: odd numbers"),
+        ({"batch_norm": 1}, "batch_norm=1; accepted: true or false"),
+        ({"style_layers": [1]}, "style_layers=[1]; accepted: names of feature maps"),
+        ({"style_layers": ["relu4"]}, "style_layers: layer relu4; accepted: conv1, bn1, relu1"),
+        ({"stacks": 2}, "content_layers: layer relu3; accepted: conv1"),
+        ({"batch_norm": False, "style_layers": ["bn1"]}, "style_layers: layer bn1"),
+    ],
+)
+def test_bad_values_are_refused(setting, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        TransferConfig.from_preset(**setting)
+
+
+def test_unknown_names_are_answered_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"unknown setting 'poolin'; did you mean pooling\?"):
+        TransferConfig.from_preset(poolin="max")
+    with pytest.raises(ConfigError, match="unknown setting 'qqq'; accepted: preset, sr"):
+        TransferConfig.from_dict({"qqq": 1})
+    with pytest.raises(ConfigError, match=r"unknown preset 'milacic'; did you mean milacic2020\?"):
+        TransferConfig.from_preset("milacic")
+
+
+def test_every_setting_is_described():
+    described = TransferConfig.describe()
+    assert set(described) == set(TransferConfig().to_dict())
+    assert "[max | average]" in described["pooling"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("1e8", 1e8),
+        ("null", None),
+        ("false", False),
+        ("max", "max"),
+        ("relu1,relu2", ["relu1", "relu2"]),
+        ('["relu1"]', ["relu1"]),
+        ("", ""),
+    ],
+)
+def test_command_line_values(text, value):
+    assert parse_value(text) == value

@@ -1,0 +1,170 @@
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from nst_lib import CQT, STFT, TransferConfig, transfer
+from nst_lib.audio import AudioError
+from nst_lib.config import ConfigError
+from nst_lib.transfer import STAGES, make_loss
+
+SMALL = {"channels": 48, "kernel": 5, "steps": 12, "n_iter": 4, "duration": 1.0}
+
+
+@pytest.fixture(scope="session")
+def pair(dataset):
+    return dataset.pairs()[0]
+
+
+@pytest.fixture(scope="session")
+def config():
+    return TransferConfig.from_preset("milacic2020", **SMALL)
+
+
+@pytest.mark.parametrize("transform", ["stft", "cqt"])
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_the_four_conditions_of_the_study(pair, config, transform, pooling):
+    config = config.replace(transform=transform, pooling=pooling, n_iter=2)
+    stages = []
+    result = transfer(pair.content, pair.style, config, on_stage=stages.append)
+    n_freq = {"stft": 513, "cqt": 512}[transform]
+    assert {name: S.shape for name, S in result.spectrograms.items()} == dict.fromkeys(
+        ("content", "style", "optimised", "result"), (n_freq, 173)
+    )
+    assert result.audio.shape == (22050,)
+    assert np.isfinite(result.audio).all()
+    assert result.audio.std() > 1e-4
+    first, best = result.evaluations[0], result.evaluations[result.best_step]
+    assert first.losses["content"] == 0
+    assert best.losses["style"] < 0.2 * first.losses["style"]
+    assert best.losses["content"] < 1e-3 * best.losses["style"], "inert, as published"
+    assert (
+        tuple(stages)
+        == STAGES
+        == tuple(result.seconds)[:1]
+        + tuple(name for name in result.seconds if name not in ("read", "total"))
+    )
+
+
+def test_realised_loss_is_that_of_the_sound(pair, config):
+    result = transfer(pair.content, pair.style, config)
+    S_c, S_s, S_x = (
+        STFT()(torch.from_numpy(y)) for y in (result.content, result.style, result.audio)
+    )
+    loss = make_loss(config, style=S_s, content=S_c)
+    with torch.no_grad():
+        assert loss(S_x).values() == pytest.approx(result.realised, rel=1e-4)
+    best = result.evaluations[result.best_step]
+    with torch.no_grad():
+        optimised = loss(torch.from_numpy(result.spectrograms["optimised"])).values()
+    assert optimised["style"] == pytest.approx(best.losses["style"], rel=1e-3)
+    assert result.realised["style"] > best.losses["style"]
+
+
+def test_same_seed_same_bytes(pair, config):
+    first, again = (transfer(pair.content, pair.style, config) for _ in range(2))
+    other = transfer(pair.content, pair.style, config.replace(seed=1))
+    assert first.audio.tobytes() == again.audio.tobytes()
+    assert first.audio.tobytes() != other.audio.tobytes()
+
+
+@pytest.mark.parametrize("transform", [STFT(), CQT()])
+def test_no_steps_go_through_the_transform_and_back(pair, config, transform):
+    name = type(transform).__name__.lower()
+    result = transfer(pair.content, pair.style, config.replace(steps=0, transform=name, n_iter=16))
+    assert result.evaluations == []
+    np.testing.assert_array_equal(result.spectrograms["optimised"], result.spectrograms["content"])
+    target = np.expm1(result.spectrograms["content"])
+    error = np.linalg.norm(np.expm1(result.spectrograms["result"]) - target)
+    assert error / np.linalg.norm(target) < 0.35
+
+
+@pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
+def test_texture_synthesis_from_noise(pair, config, optimiser):
+    config = config.replace(
+        start="noise", line_search="strong_wolfe", optimiser=optimiser, steps=25
+    )
+    result = transfer(None, pair.style, config)
+    assert result.content is None
+    assert set(result.spectrograms) == {"style", "optimised", "result"}
+    assert result.evaluations[-1].losses["content"] == 0
+    assert result.evaluations[result.best_step].total < 0.5 * result.evaluations[0].total
+    with pytest.raises(ConfigError, match="start='content' without a content"):
+        transfer(None, pair.style, config.replace(start="content"))
+
+
+def test_noise_start_with_content(pair, config):
+    result = transfer(pair.content, pair.style, config.replace(start="noise", steps=1))
+    assert result.evaluations[0].losses["content"] > 0
+
+
+@pytest.mark.parametrize("orientation", ["freq", "time", "2d"])
+def test_orientations(pair, config, orientation):
+    config = config.replace(
+        orientation=orientation, channels=6, stacks=2, content_layers="relu2", steps=4
+    )
+    result = transfer(pair.content, pair.style, config)
+    assert result.evaluations[result.best_step].total < result.evaluations[0].total
+
+
+def test_recordings_may_have_their_own_lengths(pair, config):
+    y = pair.content.load(duration=0.8)
+    result = transfer(y, pair.style, config.replace(duration=None, steps=3))
+    assert result.audio.shape == y.shape
+    assert result.style.shape == (5 * 22050,)
+
+
+def test_levelled_inputs(pair, config):
+    result = transfer(pair.content, pair.style, config.replace(level="rms", steps=1))
+    for y in (result.content, result.style):
+        assert 10 * np.log10(np.mean(y**2)) <= -19.9
+
+
+def test_loud_result_is_guarded_and_realised_loss_is_of_the_guarded_sound(pair, config):
+    y = pair.content.load(duration=1.0)
+    loud = (0.99 * y / np.abs(y).max()).astype("float32")
+    result = transfer(loud * 4, pair.style, config.replace(steps=0))
+    assert result.gain < 1
+    assert np.abs(result.audio).max() <= 0.999
+    np.testing.assert_allclose(
+        result.spectrograms["result"], STFT()(torch.from_numpy(result.audio)), atol=1e-5
+    )
+
+
+def test_stop_returns_the_best_so_far(pair, config):
+    stop = threading.Event()
+
+    def callback(evaluation):
+        if evaluation.step == 3:
+            stop.set()
+
+    result = transfer(
+        pair.content, pair.style, config.replace(steps=500), callback=callback, stop=stop
+    )
+    assert result.outcome == "stopped"
+    assert len(result.evaluations) == 4
+    assert result.realised["style"] < result.evaluations[0].losses["style"]
+
+
+def test_bad_input(pair, config):
+    with pytest.raises(AudioError, match="is digital silence"):
+        transfer(np.zeros(22050, "float32"), pair.style, config)
+    with pytest.raises(AudioError, match=r"has shape \(2, 100\)"):
+        transfer(np.ones((2, 100), "float32"), pair.style, config)
+    with pytest.raises(ConfigError, match=r"the weights take .* GB and .* GB are free"):
+        transfer(pair.content, pair.style, config.replace(channels=65536, kernel=511))
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="device='cuda': this machine has none"):
+            transfer(pair.content, pair.style, config.replace(device="cuda"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_agrees_with_cpu(pair, config):
+    config = config.replace(steps=3)
+    cpu, cuda = (
+        transfer(pair.content, pair.style, config.replace(device=device))
+        for device in ("cpu", "cuda")
+    )
+    for ours, theirs in zip(cpu.evaluations, cuda.evaluations, strict=True):
+        assert theirs.total == pytest.approx(ours.total, rel=0.02)
