@@ -8,7 +8,7 @@ from nst_lib import audio, plots, report
 from nst_lib.config import TransferConfig
 from nst_lib.datasets import Synthetic, open_dataset
 from nst_lib.optimise import Evaluation
-from nst_lib.transfer import TransferResult, transfer
+from nst_lib.transfer import TransferResult, load, transfer
 
 #: The study's full width, but its first stack alone: relu1 carries all but 1/2000 of the published
 #: style loss and the content term is inert, so two thirds of the work would change nothing.
@@ -20,6 +20,7 @@ CONFIG = TransferConfig.from_preset(
     line_search="strong_wolfe",
     steps=60,
     level="rms",
+    level_target=-26.0,
 )
 
 _NOTE = (
@@ -54,9 +55,8 @@ def run(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: folder / f"{name}.wav" for name in ("content", "style", "result")}
-    assert result.content is not None
-    audio.write(files["content"], result.content, sr=result.config.sr)
-    audio.write(files["style"], result.style, sr=result.config.sr)
+    for role, clip in (("content", pair.content), ("style", pair.style)):
+        audio.write(files[role], load(clip, CONFIG), sr=CONFIG.sr)
     inputs = {"content": pair.content.name, "style": pair.style.name}
     record = report.write(result, files["result"], inputs=inputs)
     figure, page = folder / "figure.png", folder / "index.html"

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from torch.nn.utils import skip_init
 
 ORIENTATIONS = ("freq", "time", "2d")
@@ -108,7 +109,8 @@ class RandomCNN(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         self.layers = nn.ModuleDict()
         for stack in range(1, stacks + 1):
-            conv = skip_init(_CONV[dimensions], fan, channels, kernel, padding=kernel // 2)  # type: ignore[no-untyped-call]
+            kind = _CONV[dimensions] if stack > 1 or dimensions > 1 else UnfoldedConv1d
+            conv = skip_init(kind, fan, channels, kernel, padding=kernel // 2)  # type: ignore[no-untyped-call]
             _draw(conv.weight, conv.bias, init, generator)
             self.layers[f"conv{stack}"] = conv
             if batch_norm:
@@ -175,6 +177,23 @@ def validate_layers(names: Iterable[str], known: Sequence[str]) -> None:
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise ValueError(f"layer {', '.join(unknown)}; accepted: {', '.join(known)}")
+
+
+class UnfoldedConv1d(nn.Conv1d):
+    """A convolution as one matrix product.
+
+    The first layer has an odd number of input channels, for which the CPU's convolution takes
+    twice as long (513 bins, 4096 channels: 1.5 s against 0.8 s, forward and backward, 2 cores).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve ``(batch, channels, positions)``."""
+        kernel = self.kernel_size[0]
+        padded = pad(x, (kernel // 2, kernel // 2))
+        frames = padded.unfold(2, kernel, 1).transpose(2, 3).flatten(1, 2)
+        weight = self.weight.flatten(1).expand(len(x), -1, -1)
+        bias = self.get_parameter("bias")[:, None].expand(len(x), -1, 1)
+        return torch.baddbmm(bias, weight, frames)
 
 
 @torch.no_grad()

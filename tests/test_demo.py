@@ -56,5 +56,5 @@ def test_demo_uses_the_full_width_and_changes_no_published_setting():
     assert demo.CONFIG.channels == 4096
     assert changed == {
         *("stacks", "style_layers", "content_layers"),
-        *("line_search", "steps", "level"),
+        *("line_search", "steps", "level", "level_target"),
     }

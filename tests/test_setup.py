@@ -39,7 +39,7 @@ def test_torch_is_pinned_exactly_in_both_places():
 def test_pins_name_no_host():
     for name in ("requirements.txt", "pyproject.toml", "environment.yml", "Makefile"):
         text = (ROOT / name).read_text()
-        assert not re.search(r"index-url|find-links|trusted-host \S|file://|https?://", text)
+        assert not re.search(r"(file|https?)://", text)
 
 
 @pytest.mark.parametrize("name", ["torch", "librosa", "numpy", "jupyterlab", "papermill"])
