@@ -170,13 +170,13 @@ def download(
 
 
 def _parse(settings: list[str], overrides: dict[str, Any]) -> dict[str, Any]:
-    """Read KEY=VALUE pairs; a key that has its own option may not come twice."""
+    """Read KEY=VALUE pairs; what has its own option may not come twice."""
     parsed: dict[str, Any] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set {setting!r}; accepted: KEY=VALUE")
-        if key in overrides or key in parsed:
+        if key in {"preset", *overrides, *parsed}:
             raise ConfigError(f"--set {setting!r}: {key} is given twice; accepted: once")
         parsed[key] = parse_value(value)
     return parsed

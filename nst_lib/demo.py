@@ -8,6 +8,7 @@ from nst_lib import audio, plots, report
 from nst_lib.config import TransferConfig
 from nst_lib.datasets import Synthetic, open_dataset
 from nst_lib.optimise import Evaluation
+from nst_lib.presets import preset
 from nst_lib.transfer import TransferResult, load, transfer
 
 #: The study's full width, but its first stack alone: relu1 carries all but 1/2000 of the published
@@ -18,7 +19,7 @@ CONFIG = TransferConfig.from_preset(
     style_layers=("relu1",),
     content_layers=(),
     line_search="strong_wolfe",
-    steps=60,
+    steps=40,
     level="rms",
     level_target=-26.0,
 )
@@ -83,13 +84,19 @@ def run(
 
 
 def _facts(result: TransferResult) -> dict[str, str]:
+    published = preset(CONFIG.preset).config.to_dict()
+    changes = ", ".join(
+        f"{name} = {','.join(value) or 'none' if isinstance(value, list) else value}"
+        for name, value in CONFIG.to_dict().items()
+        if value != published[name]
+    )
     first, best = result.evaluations[0], result.evaluations[result.best_step or 0]
     return {
         "Style loss at the start": f"{first.losses['style']:.3g}",
         "Style loss of the spectrogram": f"{best.losses['style']:.3g} (evaluation {best.step})",
         "Style loss of the sound": f"{result.realised['style']:.3g}",
         "Time": f"{result.seconds['total']:.0f} s on {result.device}",
-        "Settings": ", ".join(f"{k} {v}" for k, v in result.config.to_dict().items()),
+        "Settings": f"preset {CONFIG.preset} with {changes}",
     }
 
 
