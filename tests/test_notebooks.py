@@ -1,0 +1,268 @@
+"""The notebooks: the conventions that they keep, and that every one of them runs."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import papermill
+import pytest
+import soundfile as sf
+from matplotlib import image
+
+import nst_lib
+from nst_lib.config import TransferConfig
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+NAMES = [path.stem for path in NOTEBOOKS]
+
+#: Parameters that make each notebook quick; all run on simulated clips.
+SMALL: dict[str, dict[str, Any]] = {
+    "01_listen": {"duration": 1.0},
+    "02_spectrograms": {"duration": 1.5, "n_iter": 2, "n_iter_cqt": 1},
+    "03_random_features": {
+        "duration": 1.0,
+        "channels": 16,
+        "shown": 4,
+        "widths": [8, 16],
+        "draws": 2,
+        "widest": 0,
+    },
+    "04_transfer": {"channels": 16, "steps": 4, "settings": '{"duration": 1.0, "n_iter": 2}'},
+}
+
+
+def read(name: str) -> Any:
+    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+
+
+def code(name: str) -> list[Any]:
+    return [cell for cell in read(name).cells if cell.cell_type == "code"]
+
+
+def solutions(name: str) -> list[str]:
+    """Return the programs in the hidden solutions of a notebook."""
+    hidden = "".join(re.findall(r"<details>.*?</details>", prose(name), re.DOTALL))
+    return re.findall(r"```python\n(.*?)```", hidden, re.DOTALL)
+
+
+def prose(name: str) -> str:
+    return "\n".join(cell.source for cell in read(name).cells if cell.cell_type == "markdown")
+
+
+def execute(name: str, out: Path, parameters: dict[str, Any], *, solve: bool = False) -> Any:
+    """Run a notebook, with its solutions at the end where wanted; return it with its outputs.
+
+    Papermill only warns of a parameter that the notebook lacks; here it is a ValueError.
+    """
+    known = papermill.inspect_notebook(str(FOLDER / f"{name}.ipynb"))
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        raise ValueError(f"{name}: parameter {', '.join(unknown)}; accepted: {', '.join(known)}")
+    notebook = read(name)
+    notebook.cells += [nbformat.v4.new_code_cell(text) for text in solutions(name) if solve]
+    source, target = out / f"{name}_in.ipynb", out / f"{name}.ipynb"
+    nbformat.write(notebook, source)
+    papermill.execute_notebook(
+        str(source),
+        str(target),
+        parameters=parameters,
+        kernel_name="python3",
+        cwd=str(FOLDER),
+        progress_bar=False,
+    )
+    return nbformat.read(target, as_version=4)
+
+
+def images(notebook: Any) -> int:
+    """Count the figures that a run shows."""
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
+    return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+def text(notebook: Any) -> str:
+    """Return everything that a run says in words."""
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
+    shown = [o.get("data", {}).get("text/markdown", o.get("text", "")) for o in outputs]
+    return "\n".join(shown)
+
+
+def test_every_notebook_has_small_parameters() -> None:
+    assert set(NAMES) == set(SMALL)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_kept_without_outputs(name: str) -> None:
+    for cell in code(name):
+        assert not cell.outputs
+        assert cell.execution_count is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_valid_and_has_cell_ids(name: str) -> None:
+    raw = json.loads((FOLDER / f"{name}.ipynb").read_text(encoding="utf-8"))
+    assert (raw["nbformat"], raw["nbformat_minor"]) == (4, 5)
+    ids = [cell["id"] for cell in raw["cells"]]
+    assert len(set(ids)) == len(ids)
+    assert raw["metadata"]["kernelspec"]["name"] == "python3"
+    nbformat.validate(read(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_opens_with_title_aims_and_duration(name: str) -> None:
+    first = read(name).cells[0]
+    assert first.cell_type == "markdown"
+    assert re.match(rf"# {int(name[:2])} · \w+", first.source)
+    assert "**What you will learn**\n\n- " in first.source
+    assert "**How long it takes:**" in first.source
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_imports_come_first_and_nowhere_else(name: str) -> None:
+    first, *rest = [ast.parse(cell.source) for cell in code(name)]
+    assert all(isinstance(line, ast.Import | ast.ImportFrom) for line in first.body)
+    for tree in rest:
+        assert not any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(tree))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_typed_commented_literals(name: str) -> None:
+    cells = code(name)
+    tagged = [n for n, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
+    assert tagged == [1], "one parameters cell, straight after the imports"
+    source = cells[1].source
+    for line, statement in zip(source.splitlines(), ast.parse(source).body, strict=True):
+        assert isinstance(statement, ast.AnnAssign)
+        assert statement.value is not None
+        ast.literal_eval(statement.value)
+        assert re.search(r"  # \S", line)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_papermill_sees_every_parameter(name: str) -> None:
+    names = {line.target.id for line in ast.parse(code(name)[1].source).body}  # type: ignore[attr-defined]
+    assert set(papermill.inspect_notebook(str(FOLDER / f"{name}.ipynb"))) == names
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_code_cells_are_short(name: str) -> None:
+    assert max(len(cell.source.splitlines()) for cell in code(name)) <= 25
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_have_prose_before_and_after(name: str) -> None:
+    cells = read(name).cells
+    kinds = [cell.cell_type for cell in cells]
+    for n, cell in enumerate(cells):
+        if cell.cell_type == "code" and "plt.show()" in cell.source:
+            assert "markdown" in kinds[n - 2 : n]
+            assert "markdown" in kinds[n + 1 : n + 3]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_has_exercises_with_hidden_solutions_and_reading(name: str) -> None:
+    _, exercises = prose(name).split("## Exercises\n")
+    exercises, reading = exercises.split("## Further reading\n")
+    numbers = [int(number) for number in re.findall(r"^\*\*(\d)\. ", exercises, re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert 2 <= len(numbers) <= 4
+    assert exercises.count("<details><summary>Solution</summary>\n\n") == len(numbers)
+    assert exercises.count("\n\n</details>") == len(numbers)
+    assert reading.count("\n- ") >= 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_defines_nothing_that_the_library_has(name: str) -> None:
+    kept = {
+        node.name
+        for path in Path(nst_lib.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    programs = [cell.source for cell in code(name)] + solutions(name)
+    for node in (node for program in programs for node in ast.walk(ast.parse(program))):
+        assert not isinstance(node, ast.ClassDef)
+        if isinstance(node, ast.FunctionDef):
+            assert node.name not in kept
+
+
+def test_unknown_parameter_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"04_transfer: parameter chanels; accepted: content, .*"):
+        execute("04_transfer", tmp_path, {"chanels": 16})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "figures"), [("01_listen", 3), ("02_spectrograms", 6)])
+def test_lesson_runs_with_its_solutions(name: str, figures: int, tmp_path: Path) -> None:
+    parameters = {"dataset": "synthetic", **SMALL[name]}
+    run = execute(name, tmp_path, parameters, solve=True)
+    assert images(run) == figures
+    assert "simulated" in text(run)
+
+
+def test_random_features_runs_and_its_identities_hold(tmp_path: Path) -> None:
+    parameters = {"dataset": "synthetic", **SMALL["03_random_features"]}
+    run = execute("03_random_features", tmp_path, parameters, solve=True)
+    assert images(run) == 7
+    said = text(run)
+    assert "simulated" in said
+    by_hand, network = re.findall(r"by hand (\S+), network (\S+)", said)[0]
+    assert float(by_hand) == pytest.approx(float(network), abs=2e-6)
+    ways = [float(x) for x in re.findall(r"^(?:channels|frames|library): (\S+)", said, re.M)]
+    assert len(ways) == 3
+    assert ways == pytest.approx([ways[0]] * 3, rel=1e-4)
+
+
+def check_transfer(run: Any, out: Path, *, steps: int, samples: int, figures: int) -> None:
+    """What 04_transfer leaves behind: a sound, its record and a figure, all whole."""
+    assert sorted(path.name for path in out.iterdir()) == [
+        "figure.png",
+        "result.json",
+        "result.wav",
+    ]
+    y, sr = sf.read(out / "result.wav")
+    assert (sr, y.shape) == (22050, (samples,))
+    assert np.isfinite(y).all()
+    assert 0 < np.abs(y).max() < 1
+    record = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    assert TransferConfig.from_dict(record["config"]).steps == steps
+    assert [row["step"] for row in record["losses"]] == list(range(steps))
+    assert record["losses"][record["best_step"]]["style"] < record["losses"][0]["style"]
+    assert record["realised"]["style"] > 0
+    height, width, _ = image.imread(out / "figure.png").shape
+    assert height > 500
+    assert width > 500
+    assert f"513 × {1 + samples // 128} =" in text(run)
+    assert images(run) == figures
+
+
+def test_transfer_runs_with_its_solutions(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    parameters = {"dataset": "synthetic", "out": str(out), **SMALL["04_transfer"]}
+    run = execute("04_transfer", tmp_path, parameters, solve=True)
+    check_transfer(run, out, steps=4, samples=22050, figures=4)
+    assert "simulated" in text(run)
+
+
+def test_transfer_runs_on_recordings(esc50_root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deeper" / "out"
+    audio = esc50_root / "audio"
+    parameters = {
+        "dataset": str(esc50_root),
+        "content": str(min(audio.glob("*-49.wav"))),
+        "style": min(audio.glob("*-28.wav")).stem,
+        "out": str(out),
+        **SMALL["04_transfer"],
+        "pooling": "max",
+    }
+    run = execute("04_transfer", tmp_path, parameters)
+    check_transfer(run, out, steps=4, samples=22050, figures=3)
+    assert "simulated" not in text(run)
+    record = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    assert record["config"]["pooling"] == "max"
+    assert record["inputs"] == {"content": parameters["content"], "style": parameters["style"]}
