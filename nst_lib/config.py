@@ -15,6 +15,7 @@ from nst_lib.optimise import LINE_SEARCHES, OPTIMISERS
 from nst_lib.transforms import C1
 
 TRANSFORMS = ("stft", "cqt")
+ENGINES = ("finite", "infinite")
 STARTS = ("content", "noise")
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -58,6 +59,9 @@ class TransferConfig:
     n_bins: int = _number(512, 1, 4096, "CQT bins")
     bins_per_octave: int = _number(64, 1, 512, "CQT bins in an octave")
     fmin: float = _number(C1, 1, 96000, "lowest CQT frequency (Hz); C1 by default")
+    engine: str = _choice(
+        "finite", ENGINES, "network with drawn weights, or its exact limit of infinite width"
+    )
     orientation: str = _choice("freq", ORIENTATIONS, "axis that is channels; 2d: neither")
     stacks: int = _number(3, 1, 16, "stacks of convolution, batch norm, ReLU, pooling")
     channels: int = _number(4096, 1, 65536, "channels of every convolution")

@@ -84,6 +84,12 @@ def _inner(F: Tensor, H: Tensor) -> Tensor:
     return (F.mT @ H).double().square().sum() / (F.shape[-1] * H.shape[-1])
 
 
+def validate_normalisation(name: str) -> None:
+    """Raise ValueError unless `name` is a normalisation."""
+    if name not in NORMALISATIONS:
+        raise ValueError(f"normalisation {name!r}; accepted: {', '.join(NORMALISATIONS)}")
+
+
 class StyleTerm(nn.Module):
     """Distance of a feature map's Gram matrix to the style's; see :func:`gram_distance`.
 
@@ -176,9 +182,7 @@ class TransferLoss(nn.Module):
         normalisation: str = "code",
     ) -> None:
         super().__init__()
-        if normalisation not in NORMALISATIONS:
-            accepted = ", ".join(NORMALISATIONS)
-            raise ValueError(f"normalisation {normalisation!r}; accepted: {accepted}")
+        validate_normalisation(normalisation)
         self.network = network
         self.alpha, self.beta = alpha, beta
         self.style_terms = nn.ModuleDict()

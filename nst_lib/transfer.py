@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from nst_lib.audio import Audio
 from nst_lib.config import ConfigError, TransferConfig
 from nst_lib.datasets import Clip
 from nst_lib.inversion import griffin_lim
+from nst_lib.kernel import InfiniteCNN, KernelLoss
 from nst_lib.losses import TransferLoss
 from nst_lib.network import RandomCNN, n_weights
 from nst_lib.optimise import Evaluation, minimise
@@ -243,19 +245,37 @@ def make_network(config: TransferConfig, *, n_freq: int, n_frames: int) -> Rando
     )
 
 
-def make_loss(config: TransferConfig, *, style: Tensor, content: Tensor | None) -> TransferLoss:
+def make_loss(
+    config: TransferConfig, *, style: Tensor, content: Tensor | None
+) -> TransferLoss | KernelLoss:
     """Return the settings' loss towards spectrograms ``(freq, time)``, on their device."""
     n_freq, n_frames = (style if content is None else content).shape
+    terms: dict[str, Any] = {
+        "style": style,
+        "content": content,
+        "style_layers": config.style_layers,
+        "content_layers": config.content_layers,
+        "alpha": config.alpha,
+        "beta": config.beta,
+        "normalisation": config.normalisation,
+    }
+    if config.engine == "infinite":
+        return KernelLoss(make_limit(config, n_freq=n_freq), **terms)
     network = make_network(config, n_freq=n_freq, n_frames=n_frames).to(style.device)
-    return TransferLoss(
-        network,
-        style=style,
-        content=content,
-        style_layers=config.style_layers,
-        content_layers=config.content_layers,
-        alpha=config.alpha,
-        beta=config.beta,
-        normalisation=config.normalisation,
+    return TransferLoss(network, **terms)
+
+
+def make_limit(config: TransferConfig, *, n_freq: int) -> InfiniteCNN:
+    """Return the limit of the settings' network as its channels grow."""
+    return InfiniteCNN(
+        n_freq=n_freq,
+        stacks=config.stacks,
+        channels=config.channels,
+        kernel=config.kernel,
+        batch_norm=config.batch_norm,
+        init=config.init,
+        orientation=config.orientation,
+        pooling=config.pooling,
     )
 
 

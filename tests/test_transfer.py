@@ -94,6 +94,26 @@ def test_texture_synthesis_from_noise(pair, config, optimiser):
         transfer(None, pair.style, config.replace(start="content"))
 
 
+def test_infinite_width(pair, config):
+    config = config.replace(engine="infinite", line_search="strong_wolfe")
+    result = transfer(pair.content, pair.style, config)
+    first, best = result.evaluations[0], result.evaluations[result.best_step]
+    assert best.losses["style"] < 0.2 * first.losses["style"]
+    assert result.realised["style"] < first.losses["style"]
+    S_c, S_s = (torch.from_numpy(result.spectrograms[name]) for name in ("content", "style"))
+    with torch.no_grad():
+        wide = make_loss(
+            config.replace(
+                engine="finite", channels=4096, stacks=1, style_layers="relu1", content_layers=[]
+            ),
+            style=S_s,
+            content=S_c,
+        )(S_c)
+    assert wide.values()["style relu1"] == pytest.approx(first.losses["style relu1"], rel=0.25)
+    with pytest.raises(ValueError, match="pooling 'max' of infinite width; accepted: average"):
+        transfer(pair.content, pair.style, config.replace(pooling="max"))
+
+
 def test_noise_start_with_content(pair, config):
     result = transfer(pair.content, pair.style, config.replace(start="noise", steps=1))
     assert result.evaluations[0].losses["content"] > 0
