@@ -40,6 +40,10 @@ class Evaluation:
         """What is minimised."""
         return self.losses["total"]
 
+    def row(self) -> dict[str, float]:
+        """Return "step", "seconds" and the losses: a row of the loss table."""
+        return {"step": self.step, "seconds": self.seconds, **self.losses}
+
 
 @dataclass(frozen=True)
 class Optimised:

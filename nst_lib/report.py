@@ -38,16 +38,12 @@ def to_dict(result: TransferResult, *, inputs: Mapping[str, str | None]) -> dict
         "inputs", "config", "outcome", "best_step", "losses" (the table, a list of rows),
         "realised", "gain_db", "seconds", "device", "versions". Losses that are not finite are None.
     """
-    rows = [
-        {"step": row.step, "seconds": row.seconds, **_finite(row.losses)}
-        for row in result.evaluations
-    ]
     return {
         "inputs": dict(inputs),
         "config": result.config.to_dict(),
         "outcome": result.outcome,
         "best_step": result.best_step,
-        "losses": rows,
+        "losses": [_finite(evaluation.row()) for evaluation in result.evaluations],
         "realised": _finite(result.realised),
         "gain_db": 20 * math.log10(result.gain),
         "seconds": result.seconds,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ from nst_lib.losses import TransferLoss
 from nst_lib.network import RandomCNN, n_weights
 from nst_lib.optimise import Evaluation, minimise
 from nst_lib.transforms import CQT, STFT, Transform
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Spectrogram = npt.NDArray[np.float32]
 #: What a recording may be given as: a path, a clip of a dataset, or samples at the config's rate.
@@ -50,7 +53,7 @@ class TransferResult:
         "content" (if any), "style", "optimised" (what the optimiser left) and "result" (what is
         heard: the transform of `audio`).
     evaluations : list of Evaluation
-        The loss table.
+        The losses, evaluation by evaluation; `losses` is the same as a table.
     best_step : int or None
         The evaluation that was inverted; None at 0 steps.
     realised : dict of str to float
@@ -80,6 +83,13 @@ class TransferResult:
     device: str
     transform: Transform
     config: TransferConfig
+
+    @property
+    def losses(self) -> "pd.DataFrame":
+        """The loss table: step, seconds, style, content, total and the terms, weighted."""
+        import pandas as pd
+
+        return pd.DataFrame([evaluation.row() for evaluation in self.evaluations])
 
 
 def transfer(
