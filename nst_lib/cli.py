@@ -1,7 +1,9 @@
 """The command ``nst``: 0 on success; 2, with one line on standard error, for bad input."""
 
 import json
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,8 +114,10 @@ def transfer(
     if content is None and config.start == "content":
         raise ConfigError("no --content; accepted: a recording, or --set start=noise for a texture")
     _validate_outputs(out, plot, inputs=[style] if content is None else [content, style])
-    with _progress(config.steps) as (callback, on_stage):
-        result = run_transfer(content, style, config, callback=callback, on_stage=on_stage)
+    with _progress(config.steps) as (callback, on_stage), _stop_on_interrupt() as stop:
+        result = run_transfer(
+            content, style, config, callback=callback, on_stage=on_stage, stop=stop
+        )
     names = {"content": None if content is None else str(content), "style": str(style)}
     record = report.write(result, out, inputs=names)
     if plot is not None:
@@ -208,6 +212,26 @@ def _progress(steps: int) -> Iterator[tuple[Any, Any]]:
             bar.set_description(_STAGES.get(stage, stage))
 
         yield callback, on_stage
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into a stop event; the next one interrupts as usual.
+
+    An exception could be lost in an import that the optimiser makes on its first step.
+    """
+    stop = threading.Event()
+    previous = signal.getsignal(signal.SIGINT)
+
+    def on_interrupt(_signal: int, _frame: Any) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, previous)
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _show(value: Any) -> str:

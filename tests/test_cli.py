@@ -163,7 +163,8 @@ class Terminal:
             printed, _ = self.process.communicate(timeout=120)
         finally:
             self.process.kill()
-        self._reader.join()
+            self.process.wait()
+            self._reader.join()
         return printed
 
 
