@@ -12,7 +12,7 @@ from nst_lib.presets import preset
 from nst_lib.transfer import TransferResult, load, transfer
 
 #: The study's style loss in the limit of infinite width, which takes seconds. Its content term is
-#: inert and left out; a line search makes every pair converge; the level leaves room for peaks.
+#: inert and left out; a line search keeps it from stalling; the level leaves room for peaks.
 CONFIG = TransferConfig.from_preset(
     "milacic2020",
     engine="infinite",

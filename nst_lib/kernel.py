@@ -206,12 +206,7 @@ class KernelLoss(nn.Module):
             distances = self.content_energy[stack] - 2 * k_cx + k_xx
             scale = self.alpha * (len(distances) if self.report else 1)
             content[f"content relu{stack + 1}"] = scale * distances.double().mean()
-        zero = S.new_zeros(())
-        return Losses(
-            style=sum(style.values(), zero),
-            content=sum(content.values(), zero),
-            terms=style | content,
-        )
+        return Losses.of(style, content, zero=S.new_zeros(()))
 
 
 def _mean_square(K: Tensor) -> Tensor:

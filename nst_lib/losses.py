@@ -16,6 +16,7 @@ and beta = 1e8 belong to; "report" is what its equations (3) and (4) say.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,15 @@ class Losses:
     style: Tensor
     content: Tensor
     terms: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, style: dict[str, Tensor], content: dict[str, Tensor], *, zero: Tensor) -> Self:
+        """Sum weighted terms; `zero` stands for a sum without terms."""
+        return cls(
+            style=sum(style.values(), zero),
+            content=sum(content.values(), zero),
+            terms=style | content,
+        )
 
     @property
     def total(self) -> Tensor:
@@ -209,9 +219,4 @@ class TransferLoss(nn.Module):
             f"content {name}": self.alpha * term(maps[name].flatten(1))
             for name, term in self.content_terms.items()
         }
-        zero = S.new_zeros(())
-        return Losses(
-            style=sum(style.values(), zero),
-            content=sum(content.values(), zero),
-            terms=style | content,
-        )
+        return Losses.of(style, content, zero=S.new_zeros(()))
