@@ -13,6 +13,7 @@ import typer
 from tqdm import tqdm
 
 from nst_lib import __version__, audio, report
+from nst_lib.checkpoint import SUFFIXES, remove
 from nst_lib.config import ConfigError, TransferConfig, parse_value
 from nst_lib.files import FIGURE_FORMATS, validate_output
 from nst_lib.optimise import Evaluation
@@ -29,7 +30,13 @@ app = typer.Typer(
 data = typer.Typer(help="Recordings to work with.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data, name="data")
 
-_STAGES = {"invert": "inverting the spectrogram ...", "analyse": "building the network ..."}
+_STAGES = {
+    "analyse": "building the network ...",
+    "optimise": "optimising",
+    "invert": "inverting the spectrogram ...",
+    "refine": "refining the sound",
+    "score": "scoring ...",
+}
 
 
 def main() -> None:
@@ -74,7 +81,7 @@ def transfer(
     ] = None,
     preset: Annotated[
         str, typer.Option(help="Settings to start from; `nst presets` lists them.")
-    ] = "milacic2020",
+    ] = "fast",
     transform: Annotated[str | None, typer.Option(help="Spectrogram.", metavar="stft|cqt")] = None,
     pooling: Annotated[
         str | None, typer.Option(help="Pooling of the network.", metavar="max|average")
@@ -82,6 +89,10 @@ def transfer(
     steps: Annotated[
         int | None,
         typer.Option(help="Evaluations of the loss; 0: through the transform and back."),
+    ] = None,
+    content_weight: Annotated[
+        float | None,
+        typer.Option(help="From 0, all style, to 1, all content.", metavar="0..1"),
     ] = None,
     channels: Annotated[int | None, typer.Option(help="Channels of the network.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, noise and phase.")] = None,
@@ -95,16 +106,24 @@ def transfer(
         ),
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Figure to write: .png, .svg or .pdf.")] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="File (.ckpt) to go on from after a break: kept up to date, removed at the end."
+        ),
+    ] = None,
 ) -> None:
     """Transfer the style of one recording onto the content of another.
 
-    Writes the sound, and beside it a record of settings, losses, timings and versions in JSON.
+    Writes the sound, and beside it a record of settings, losses, scores, timings and versions in
+    JSON.
     Ctrl-C ends the optimisation and writes the best sound so far; once more gives up.
     """
     options = {
         "transform": transform,
         "pooling": pooling,
         "steps": steps,
+        "content_weight": content_weight,
         "channels": channels,
         "seed": seed,
         "device": device,
@@ -113,10 +132,18 @@ def transfer(
     config = TransferConfig.from_preset(preset, **overrides, **_parse(settings or [], overrides))
     if content is None and config.start == "content":
         raise ConfigError("no --content; accepted: a recording, or --set start=noise for a texture")
-    _validate_outputs(out, plot, inputs=[style] if content is None else [content, style])
+    _validate_outputs(
+        out, plot, checkpoint, inputs=[style] if content is None else [content, style]
+    )
     with _progress(config.steps) as (callback, on_stage), _stop_on_interrupt() as stop:
         result = run_transfer(
-            content, style, config, callback=callback, on_stage=on_stage, stop=stop
+            content,
+            style,
+            config,
+            callback=callback,
+            on_stage=on_stage,
+            stop=stop,
+            checkpoint=checkpoint,
         )
     names = {"content": None if content is None else str(content), "style": str(style)}
     record = report.write(result, out, inputs=names)
@@ -127,6 +154,10 @@ def transfer(
     if result.outcome in ("stopped", "diverged"):
         done = f"evaluation {len(result.evaluations)} of {config.steps}"
         print(f"{result.outcome} at {done}; this is the best before it")
+    elif checkpoint is not None:
+        remove(checkpoint)
+    if result.scores is not None:
+        print(result.scores)
     for path in (out, record, plot):
         if path is not None:
             print(path)
@@ -186,7 +217,9 @@ def _parse(settings: list[str], overrides: dict[str, Any]) -> dict[str, Any]:
     return parsed
 
 
-def _validate_outputs(out: Path, plot: Path | None, *, inputs: list[Path]) -> None:
+def _validate_outputs(
+    out: Path, plot: Path | None, checkpoint: Path | None, *, inputs: list[Path]
+) -> None:
     """Refuse, before any work, outputs that cannot be written or would replace an input."""
     written = [
         validate_output(out, suffixes=tuple(audio.FORMATS)),
@@ -194,6 +227,8 @@ def _validate_outputs(out: Path, plot: Path | None, *, inputs: list[Path]) -> No
     ]
     if plot is not None:
         written.append(validate_output(plot, suffixes=FIGURE_FORMATS))
+    if checkpoint is not None:
+        written.append(validate_output(checkpoint, suffixes=SUFFIXES))
     for path in written:
         if path.resolve() in {source.resolve() for source in inputs}:
             raise ValueError(f"{path}: is an input; accepted: another name")

@@ -11,6 +11,7 @@ from typing import Any, Self
 from nst_lib.audio import LEVELS
 from nst_lib.losses import NORMALISATIONS
 from nst_lib.network import INITS, ORIENTATIONS, POOLINGS, layer_names, validate_layers
+from nst_lib.objective import CONTENT_TERMS, LAYER_WEIGHTS
 from nst_lib.optimise import LINE_SEARCHES, OPTIMISERS
 from nst_lib.transforms import C1
 
@@ -18,13 +19,15 @@ TRANSFORMS = ("stft", "cqt")
 ENGINES = ("finite", "infinite")
 STARTS = ("content", "noise")
 DEVICES = ("auto", "cpu", "cuda")
+DOMAINS = ("spectrogram", "waveform", "hybrid")
+PRECISIONS = ("float32", "float64")
 
 
 class ConfigError(ValueError):
     """A setting that does not exist or has a value that is not accepted."""
 
 
-def _choice(default: str, choices: tuple[str, ...], about: str) -> Any:
+def _choice(default: str | tuple[str, ...], choices: tuple[str, ...], about: str) -> Any:
     return field(default=default, metadata={"choices": choices, "about": about})
 
 
@@ -39,6 +42,8 @@ def _layers(default: tuple[str, ...], about: str) -> Any:
 @dataclass(frozen=True, kw_only=True)
 class TransferConfig:
     """Every setting of a transfer. The defaults are the study's, with average pooling.
+
+    What a transfer takes where it is given none is the preset ``fast``.
 
     ``TransferConfig.describe()`` lists each setting with its meaning and what it accepts. A value
     that is not accepted raises :class:`ConfigError`.
@@ -76,17 +81,33 @@ class TransferConfig:
     normalisation: str = _choice(
         "code", NORMALISATIONS, "loss factors of the study's code, or of its report"
     )
+    layer_weights: str = _choice(
+        "published", LAYER_WEIGHTS, "as they are, or equal shares of the loss at the start"
+    )
+    content_terms: tuple[str, ...] = _choice(
+        ("features",), CONTENT_TERMS, "what the content loss compares; features: content_layers"
+    )
+    content_weight: float | None = _number(
+        None, 0, 1, "0: all style, 1: all content; null: alpha and beta weigh instead"
+    )
+    domain: str = _choice(
+        "spectrogram",
+        DOMAINS,
+        "what is optimised; hybrid: the spectrogram for half of the steps, then the sound",
+    )
     start: str = _choice("content", STARTS, "where the optimisation starts")
     optimiser: str = _choice("lbfgs", OPTIMISERS, "method")
     line_search: str = _choice("none", LINE_SEARCHES, "of L-BFGS")
     learning_rate: float | None = _number(
         None, 1e-9, 1e3, "step size; null: 1 for lbfgs, 0.05 for adam"
     )
+    history: int = _number(100, 1, 1000, "steps that L-BFGS remembers")
     steps: int = _number(500, 0, 1000000, "evaluations; 0: through the transform and back")
     n_iter: int = _number(32, 1, 10000, "Griffin-Lim iterations")
     momentum: float = _number(0.99, 0, 0.9999, "Griffin-Lim momentum")
     seed: int = _number(0, 0, 2**32 - 1, "of weights, noise and phase")
     device: str = _choice("auto", DEVICES, "where the network runs")
+    precision: str = _choice("float32", PRECISIONS, "of network, losses and optimisation")
 
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
@@ -94,6 +115,11 @@ class TransferConfig:
             object.__setattr__(self, setting.name, value)
         if self.kernel % 2 == 0:
             raise ConfigError(f"kernel={self.kernel!r}; accepted: odd numbers")
+        if self.domain != "spectrogram" and self.transform == "cqt":
+            raise ConfigError(
+                f"domain={self.domain!r} needs a differentiable transform, and transform='cqt' is "
+                "not; accepted: domain='spectrogram', or transform='stft'"
+            )
         known = layer_names(stacks=self.stacks, batch_norm=self.batch_norm)
         for name in ("style_layers", "content_layers"):
             try:
@@ -129,7 +155,7 @@ class TransferConfig:
         return cls.from_dict(json.loads(text))
 
     @classmethod
-    def from_preset(cls, name: str = "milacic2020", **overrides: Any) -> "TransferConfig":
+    def from_preset(cls, name: str = "fast", **overrides: Any) -> "TransferConfig":
         """Return a preset with some settings overridden; see :mod:`nst_lib.presets`."""
         from nst_lib.presets import preset
 
@@ -174,12 +200,17 @@ def _accepted(setting: dataclasses.Field[Any]) -> str:
 def _coerce(setting: dataclasses.Field[Any], value: Any) -> Any:
     """Return `value` as the setting's type, or raise ConfigError."""
     kind = str(setting.type)
-    error = ConfigError(f"{setting.name}={value!r}; accepted: {_words(kind)}{_accepted(setting)}")
+    error = ConfigError(
+        f"{setting.name}={value!r}; accepted: {_words(setting)}{_accepted(setting)}"
+    )
     if "tuple" in kind:
         names = [value] if isinstance(value, str) else value
         if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
             raise error
-        return tuple(name for name in names if name)
+        names = tuple(name for name in names if name)
+        if not set(names) <= set(setting.metadata.get("choices", names)):
+            raise error
+        return names
     if "bool" in kind or "str" in kind:
         expected = bool if "bool" in kind else str
         if not isinstance(value, expected):
@@ -197,9 +228,10 @@ def _coerce(setting: dataclasses.Field[Any], value: Any) -> Any:
     return int(value) if "int" in kind else float(value)
 
 
-def _words(kind: str) -> str:
+def _words(setting: dataclasses.Field[Any]) -> str:
+    kind = str(setting.type)
     if "tuple" in kind:
-        return "names of feature maps"
+        return "words" if "choices" in setting.metadata else "names of feature maps"
     if "bool" in kind:
         return "true or false"
     if "str" in kind:

@@ -8,24 +8,13 @@ from nst_lib import audio, plots, report
 from nst_lib.config import TransferConfig
 from nst_lib.datasets import Synthetic, open_dataset
 from nst_lib.optimise import Evaluation
-from nst_lib.presets import preset
 from nst_lib.transfer import TransferResult, load, transfer
 
-#: The study's style loss in the limit of infinite width, which takes seconds. Its content term is
-#: inert and left out; a line search keeps it from stalling; the level leaves room for peaks.
-CONFIG = TransferConfig.from_preset(
-    "milacic2020",
-    engine="infinite",
-    content_layers=(),
-    line_search="strong_wolfe",
-    steps=100,
-    level="rms",
-    level_target=-26.0,
-)
+CONFIG = TransferConfig.from_preset()
 
 _NOTE = (
-    "The content's rhythm in the style's timbre: the study's style loss in the limit of infinitely "
-    "many channels, {evaluations} evaluations. "
+    "The content's rhythm in the style's timbre, with the default preset: {evaluations} "
+    "evaluations of the loss of an infinitely wide random network. "
 )
 
 
@@ -83,20 +72,20 @@ def run(
 
 
 def _facts(result: TransferResult) -> dict[str, str]:
-    published = preset(CONFIG.preset).config.to_dict()
-    changes = ", ".join(
-        f"{name} = {','.join(value) or 'none' if isinstance(value, list) else value}"
-        for name, value in CONFIG.to_dict().items()
-        if value != published[name]
-    )
-    first, best = result.evaluations[0], result.evaluations[result.best_step or 0]
-    return {
-        "Style loss at the start": f"{first.losses['style']:.3g}",
-        "Style loss of the spectrogram": f"{best.losses['style']:.3g} (evaluation {best.step})",
-        "Style loss of the sound": f"{result.realised['style']:.3g}",
+    facts = {
+        "Settings": f"preset {CONFIG.preset}",
         "Time": f"{result.seconds['total']:.0f} s on {result.device}",
-        "Settings": f"preset {CONFIG.preset} with {changes}",
+        "Loss": f"{result.evaluations[0].total:.2g} at the start, {result.realised['total']:.2g} "
+        "of the sound",
     }
+    if result.scores is not None:
+        facts |= {
+            "Timbre (0 the content's, 1 the style's)": f"{result.scores.timbre:.2f}",
+            "Texture (0 the content's, 1 the style's)": f"{result.scores.texture:.2f}",
+            "Rhythm (1 the content's)": f"{result.scores.rhythm:.2f}",
+            "Background above the louder input": f"{result.scores.noise:+.1f} dB",
+        }
+    return facts
 
 
 def _words(category: str) -> str:

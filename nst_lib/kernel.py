@@ -10,12 +10,15 @@ for Deep Learning", NIPS 2009, equation 4; R. Novak et al., ICLR 2019, for convo
 
     conv   Q[t, t'] = v sum_d P[t + d, t' + d] + b       along the diagonals, zeros outside
     ReLU   K = sqrt(q q') (sin u + (pi - u) cos u) / (2 pi),  cos u = Q / sqrt(q q')
-    pool   the mean over 2 x 2 blocks (average pooling)
+    pool   the mean over 2 x 2 blocks (average pooling), or the moments of maxima (max pooling)
 
-P is A^T B over frequency bins in the first layer and the pooled K after it; q is the diagonal of a
+P is A^T B over the channels of the first layer and the pooled K after it; q is the diagonal of a
 sound's own Q; v and b are the variances of weights (times the channels that feed them) and biases.
 The limit takes both as Gaussian; the study's biases are uniform, with the same variance. A content
 term is the mean over positions of K_cc[t, t] - 2 K_cx[t, t] + K_xx[t, t].
+
+Positions are frames (orientation "freq"), bins ("time") or both ("2d": the convolution then sums
+along the diagonals of time and of frequency). The moments are in :mod:`nst_lib.moments`.
 """
 
 import math
@@ -26,11 +29,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nst_lib.losses import Losses, validate_normalisation
-from nst_lib.network import STUDY_STD, validate_layers
+from nst_lib.losses import Distances, validate_normalisation
+from nst_lib.moments import Pairs, arc_cosine, max_pooled
+from nst_lib.network import ORIENTATIONS, POOLINGS, STUDY_STD, validate_choice, validate_layers
 
 #: Batch norm in evaluation mode divides features by sqrt(1 + 1e-5), so kernels by 1 + 1e-5.
 _BATCH_NORM = 1 + 1e-5
+#: Most positions of a sound: a kernel of so many is 0.27 GB, and a loss holds a few dozen.
+MAX_POSITIONS = 8192
 
 
 class InfiniteCNN(nn.Module):
@@ -38,66 +44,103 @@ class InfiniteCNN(nn.Module):
 
     Parameters
     ----------
-    n_freq : int > 0
-        Frequency bins of the spectrograms.
-    stacks, kernel, batch_norm, init
-        As for :class:`nst_lib.RandomCNN`.
+    n_freq, n_frames : int > 0
+        Size of the spectrograms; see :class:`nst_lib.RandomCNN`.
     channels : int > 0
         Width of the finite network that this is the limit of. The variances of weights and biases
         behind the first layer depend on it, and nothing else does.
-    orientation : {"freq"}
-        Other orientations have no engine yet.
-    pooling : {"average"}
-        Max pooling has no closed form.
+    orientation, stacks, kernel, batch_norm, init
+        As for :class:`nst_lib.RandomCNN`.
+    pooling : {"max", "average", "none"}
+        "max" is for orientations "freq" and "time".
 
     Raises
     ------
     ValueError
-        If orientation or pooling is another.
+        If a setting is not one of the above.
     """
 
     def __init__(
         self,
         *,
         n_freq: int = 513,
+        n_frames: int = 862,
+        orientation: str = "freq",
         stacks: int = 3,
         channels: int = 4096,
         kernel: int = 11,
+        pooling: str = "average",
         batch_norm: bool = True,
         init: str = "milacic2020",
-        orientation: str = "freq",
-        pooling: str = "average",
     ) -> None:
         super().__init__()
-        if orientation != "freq":
-            raise ValueError(f"orientation {orientation!r} of infinite width; accepted: freq")
-        if pooling != "average":
-            raise ValueError(f"pooling {pooling!r} of infinite width; accepted: average")
+        validate_choice(orientation=(orientation, ORIENTATIONS), pooling=(pooling, POOLINGS))
+        if orientation == "2d" and pooling == "max":
+            raise ValueError(
+                "pooling 'max' of orientation '2d' and infinite width has no closed form; "
+                "accepted: average, none, or the finite engine"
+            )
         self.channels = channels
+        self.orientation = orientation
+        self.pooling = pooling
         self.radius = kernel // 2
         self.relus = tuple(f"relu{stack}" for stack in range(1, stacks + 1))
         self.divisor = _BATCH_NORM if batch_norm else 1.0
         self.variances: list[tuple[float, float]] = []
+        first = {"freq": n_freq, "time": n_frames, "2d": 1}[orientation]
+        taps = kernel ** (2 if orientation == "2d" else 1)
         for stack in range(stacks):
-            fan_in = (channels if stack else n_freq) * kernel
-            bias = 1 / (3 * fan_in)
+            bias = 1 / (3 * (channels if stack else first) * taps)
             weight = STUDY_STD**2 if init == "milacic2020" else bias
             self.variances.append((weight * (channels if stack else 1), bias))
+
+    def arrange(self, S: Tensor) -> Tensor:
+        """Bring a spectrogram ``(freq, time)`` to (channels, positions...).
+
+        Raises
+        ------
+        ValueError
+            If there are more than `MAX_POSITIONS`.
+        """
+        x = {"freq": S, "time": S.mT, "2d": S[None]}[self.orientation]
+        positions = math.prod(x.shape[1:])
+        if positions > MAX_POSITIONS:
+            raise ValueError(
+                f"{positions} positions for an infinitely wide network of orientation "
+                f"{self.orientation!r}, which keeps a matrix of positions by positions; accepted: "
+                f"{MAX_POSITIONS} or fewer (shorter sounds, a longer hop, fewer bins, or the "
+                "finite engine)"
+            )
+        return x
+
+    def multiply(self, x: Tensor, other: Tensor | None) -> Tensor:
+        """Return P of the first layer, of x with itself (None) or of another sound with x.
+
+        Shape ``(positions..., positions...)``.
+
+        Raises
+        ------
+        ValueError
+            If the other has another number of channels.
+        """
+        flat = x.flatten(1)
+        if other is None:
+            own: Tensor = _OwnProduct.apply(flat)  # type: ignore[no-untyped-call]
+            return own.view(*x.shape[1:], *x.shape[1:])
+        if len(other) != len(x):
+            axis = "frames" if self.orientation == "time" else "bins"
+            raise ValueError(
+                f"sounds of {len(other)} and {len(x)} {axis}, which are channels; accepted: as many"
+            )
+        return (other.flatten(1).mT @ flat).view(*other.shape[1:], *x.shape[1:])
 
     def convolve(self, P: Tensor, stack: int) -> Tensor:
         """Return Q of a stack, counted from 0, from the kernel of its input."""
         weight, bias = self.variances[stack]
-        summed: Tensor = _DiagonalSum.apply(P, self.radius)  # type: ignore[no-untyped-call]
-        return (weight * summed + bias) / self.divisor
-
-    def rectify(self, Q: Tensor, q_a: Tensor, q_b: Tensor) -> Tensor:
-        """Return K from Q and the diagonals of the two sounds' own Q."""
-        K: Tensor = _ArcCosine.apply(Q, q_a, q_b)  # type: ignore[no-untyped-call]
-        return K
-
-    def pool(self, K: Tensor) -> Tensor:
-        """Return the kernel after average pooling by 2."""
-        return nn.functional.avg_pool2d(K[None], 2)[0]
+        axes = P.ndim // 2
+        for axis in range(axes):
+            P = _DiagonalSum.apply(P, self.radius, axis, axis + axes)  # type: ignore[no-untyped-call]
+        return (P * (weight / self.divisor)).add_(bias / self.divisor)
 
     def forward(self, S: Tensor, *others: "Sound", depth: int) -> list["Layer"]:
         """Return the kernels of a spectrogram with itself and with others, layer by layer.
@@ -115,39 +158,86 @@ class InfiniteCNN(nn.Module):
         -------
         list of Layer
             One for each ReLU.
+
+        Raises
+        ------
+        ValueError
+            If the spectrogram does not fit the network, or is too small to pool.
         """
-        P = [S.mT @ S, *(other.S.mT @ S for other in others)]
+        x = self.arrange(S)
+        P = [self.multiply(x, None), *(self.multiply(x, other.x) for other in others)]
         layers: list[Layer] = []
         for stack in range(depth):
             Q = [self.convolve(kernel, stack) for kernel in P]
-            q = Q[0].diagonal()
-            diagonals = [q, *(other.q[stack] for other in others)]
-            K = [self.rectify(Q_ax, q_a, q) for Q_ax, q_a in zip(Q, diagonals, strict=True)]
-            layers.append(Layer(q=q, own=K[0], cross=K[1:]))
-            if stack < depth - 1:
-                P = [self.pool(kernel) for kernel in K]
+            pool = stack < depth - 1
+            own = Marginals.of(Q[0], pairs=pool and self.pooling == "max")
+            marginals = [own, *(other.marginals[stack] for other in others)]
+            K = [
+                arc_cosine(_matrix(Q_ax), a.q, own.q).view_as(Q_ax)
+                for Q_ax, a in zip(Q, marginals, strict=True)
+            ]
+            layers.append(Layer(marginals=own, own=K[0], cross=K[1:]))
+            if pool:
+                P = [self.pool(*kernels, own) for kernels in zip(Q, K, marginals, strict=True)]
         return layers
+
+    def pool(self, Q: Tensor, K: Tensor, a: "Marginals", x: "Marginals") -> Tensor:
+        """Return the kernel behind the pooling, of a sound a with x."""
+        if self.pooling == "none":
+            return K
+        if min(K.shape) < 2:
+            raise ValueError(
+                f"pooling has {min(K.shape)} position left; accepted: fewer stacks or a larger "
+                "spectrogram"
+            )
+        if a.pairs is not None and x.pairs is not None:
+            return max_pooled(Q, a.pairs, x.pairs)
+        for axis in range(K.ndim):
+            K = _Halve.apply(K, axis)  # type: ignore[no-untyped-call]
+        return K
+
+
+@dataclass(frozen=True)
+class Marginals:
+    """What a sound's own Q in a layer says of the sound alone.
+
+    Attributes
+    ----------
+    q : Tensor, shape=(positions,)
+        The diagonal.
+    pairs : Pairs or None
+        Moments of neighbours, where max pooling follows.
+    """
+
+    q: Tensor
+    pairs: Pairs | None
+
+    @classmethod
+    def of(cls, Q: Tensor, *, pairs: bool) -> "Marginals":
+        """Return the marginals of Q, shape ``(positions..., positions...)``."""
+        Q = _matrix(Q)
+        return cls(q=Q.diagonal(), pairs=Pairs.of(Q) if pairs else None)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What a ReLU gives for a sound x: the diagonal of Q_xx, K_xx, and K_ax for other sounds a."""
+    """What a ReLU gives for a sound x: the marginals of Q_xx, K_xx, and K_ax for other sounds a."""
 
-    q: Tensor
+    marginals: Marginals
     own: Tensor
     cross: list[Tensor]
 
 
 @dataclass(frozen=True)
 class Sound:
-    """A fixed sound: its spectrogram, and the diagonal of its Q in each layer."""
+    """A fixed sound: its spectrogram as the network takes it, and its marginals in each layer."""
 
-    S: Tensor
-    q: list[Tensor]
+    x: Tensor
+    marginals: list[Marginals]
 
 
-class KernelLoss(nn.Module):
-    """:class:`nst_lib.losses.TransferLoss` in the limit; the arguments are the same.
+class KernelDistances(nn.Module):
+    """:class:`nst_lib.losses.GramDistances` in the limit; the arguments are the same.
 
     Style and content layers are rectified maps (relu1, relu2, ...), which the study's are. The
     factor C of the normalisation "report" is the width that the network is the limit of.
@@ -161,8 +251,6 @@ class KernelLoss(nn.Module):
         content: Tensor | None,
         style_layers: Sequence[str],
         content_layers: Sequence[str],
-        alpha: float = 1.0,
-        beta: float = 1e8,
         normalisation: str = "code",
     ) -> None:
         super().__init__()
@@ -174,93 +262,135 @@ class KernelLoss(nn.Module):
         self.content_stacks = sorted(network.relus.index(name) for name in content_layers)
         if content is None:
             self.content_stacks = []
-        if not self.style_stacks and not self.content_stacks:
-            raise ValueError("nothing to match; accepted: a style layer, or content and its layer")
-        self.depth = 1 + max(self.style_stacks + self.content_stacks)
-        report = normalisation == "report"
-        self.beta = beta * (network.channels if report else 1)
-        self.alpha = alpha
-        self.report = report
+        self.depth = 1 + max([*self.style_stacks, *self.content_stacks], default=0)
+        self.report = normalisation == "report"
+        self.sounds: list[Sound] = []
         with torch.no_grad():
-            own = network(style, depth=self.depth)
-            self.style = Sound(S=style, q=[layer.q.clone() for layer in own])
-            self.style_energy = [_mean_square(layer.own) for layer in own]
-            self.content, self.content_energy = None, []
+            self.style_energy = [_mean_square(layer.own) for layer in self._fix(style)]
+            self.content_energy: list[Tensor] = []
             if content is not None and self.content_stacks:
-                own = network(content, depth=self.depth)
-                self.content = Sound(S=content, q=[layer.q.clone() for layer in own])
-                self.content_energy = [layer.own.diagonal().clone() for layer in own]
+                self.content_energy = [_diagonal(layer.own) for layer in self._fix(content)]
 
-    def forward(self, S: Tensor) -> Losses:
-        """Return the losses of a spectrogram ``(freq, time)``."""
-        others = [self.style] if self.content is None else [self.style, self.content]
-        layers = self.network(S, *others, depth=self.depth)
-        style = {}
+    def _fix(self, S: Tensor) -> list[Layer]:
+        layers: list[Layer] = self.network(S, depth=self.depth)
+        marginals = [layer.marginals for layer in layers]
+        self.sounds.append(Sound(x=self.network.arrange(S).clone(), marginals=marginals))
+        return layers
+
+    def forward(self, S: Tensor) -> Distances:
+        """Return the distances of a spectrogram ``(freq, time)``."""
+        layers = self.network(S, *self.sounds, depth=self.depth)
+        style, content = {}, {}
         for stack in self.style_stacks:
-            K_xx, K_sx = layers[stack].own, layers[stack].cross[0]
-            distance = self.style_energy[stack] - 2 * _mean_square(K_sx) + _mean_square(K_xx)
-            style[f"style relu{stack + 1}"] = self.beta * distance
-        content = {}
+            layer = layers[stack]
+            distance = _mean_square(layer.own) - 2 * _mean_square(layer.cross[0])
+            channels = self.network.channels if self.report else 1
+            style[f"relu{stack + 1}"] = channels * (distance + self.style_energy[stack])
         for stack in self.content_stacks:
-            k_xx, k_cx = layers[stack].own.diagonal(), layers[stack].cross[1].diagonal()
-            distances = self.content_energy[stack] - 2 * k_cx + k_xx
-            scale = self.alpha * (len(distances) if self.report else 1)
-            content[f"content relu{stack + 1}"] = scale * distances.double().mean()
-        return Losses.of(style, content, zero=S.new_zeros(()))
+            layer = layers[stack]
+            distances = _diagonal(layer.own) - 2 * _diagonal(layer.cross[1])
+            distances = (distances + self.content_energy[stack]).double()
+            content[f"relu{stack + 1}"] = distances.sum() if self.report else distances.mean()
+        return Distances(style=style, content=content)
+
+
+def _matrix(K: Tensor) -> Tensor:
+    """View a kernel as a matrix of positions by positions."""
+    axes = K.ndim // 2
+    return K.flatten(axes).flatten(0, axes - 1)
+
+
+def _diagonal(K: Tensor) -> Tensor:
+    return _matrix(K).diagonal()
 
 
 def _mean_square(K: Tensor) -> Tensor:
-    """Mean of the squares; it cancels against others, so it is in float64."""
-    return K.double().square().mean()
+    mean: Tensor = _MeanSquare.apply(K)  # type: ignore[no-untyped-call]
+    return mean
+
+
+class _OwnProduct(torch.autograd.Function):
+    """x^T x; knowing that both factors are one saves a product in the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.mT @ x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        product: Tensor = x @ (gradient + gradient.mT)
+        return product
 
 
 def _diagonal_sum(P: Tensor, radius: int) -> Tensor:
-    """Sum `2 radius + 1` neighbours along the diagonals, by doubling windows."""
-    rows, columns = P.shape
+    """Sum `2 radius + 1` neighbours along the diagonals of the last two axes, doubling windows."""
+    rows, columns = P.shape[-2:]
     window = nn.functional.pad(P, (radius, radius, radius, radius))
-    total = window[:rows, :columns].clone()
+    total = window[..., :rows, :columns].clone()
     offset, length, left = 1, 1, radius
     while left:
-        window = window[:-length, :-length] + window[length:, length:]
+        window = window[..., :-length, :-length] + window[..., length:, length:]
         length *= 2
         if left & 1:
-            total += window[offset : offset + rows, offset : offset + columns]
+            total += window[..., offset : offset + rows, offset : offset + columns]
             offset += length
         left >>= 1
     return total
 
 
 class _DiagonalSum(torch.autograd.Function):
-    """Zero-padded sum along diagonals: linear, and its own adjoint."""
+    """Zero-padded sum along the diagonals of two axes: linear, and its own adjoint."""
 
     @staticmethod
-    def forward(ctx: Any, P: Tensor, radius: int) -> Tensor:
-        ctx.radius = radius
-        return _diagonal_sum(P, radius)
+    def forward(ctx: Any, P: Tensor, radius: int, axis: int, other: int) -> Tensor:
+        ctx.arguments = (radius, axis, other)
+        return _along(P, radius, axis, other)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        return _along(gradient, *ctx.arguments), None, None, None
+
+
+def _along(P: Tensor, radius: int, axis: int, other: int) -> Tensor:
+    last = P.movedim((axis, other), (-2, -1))
+    return _diagonal_sum(last, radius).movedim((-2, -1), (axis, other)).contiguous()
+
+
+class _Halve(torch.autograd.Function):
+    """Mean of neighbours along an axis; an odd last one is left out."""
+
+    @staticmethod
+    def forward(ctx: Any, K: Tensor, axis: int) -> Tensor:
+        ctx.shape, ctx.axis = K.shape, axis
+        n = K.shape[axis] // 2
+        evens, odds = (K.narrow(axis, i, 2 * n - 1) for i in (0, 1))
+        index = (slice(None),) * axis + (slice(None, None, 2),)
+        mean: Tensor = (evens[index] + odds[index]).mul_(0.5)
+        return mean
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _diagonal_sum(gradient, ctx.radius), None
+        spread = gradient.new_zeros(ctx.shape)
+        n = gradient.shape[ctx.axis]
+        half = gradient * 0.5
+        for i in (0, 1):
+            index = (slice(None),) * ctx.axis + (slice(i, 2 * n, 2),)
+            spread[index] = half
+        return spread, None
 
 
-class _ArcCosine(torch.autograd.Function):
-    """Cho and Saul's arc-cosine kernel; autograd's own gradient is infinite where u = 0."""
-
-    @staticmethod
-    def forward(ctx: Any, Q: Tensor, q_a: Tensor, q_b: Tensor) -> Tensor:
-        norm = q_a.sqrt()[:, None] * q_b.sqrt()
-        cosine = (Q / norm).clamp_(-1, 1)
-        sine = norm.mul_((1 - cosine.square()).clamp_min_(0).sqrt_())
-        angle = math.pi - cosine.acos_()
-        ctx.save_for_backward(angle, sine, q_a, q_b)
-        return torch.addcmul(sine, angle, Q).mul_(1 / (2 * math.pi))
+class _MeanSquare(torch.autograd.Function):
+    """Mean of the squares. It cancels against others: the sum over rows is in float64."""
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        angle, sine, q_a, q_b = ctx.saved_tensors
-        weighted = gradient * sine
-        return (
-            gradient * angle / (2 * math.pi),
-            weighted.sum(1) / (4 * math.pi * q_a),
-            weighted.sum(0) / (4 * math.pi * q_b),
-        )
+    def forward(ctx: Any, K: Tensor) -> Tensor:
+        ctx.save_for_backward(K)
+        return K.square().sum(-1).double().sum() / K.numel()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (K,) = ctx.saved_tensors
+        scaled: Tensor = K * (2 * gradient / K.numel()).to(K.dtype)
+        return scaled

@@ -16,7 +16,6 @@ and beta = 1e8 belong to; "report" is what its equations (3) and (4) say.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -27,39 +26,17 @@ NORMALISATIONS = ("code", "report")
 
 
 @dataclass(frozen=True)
-class Losses:
-    """Value of the objective, as 0-dimensional tensors.
+class Distances:
+    """How far a spectrogram is from the style and from the content, layer by layer, unweighted.
 
     Attributes
     ----------
-    style, content : Tensor
-        Sums over layers, with their weights beta and alpha.
-    terms : dict of str to Tensor
-        Weighted term of each layer, for example "style relu1".
+    style, content : dict of str to Tensor
+        Layer -> 0-dimensional tensor, 0 or more (up to rounding).
     """
 
-    style: Tensor
-    content: Tensor
-    terms: dict[str, Tensor]
-
-    @classmethod
-    def of(cls, style: dict[str, Tensor], content: dict[str, Tensor], *, zero: Tensor) -> Self:
-        """Sum weighted terms; `zero` stands for a sum without terms."""
-        return cls(
-            style=sum(style.values(), zero),
-            content=sum(content.values(), zero),
-            terms=style | content,
-        )
-
-    @property
-    def total(self) -> Tensor:
-        """Style plus content: what is minimised."""
-        return self.style + self.content
-
-    def values(self) -> dict[str, float]:
-        """Return "style", "content", "total" and every term as numbers."""
-        named = {"style": self.style, "content": self.content, "total": self.total, **self.terms}
-        return {name: float(value.detach()) for name, value in named.items()}
+    style: dict[str, Tensor]
+    content: dict[str, Tensor]
 
 
 def gram_matrix(F: Tensor) -> Tensor:
@@ -155,8 +132,8 @@ class ContentTerm(nn.Module):
         return (F - self.F_c).square().sum() * self.scale
 
 
-class TransferLoss(nn.Module):
-    """alpha x content terms + beta x style terms, over the layers of a network.
+class GramDistances(nn.Module):
+    """Distances in the feature maps of a network.
 
     Parameters
     ----------
@@ -165,18 +142,16 @@ class TransferLoss(nn.Module):
     style : Tensor, shape=(freq, time)
         The style's spectrogram.
     content : Tensor, shape=(freq, time), or None
-        The content's; None for texture synthesis, without a content term.
+        The content's; None for texture synthesis.
     style_layers, content_layers : sequence of str
-        Names of feature maps; either may be empty, not both.
-    alpha, beta : float >= 0
-        Weights of content and style.
+        Names of feature maps.
     normalisation : {"code", "report"}
         See the module.
 
     Raises
     ------
     ValueError
-        If a layer or the normalisation is unknown, or nothing is left to minimise.
+        If a layer or the normalisation is unknown.
     """
 
     def __init__(
@@ -187,14 +162,11 @@ class TransferLoss(nn.Module):
         content: Tensor | None,
         style_layers: Sequence[str],
         content_layers: Sequence[str],
-        alpha: float = 1.0,
-        beta: float = 1e8,
         normalisation: str = "code",
     ) -> None:
         super().__init__()
         validate_normalisation(normalisation)
         self.network = network
-        self.alpha, self.beta = alpha, beta
         self.style_terms = nn.ModuleDict()
         self.content_terms = nn.ModuleDict()
         with torch.no_grad():
@@ -205,18 +177,13 @@ class TransferLoss(nn.Module):
                     self.content_terms[name] = ContentTerm(
                         F.flatten(1), normalisation=normalisation
                     )
-        if not self.style_terms and not self.content_terms:
-            raise ValueError("nothing to match; accepted: a style layer, or content and its layer")
 
-    def forward(self, S: Tensor) -> Losses:
-        """Return the losses of a spectrogram ``(freq, time)``."""
+    def forward(self, S: Tensor) -> Distances:
+        """Return the distances of a spectrogram ``(freq, time)``."""
         maps = self.network(S, {*self.style_terms, *self.content_terms})
-        style = {
-            f"style {name}": self.beta * term(maps[name].flatten(1))
-            for name, term in self.style_terms.items()
-        }
-        content = {
-            f"content {name}": self.alpha * term(maps[name].flatten(1))
-            for name, term in self.content_terms.items()
-        }
-        return Losses.of(style, content, zero=S.new_zeros(()))
+        return Distances(
+            style={name: term(maps[name].flatten(1)) for name, term in self.style_terms.items()},
+            content={
+                name: term(maps[name].flatten(1)) for name, term in self.content_terms.items()
+            },
+        )

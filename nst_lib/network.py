@@ -19,7 +19,7 @@ from torch.nn.functional import pad
 from torch.nn.utils import skip_init
 
 ORIENTATIONS = ("freq", "time", "2d")
-POOLINGS = ("max", "average")
+POOLINGS = ("max", "average", "none")
 #: Weight draws: the study's N(0, 1e-3) or PyTorch's U(+-1/sqrt(fan_in)). Both draw the biases
 #: from U(+-1/sqrt(fan_in)), PyTorch's default, which the study's code leaves as it is.
 INITS = ("milacic2020", "pytorch")
@@ -66,7 +66,7 @@ class RandomCNN(nn.Module):
         Channels of every convolution.
     kernel : int > 0, odd
         Length of the filters (side, for "2d"); the padding keeps the number of positions.
-    pooling : {"max", "average"}
+    pooling : {"max", "average", "none"}
         Over 2 positions (2 x 2 for "2d").
     batch_norm : bool
         Whether the stacks have one.
@@ -96,13 +96,16 @@ class RandomCNN(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        _validate(orientation=orientation, pooling=pooling, init=init)
+        validate_choice(
+            orientation=(orientation, ORIENTATIONS), pooling=(pooling, POOLINGS), init=(init, INITS)
+        )
         _validate_counts(
             n_freq=n_freq, n_frames=n_frames, stacks=stacks, channels=channels, kernel=kernel
         )
         self.n_freq, self.n_frames = n_freq, n_frames
         self.orientation = orientation
         self.channels = channels
+        self.pooled = pooling != "none"
         self.layer_names = layer_names(stacks=stacks, batch_norm=batch_norm)
         dimensions = 2 if orientation == "2d" else 1
         fan = {"freq": n_freq, "time": n_frames, "2d": 1}[orientation]
@@ -116,7 +119,8 @@ class RandomCNN(nn.Module):
             if batch_norm:
                 self.layers[f"bn{stack}"] = _NORM[dimensions](channels)
             self.layers[f"relu{stack}"] = nn.ReLU()
-            self.layers[f"pool{stack}"] = _POOL[pooling, dimensions](2)
+            pool = nn.Identity() if pooling == "none" else _POOL[pooling, dimensions](2)
+            self.layers[f"pool{stack}"] = pool
             fan = channels
         self.eval().requires_grad_(False)
 
@@ -147,7 +151,7 @@ class RandomCNN(nn.Module):
         for name in self.layer_names:
             if not wanted - maps.keys():
                 break
-            if name.startswith("pool") and min(x.shape[2:]) < 2:
+            if name.startswith("pool") and self.pooled and min(x.shape[2:]) < 2:
                 raise ValueError(
                     f"{name} has {min(x.shape[2:])} position left of a spectrogram of shape "
                     f"{tuple(S.shape[-2:])}; accepted: fewer stacks or a larger spectrogram"
@@ -206,14 +210,11 @@ def _draw(weight: Tensor, bias: Tensor, init: str, generator: torch.Generator) -
     bias.uniform_(-bound, bound, generator=generator)
 
 
-def _validate(*, orientation: str, pooling: str, init: str) -> None:
-    for name, value, choices in (
-        ("orientation", orientation, ORIENTATIONS),
-        ("pooling", pooling, POOLINGS),
-        ("init", init, INITS),
-    ):
-        if value not in choices:
-            raise ValueError(f"{name} {value!r}; accepted: {', '.join(choices)}")
+def validate_choice(**choices: tuple[str, Sequence[str]]) -> None:
+    """Raise ValueError unless every value, given as (value, accepted), is accepted."""
+    for name, (value, accepted) in choices.items():
+        if value not in accepted:
+            raise ValueError(f"{name} {value!r}; accepted: {', '.join(accepted)}")
 
 
 def _validate_counts(**counts: int) -> None:

@@ -36,7 +36,8 @@ def to_dict(result: TransferResult, *, inputs: Mapping[str, str | None]) -> dict
     -------
     dict
         "inputs", "config", "outcome", "best_step", "losses" (the table, a list of rows),
-        "realised", "gain_db", "seconds", "device", "versions". Losses that are not finite are None.
+        "realised", "scores", "gain_db", "seconds", "device", "versions". Numbers
+        that are not finite are None.
     """
     return {
         "inputs": dict(inputs),
@@ -45,6 +46,7 @@ def to_dict(result: TransferResult, *, inputs: Mapping[str, str | None]) -> dict
         "best_step": result.best_step,
         "losses": [_finite(evaluation.row()) for evaluation in result.evaluations],
         "realised": _finite(result.realised),
+        "scores": None if result.scores is None else _finite(result.scores.to_dict()),
         "gain_db": 20 * math.log10(result.gain),
         "seconds": result.seconds,
         "device": result.device,
@@ -124,8 +126,11 @@ def write_page(
         temporary.write_text(text, encoding="utf-8")
 
 
-def _finite(losses: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: value if math.isfinite(value) else None for name, value in losses.items()}
+def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
+    }
 
 
 def _embed(path: Path, media_type: str) -> str:

@@ -1,5 +1,7 @@
 """A style onto a content: the whole path, from two recordings to a new one."""
 
+import dataclasses
+import hashlib
 import os
 import threading
 import time
@@ -14,15 +16,17 @@ import psutil
 import torch
 from torch import Tensor
 
-from nst_lib import audio
+from nst_lib import audio, metrics
 from nst_lib.audio import Audio
+from nst_lib.checkpoint import Checkpoint
 from nst_lib.config import ConfigError, TransferConfig
 from nst_lib.datasets import Clip
 from nst_lib.inversion import griffin_lim
-from nst_lib.kernel import InfiniteCNN, KernelLoss
-from nst_lib.losses import TransferLoss
+from nst_lib.kernel import InfiniteCNN
+from nst_lib.metrics import Scores
 from nst_lib.network import RandomCNN, n_weights
-from nst_lib.optimise import Evaluation, minimise
+from nst_lib.objective import Losses, TransferLoss
+from nst_lib.optimise import Evaluation, Optimised, Snapshot, minimise
 from nst_lib.transforms import CQT, STFT, Transform
 
 if TYPE_CHECKING:
@@ -32,7 +36,7 @@ Spectrogram = npt.NDArray[np.float32]
 #: What a recording may be given as: a path, a clip of a dataset, or samples at the config's rate.
 Source = str | os.PathLike[str] | Clip | Audio
 #: The parts of a transfer, in order; `on_stage` hears of each as it begins.
-STAGES = ("read", "analyse", "optimise", "invert", "score")
+STAGES = ("read", "analyse", "optimise", "invert", "refine", "score")
 
 
 @dataclass(frozen=True)
@@ -50,16 +54,18 @@ class TransferResult:
     style : np.ndarray, shape=(samples,)
         The style as it was used.
     spectrograms : dict of str to np.ndarray, shape=(freq, time)
-        "content" (if any), "style", "optimised" (what the optimiser left) and "result" (what is
-        heard: the transform of `audio`).
+        "content" (if any), "style", "optimised" (what the optimiser left, of a waveform its
+        transform) and "result" (what is heard: the transform of `audio`).
     evaluations : list of Evaluation
         The losses, evaluation by evaluation; `losses` is the same as a table.
     best_step : int or None
-        The evaluation that was inverted; None at 0 steps.
+        The evaluation that the sound is of; None at 0 steps.
     realised : dict of str to float
         The losses recomputed from `audio`: "style", "content", "total" and the terms.
+    scores : Scores or None
+        Of `audio`; None without a content.
     outcome : str
-        Why the optimisation ended; see :class:`nst_lib.optimise.Optimised`.
+        Why the (last) optimisation ended; see :class:`nst_lib.optimise.Optimised`.
     seconds : dict of str to float
         Time spent in each of `STAGES`, and "total".
     device : str
@@ -78,6 +84,7 @@ class TransferResult:
     evaluations: list[Evaluation]
     best_step: int | None
     realised: dict[str, float]
+    scores: Scores | None
     outcome: str
     seconds: dict[str, float]
     device: str
@@ -86,7 +93,7 @@ class TransferResult:
 
     @property
     def losses(self) -> "pd.DataFrame":
-        """The loss table: step, seconds, style, content, total and the terms, weighted."""
+        """The loss table: step, seconds, domain, style, content, total and the terms."""
         import pandas as pd
 
         return pd.DataFrame([evaluation.row() for evaluation in self.evaluations])
@@ -100,6 +107,7 @@ def transfer(
     callback: Callable[[Evaluation], None] | None = None,
     on_stage: Callable[[str], None] | None = None,
     stop: threading.Event | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> TransferResult:
     """Give the content's rhythm the style's timbre.
 
@@ -110,13 +118,16 @@ def transfer(
     style : path, Clip or np.ndarray of shape=(samples,)
         What it is to sound like. Samples are taken to be at ``config.sr``.
     config : TransferConfig or None
-        Settings; None is the preset ``milacic2020``.
+        Settings; None is the preset ``fast``.
     callback : callable or None
         Called after each evaluation of the loss.
     on_stage : callable or None
         Called with the name of each of `STAGES` as it begins.
     stop : threading.Event or None
         When set, the best sound so far is returned; so it is on ``KeyboardInterrupt``.
+    checkpoint : path or None
+        A file, ending in ".ckpt", that is written every few seconds at most; where it exists, the
+        optimisation goes on from it. It is the caller's to remove.
 
     Returns
     -------
@@ -128,8 +139,10 @@ def transfer(
         If a recording cannot be used.
     ConfigError
         If the settings do not fit the recordings or this machine.
+    ValueError
+        If the checkpoint is of another transfer, or cannot be written.
     """
-    config = TransferConfig() if config is None else config
+    config = TransferConfig.from_preset() if config is None else config
     if content is None and config.start == "content":
         raise ConfigError("start='content' without a content; accepted: start='noise'")
     transform, device = make_transform(config), choose_device(config)
@@ -137,39 +150,42 @@ def transfer(
     with clock.stage("read"):
         y_style = load(style, config)
         y_content = None if content is None else load(content, config)
+        saved = _open_checkpoint(checkpoint, config, y_style, y_content)
     with clock.stage("analyse"):
-        S_style = _analyse(y_style, transform, device)
-        S_content = None if y_content is None else _analyse(y_content, transform, device)
-        loss = make_loss(config, style=S_style, content=S_content)
-    with clock.stage("optimise"):
-        optimised = minimise(
-            loss,
-            _start(config, style=S_style, content=S_content),
-            steps=config.steps,
-            optimiser=config.optimiser,
-            line_search=config.line_search,
-            learning_rate=config.learning_rate,
-            callback=callback,
-            stop=stop,
-        )
-    with clock.stage("invert"):
-        y, gain = audio.guard(
-            griffin_lim(
-                optimised.x.cpu().numpy(),
-                transform,
-                length=len(y_style if y_content is None else y_content),
-                n_iter=config.n_iter,
-                momentum=config.momentum,
-                seed=config.seed,
-            )
-        )
+        dtype = getattr(torch, config.precision)
+        w_style = torch.from_numpy(y_style).to(device, dtype)
+        w_content = None if y_content is None else torch.from_numpy(y_content).to(device, dtype)
+        transform.to(device)
+        S_style = transform(w_style)
+        S_content = None if w_content is None else transform(w_content)
+        loss = make_loss(config, transform, style=S_style, content=S_content)
+        w = _start(config, w_style, w_content)
+        S = _start(config, S_style, S_content).clamp_min(0)
+    run = _Optimisation(config, loss, transform, saved, callback, stop)
+    optimised = None
+    if config.domain != "waveform" and run.inverted is None:
+        with clock.stage("optimise"):
+            optimised = run.spectrogram(S)
+        with clock.stage("invert"):
+            w = _invert(optimised.x, transform, config, length=len(w)).to(w)
+    if config.domain != "spectrogram":
+        with clock.stage("optimise" if config.domain == "waveform" else "refine"):
+            optimised = run.waveform(w)
+            w = optimised.x
     with clock.stage("score"), torch.no_grad():
-        S_result = _analyse(y, transform, device)
+        S_optimised = transform(w)
+        y, gain = audio.guard(w.float().cpu().numpy())
+        S_result = transform(torch.from_numpy(y).to(w))
         realised = loss(S_result).values()
+        scores = None
+        if y_content is not None:
+            scores = metrics.scores(y, content=y_content, style=y_style, sr=config.sr)
+    if config.domain == "spectrogram" and optimised is not None:
+        S_optimised = optimised.x
     spectrograms = {
         "content": S_content,
         "style": S_style,
-        "optimised": optimised.x,
+        "optimised": S_optimised,
         "result": S_result,
     }
     return TransferResult(
@@ -177,11 +193,12 @@ def transfer(
         gain=gain,
         content=y_content,
         style=y_style,
-        spectrograms={n: S.cpu().numpy() for n, S in spectrograms.items() if S is not None},
-        evaluations=optimised.evaluations,
-        best_step=optimised.best_step,
+        spectrograms={n: S.float().cpu().numpy() for n, S in spectrograms.items() if S is not None},
+        evaluations=run.evaluations,
+        best_step=run.best_step,
         realised=realised,
-        outcome=optimised.outcome,
+        scores=scores,
+        outcome=run.outcome,
         seconds=clock.seconds,
         device=str(device),
         transform=transform,
@@ -225,8 +242,22 @@ def load(source: Source, config: TransferConfig) -> Audio:
     return audio.level(y, sr=config.sr, measure=config.level, target=config.level_target)
 
 
-def make_network(config: TransferConfig, *, n_freq: int, n_frames: int) -> RandomCNN:
+def make_network(config: TransferConfig, *, n_freq: int, n_frames: int) -> RandomCNN | InfiniteCNN:
     """Return the settings' network for spectrograms of a size, if its weights fit in memory."""
+    settings: dict[str, Any] = {
+        name: getattr(config, name)
+        for name in (
+            "orientation",
+            "stacks",
+            "channels",
+            "kernel",
+            "pooling",
+            "batch_norm",
+            "init",
+        )
+    }
+    if config.engine == "infinite":
+        return InfiniteCNN(n_freq=n_freq, n_frames=n_frames, **settings)
     fan = {"freq": n_freq, "time": n_frames, "2d": 1}[config.orientation]
     weights = n_weights(
         fan=fan,
@@ -241,67 +272,133 @@ def make_network(config: TransferConfig, *, n_freq: int, n_frames: int) -> Rando
             f"channels={config.channels}, stacks={config.stacks}: the weights take "
             f"{4 * weights / 1e9:.1f} GB and {available / 1e9:.1f} GB are free; accepted: fewer"
         )
-    return RandomCNN(
-        n_freq=n_freq,
-        n_frames=n_frames,
-        orientation=config.orientation,
-        stacks=config.stacks,
-        channels=config.channels,
-        kernel=config.kernel,
-        pooling=config.pooling,
-        batch_norm=config.batch_norm,
-        init=config.init,
-        seed=config.seed,
-    )
+    return RandomCNN(n_freq=n_freq, n_frames=n_frames, seed=config.seed, **settings)
 
 
 def make_loss(
-    config: TransferConfig, *, style: Tensor, content: Tensor | None
-) -> TransferLoss | KernelLoss:
+    config: TransferConfig, transform: Transform, *, style: Tensor, content: Tensor | None
+) -> TransferLoss:
     """Return the settings' loss towards spectrograms ``(freq, time)``, on their device."""
     n_freq, n_frames = (style if content is None else content).shape
-    terms: dict[str, Any] = {
-        "style": style,
-        "content": content,
-        "style_layers": config.style_layers,
-        "content_layers": config.content_layers,
-        "alpha": config.alpha,
-        "beta": config.beta,
-        "normalisation": config.normalisation,
-    }
-    if config.engine == "infinite":
-        return KernelLoss(make_limit(config, n_freq=n_freq), **terms)
-    network = make_network(config, n_freq=n_freq, n_frames=n_frames).to(style.device)
-    return TransferLoss(network, **terms)
-
-
-def make_limit(config: TransferConfig, *, n_freq: int) -> InfiniteCNN:
-    """Return the limit of the settings' network as its channels grow."""
-    return InfiniteCNN(
-        n_freq=n_freq,
-        stacks=config.stacks,
-        channels=config.channels,
-        kernel=config.kernel,
-        batch_norm=config.batch_norm,
-        init=config.init,
-        orientation=config.orientation,
-        pooling=config.pooling,
+    network = make_network(config, n_freq=n_freq, n_frames=n_frames).to(style.device, style.dtype)
+    return TransferLoss(
+        network,
+        style=style,
+        content=content,
+        style_layers=config.style_layers,
+        content_layers=config.content_layers,
+        alpha=config.alpha,
+        beta=config.beta,
+        normalisation=config.normalisation,
+        layer_weights=config.layer_weights,
+        content_terms=config.content_terms,
+        content_weight=config.content_weight,
+        transform=transform,
     )
 
 
-def _start(config: TransferConfig, *, style: Tensor, content: Tensor | None) -> Tensor:
+class _Optimisation:
+    """The one or two optimisations of a transfer, and what they leave."""
+
+    def __init__(
+        self,
+        config: TransferConfig,
+        loss: Callable[[Tensor], Losses],
+        transform: Transform,
+        saved: Checkpoint | None,
+        callback: Callable[[Evaluation], None] | None,
+        stop: threading.Event | None,
+    ) -> None:
+        self._config, self._loss, self._transform = config, loss, transform
+        self._saved, self._callback, self._stop = saved, callback, stop
+        state = {} if saved is None else saved.state
+        #: The waveform that a saved run had already inverted its spectrogram to.
+        self.inverted: Tensor | None = state.get("inverted")
+        self.evaluations = [Evaluation(**row) for row in state.get("earlier", [])]
+        self.best_step: int | None = None
+        self.outcome = "finished"
+
+    def spectrogram(self, S: Tensor) -> Optimised:
+        """Optimise a spectrogram, for all steps or, with more to come, for half of them."""
+        steps = self._config.steps
+        return self._minimise(
+            self._loss,
+            S,
+            domain="spectrogram",
+            steps=steps - steps // 2 if self._config.domain == "hybrid" else steps,
+        )
+
+    def waveform(self, w: Tensor) -> Optimised:
+        """Optimise a waveform through the transform, for the steps that are left."""
+        if self.inverted is not None:
+            w = self.inverted.to(w)
+        elif self._saved is not None:
+            earlier = [dataclasses.asdict(evaluation) for evaluation in self.evaluations]
+            self._saved.update({"inverted": w.cpu(), "earlier": earlier}, at_once=True)
+        return self._minimise(
+            lambda w: self._loss(self._transform(w)),
+            w,
+            domain="waveform",
+            steps=self._config.steps - len(self.evaluations),
+        )
+
+    def _minimise(
+        self, loss: Callable[[Tensor], Losses], start: Tensor, *, domain: str, steps: int
+    ) -> Optimised:
+        saved = self._saved
+        state = None if saved is None else saved.state.get(domain)
+        optimised = minimise(
+            loss,
+            start,
+            steps=steps,
+            optimiser=self._config.optimiser,
+            line_search=self._config.line_search,
+            learning_rate=self._config.learning_rate,
+            history=self._config.history,
+            domain=domain,
+            earlier=self.evaluations,
+            callback=self._callback,
+            stop=self._stop,
+            on_snapshot=None if saved is None else lambda s: saved.update({domain: s.to_dict()}),
+            resume=None if state is None else Snapshot.from_dict(state),
+        )
+        self.evaluations = [*self.evaluations, *optimised.evaluations]
+        self.best_step = self.best_step if optimised.best_step is None else optimised.best_step
+        self.outcome = optimised.outcome
+        return optimised
+
+
+def _start(config: TransferConfig, style: Tensor, content: Tensor | None) -> Tensor:
     """Return the content, or seeded noise with the style's mean and spread (our choice)."""
     if config.start == "content" and content is not None:
         return content
     shape = (style if content is None else content).shape
     generator = torch.Generator().manual_seed(config.seed)
     noise = torch.randn(shape, generator=generator).to(style)
-    return (style.mean() + style.std() * noise).clamp_min(0)
+    return style.mean() + style.std() * noise
 
 
-def _analyse(y: Audio, transform: Transform, device: torch.device) -> Tensor:
-    S: Tensor = transform.to(device)(torch.from_numpy(y).to(device))
-    return S
+def _invert(S: Tensor, transform: Transform, config: TransferConfig, *, length: int) -> Tensor:
+    y = griffin_lim(
+        S.float().cpu().numpy(),
+        transform,
+        length=length,
+        n_iter=config.n_iter,
+        momentum=config.momentum,
+        seed=config.seed,
+    )
+    return torch.from_numpy(y)
+
+
+def _open_checkpoint(
+    path: str | os.PathLike[str] | None, config: TransferConfig, *sounds: Audio | None
+) -> Checkpoint | None:
+    if path is None:
+        return None
+    key = hashlib.sha256(config.to_json().encode())
+    for y in sounds:
+        key.update(b"none" if y is None else y.tobytes())
+    return Checkpoint(path, key=key.hexdigest())
 
 
 class _Clock:

@@ -112,6 +112,10 @@ class STFT(Transform):
 
     def amplitude(self, y: Tensor) -> Tensor:
         """Return |STFT|, unnormalised as in librosa, shape ``(..., 1 + n_fft // 2, time)``."""
+        return self.analyse(y).abs()
+
+    def analyse(self, y: Tensor) -> Tensor:
+        """Return the complex STFT, shape ``(..., 1 + n_fft // 2, time)``."""
         coefficients = torch.stft(
             y.reshape(-1, y.shape[-1]),
             self.n_fft,
@@ -121,7 +125,19 @@ class STFT(Transform):
             pad_mode="reflect",
             return_complex=True,
         )
-        return coefficients.abs().reshape(*y.shape[:-1], *coefficients.shape[-2:])
+        return coefficients.reshape(*y.shape[:-1], *coefficients.shape[-2:])
+
+    def synthesise(self, coefficients: Tensor, *, length: int) -> Tensor:
+        """Return the waveform ``(..., length)`` whose STFT is nearest (least squares)."""
+        y = torch.istft(
+            coefficients.reshape(-1, *coefficients.shape[-2:]),
+            self.n_fft,
+            self.hop_length,
+            window=self.window.to(coefficients.real.dtype),
+            center=True,
+            length=length,
+        )
+        return y.reshape(*coefficients.shape[:-2], length)
 
 
 class CQT(Transform):

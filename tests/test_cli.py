@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -35,7 +36,9 @@ def test_transfer_writes_sound_record_and_figure(nst, recordings, tmp_path):
     arguments = ("--content", "A.wav", "--style", "B.wav", "--out", "C.wav", "--plot", "C.png")
     result = nst("transfer", *arguments, *FAST, "--pooling", "max", "--seed", 5)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.split() == ["C.wav", "C.json", "C.png"]
+    scores, *files = result.stdout.splitlines()
+    assert re.fullmatch(r"timbre .*, texture .*, rhythm .*, noise .* dB", scores)
+    assert files == ["C.wav", "C.json", "C.png"]
     y, sr = sf.read(tmp_path / "C.wav")
     assert (sr, y.shape) == (22050, (22050,))
     assert 1e-4 < np.abs(y).max() < 1
@@ -45,6 +48,7 @@ def test_transfer_writes_sound_record_and_figure(nst, recordings, tmp_path):
     assert [row["step"] for row in record["losses"]] == [0, 1, 2]
     assert record["losses"][0].keys() >= {"style", "content", "total", "seconds", "style relu1"}
     assert record["realised"]["style"] > 0
+    assert record["scores"].keys() >= {"timbre", "texture", "rhythm", "noise", "texture skew"}
     assert record["seconds"]["total"] > record["seconds"]["optimise"] > 0
     assert record["versions"]["nst-lib"] == __version__
     assert record["inputs"] == {"content": "A.wav", "style": "B.wav"}
@@ -70,6 +74,19 @@ def test_zero_steps_write_the_content_through_the_transform(nst, recordings, tmp
     assert np.corrcoef(np.log(energies[0] + 1e-9), np.log(energies[1] + 1e-9))[0, 1] > 0.95
 
 
+def test_checkpoint_is_kept_while_needed(nst, recordings, tmp_path):
+    arguments = ("--content", "A.wav", "--style", "B.wav", "--out", "C.wav", *FAST)
+    result = nst("transfer", *arguments, "--checkpoint", "run.txt")
+    assert result.stderr == "nst: run.txt: cannot write .txt; accepted: .ckpt\n"
+    (tmp_path / "run.ckpt").write_text("not one")
+    result = nst("transfer", *arguments, "--checkpoint", "run.ckpt")
+    assert result.returncode == 2
+    assert result.stderr.startswith("nst: run.ckpt: is not a checkpoint that can be read")
+    (tmp_path / "run.ckpt").unlink()
+    assert nst("transfer", *arguments, "--checkpoint", "run.ckpt").returncode == 0
+    assert set(os.listdir(tmp_path)) == {"A.wav", "B.wav", "C.wav", "C.json"}
+
+
 def test_texture_from_noise(nst, recordings, tmp_path):
     arguments = ("--style", "B.wav", "--out", "C.wav", *FAST)
     result = nst("transfer", *arguments, "--set", "start=noise")
@@ -85,7 +102,7 @@ def test_texture_from_noise(nst, recordings, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--pooling", "median"), "pooling='median'; accepted: a word [max | average]"),
+        (("--pooling", "median"), "pooling='median'; accepted: a word [max | average | none]"),
         (("--transform", "fft"), "transform='fft'; accepted: a word [stft | cqt]"),
         (("--steps", "-1"), "steps=-1; accepted: a whole number"),
         (("--steps", "x"), "Invalid value for '--steps'"),
@@ -121,10 +138,15 @@ def test_missing_option(nst):
 
 
 def test_presets(nst):
-    assert nst("presets").stdout.startswith("milacic2020: D. Milacic")
+    assert [line.split(":")[0] for line in nst("presets").stdout.splitlines()] == [
+        "fast",
+        "milacic2020",
+    ]
     assert "Griffin-Lim" in nst("presets", "--verbose").stdout
     shown = nst("presets", "milacic2020").stdout
-    assert "pooling = average    # pooling by 2 at the end of a stack [max | average]" in shown
+    assert (
+        "pooling = average    # pooling by 2 at the end of a stack [max | average | none]" in shown
+    )
     assert "stacks = 3 " in shown
 
 

@@ -67,7 +67,7 @@ def test_values_are_brought_to_their_type():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"pooling": "median"}, "pooling='median'; accepted: a word [max | average]"),
+        ({"pooling": "median"}, "pooling='median'; accepted: a word [max | average | none]"),
         ({"steps": -1}, "steps=-1; accepted: a whole number [0 to 1e+06]"),
         ({"steps": 1.5}, "steps=1.5; accepted: a whole number"),
         ({"steps": True}, "steps=True; accepted: a whole number"),
@@ -81,11 +81,14 @@ def test_values_are_brought_to_their_type():
         ({"style_layers": ["relu4"]}, "style_layers: layer relu4; accepted: conv1, bn1, relu1"),
         ({"stacks": 2}, "content_layers: layer relu3; accepted: conv1"),
         ({"batch_norm": False, "style_layers": ["bn1"]}, "style_layers: layer bn1"),
+        ({"content_terms": "onsets"}, "accepted: words [features | onset | spectrogram]"),
+        ({"content_weight": 1.1}, "content_weight=1.1; accepted: a number or null [0 to 1]"),
+        ({"transform": "cqt", "domain": "hybrid"}, "transform='cqt' is not; accepted: domain="),
     ],
 )
 def test_bad_values_are_refused(setting, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
-        TransferConfig.from_preset(**setting)
+        TransferConfig.from_preset("milacic2020", **setting)
 
 
 def test_unknown_names_are_answered_with_the_nearest():
@@ -100,7 +103,7 @@ def test_unknown_names_are_answered_with_the_nearest():
 def test_every_setting_is_described():
     described = TransferConfig.describe()
     assert set(described) == set(TransferConfig().to_dict())
-    assert "[max | average]" in described["pooling"]
+    assert "[max | average | none]" in described["pooling"]
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from nst_lib import ESC50, STFT, RandomCNN
-from nst_lib.kernel import InfiniteCNN, KernelLoss, _ArcCosine, _DiagonalSum
-from nst_lib.losses import TransferLoss
+from nst_lib.kernel import InfiniteCNN, _DiagonalSum
+from nst_lib.objective import TransferLoss
 
 SIZE = {"n_freq": 24, "kernel": 5, "init": "pytorch"}
 LAYERS = {"style_layers": ("relu1", "relu2"), "content_layers": ("relu2",)}
@@ -37,17 +37,17 @@ def finite(sounds, channels: int, seed: int, **weights) -> TransferLoss:
     return TransferLoss(network, style=style, content=content, **LAYERS, **weights)
 
 
-def infinite(sounds, channels: int = 64, **weights) -> KernelLoss:
+def infinite(sounds, channels: int = 64, **weights) -> TransferLoss:
     style, content, _ = sounds
     network = InfiniteCNN(channels=channels, stacks=2, **SIZE)
-    return KernelLoss(network, style=style, content=content, **LAYERS, **weights)
+    return TransferLoss(network, style=style, content=content, **LAYERS, **weights)
 
 
 @pytest.mark.parametrize(("style", "content", "relu1", "relu2"), PUBLISHED)
 def test_published_start_of_each_layer(esc50_root, style, content, relu1, relu2):
     dataset = ESC50(esc50_root)
     S_s, S_c = (STFT()(torch.from_numpy(dataset[name].load())) for name in (style, content))
-    loss = KernelLoss(
+    loss = TransferLoss(
         InfiniteCNN(),
         style=S_s,
         content=S_c,
@@ -101,7 +101,7 @@ def test_finite_networks_converge_as_one_over_the_root_of_the_width(sounds):
 @pytest.mark.parametrize("with_content", [False, True])
 def test_gradients(rng, with_content):
     style, content, x = (torch.from_numpy(rng.random((4, n))) for n in (9, 12, 12))
-    loss = KernelLoss(
+    loss = TransferLoss(
         InfiniteCNN(n_freq=4, stacks=2, channels=16, kernel=3, init="pytorch"),
         style=style,
         content=content if with_content else None,
@@ -126,7 +126,7 @@ def test_order_of_distant_frames_does_not_matter(sounds):
     a, b = sounds[0][:, :8], sounds[0][:, 8:16]
     one, other = (torch.cat([silent, p, silent, q, silent], 1) for p, q in ((a, b), (b, a)))
     network = InfiniteCNN(stacks=1, **SIZE)
-    loss = KernelLoss(
+    loss = TransferLoss(
         network, style=one, content=None, style_layers=("relu1",), content_layers=(), beta=1.0
     )
     assert abs(loss(other).total.item()) < 1e-15
@@ -141,38 +141,140 @@ def test_diagonal_sum(rng, radius):
         for d in range(-radius, radius + 1):
             if 0 <= t + d < 9 and 0 <= u + d < 13:
                 expected[t, u] += P[t + d, u + d].item()
-    np.testing.assert_allclose(_DiagonalSum.apply(P, radius).detach(), expected, atol=1e-12)
-    assert torch.autograd.gradcheck(lambda P: _DiagonalSum.apply(P, radius), P)
+    np.testing.assert_allclose(_DiagonalSum.apply(P, radius, 0, 1).detach(), expected, atol=1e-12)
+    assert torch.autograd.gradcheck(lambda P: _DiagonalSum.apply(P, radius, 0, 1), P)
 
 
 @pytest.mark.parametrize(
-    ("cosine", "expected"), [(1.0, 0.5), (0.0, 1 / (2 * math.pi)), (-1.0, 0.0)]
+    ("orientation", "pooling"),
+    [
+        ("freq", "max"),
+        ("freq", "none"),
+        ("time", "average"),
+        ("time", "max"),
+        ("2d", "average"),
+        ("2d", "none"),
+    ],
 )
-def test_arc_cosine_at_known_angles(cosine, expected):
-    # E[relu(g)^2] = 1/2 for a standard normal, E[relu(g)]^2 = 1/(2 pi) for independent ones.
-    q = torch.tensor([4.0], dtype=torch.float64), torch.tensor([9.0], dtype=torch.float64)
-    K = _ArcCosine.apply(torch.tensor([[6.0 * cosine]], dtype=torch.float64), *q)
-    assert K.item() == pytest.approx(6 * expected, abs=1e-12)
+def test_every_engine_is_the_mean_over_wide_draws(rng, orientation, pooling):
+    shape = (9, 12) if orientation == "2d" else (20, 24)
+    style, content, x = (torch.from_numpy(3 * rng.random(shape) ** 2) for _ in range(3))
+    settings = {
+        "n_freq": shape[0],
+        "n_frames": shape[1],
+        "orientation": orientation,
+        "pooling": pooling,
+        "kernel": 3,
+        "stacks": 3,
+        "init": "pytorch",
+        "channels": 256,
+    }
+    terms = {"style": style, "content": content, "beta": 1.0}
+    layers = {"style_layers": ("relu1", "relu2", "relu3"), "content_layers": ("relu3",)}
+
+    def values(network) -> dict[str, float]:
+        return TransferLoss(network, **terms, **layers)(x).values()
+
+    exact = values(InfiniteCNN(**settings))
+    draws = []
+    for seed in range(24):
+        network = RandomCNN(**settings).double()
+        generator = torch.Generator().manual_seed(seed)
+        for name in ("conv1", "conv2", "conv3"):
+            layer = network.layers[name]
+            std = 1 / math.sqrt(3 * layer.weight[0].numel())
+            layer.weight.normal_(0, std, generator=generator)
+            layer.bias.normal_(0, std, generator=generator)
+        draws.append(values(network))
+    for name, value in exact.items():
+        sample = [draw[name] for draw in draws]
+        error = np.std(sample, ddof=1) / math.sqrt(len(sample))
+        # A finite Gram distance is biased upwards by a share of order 1/channels.
+        assert np.mean(sample) == pytest.approx(value, abs=4 * error + 0.03 * value), name
 
 
-def test_arc_cosine_is_the_mean_over_gaussians(rng):
-    Q, q_a, q_b = 0.7, 1.5, 2.0
-    draws = rng.multivariate_normal([0, 0], [[q_a, Q], [Q, q_b]], size=400_000).clip(0)
-    products = draws.prod(axis=1)
-    exact = _ArcCosine.apply(*(torch.tensor(v) for v in ([[Q]], [q_a], [q_b]))).item()
-    assert exact == pytest.approx(
-        products.mean(), abs=4 * products.std() / math.sqrt(len(products))
+@pytest.mark.parametrize("pooling", ["max", "average", "none"])
+@pytest.mark.parametrize("orientation", ["freq", "time", "2d"])
+def test_gradients_of_every_engine(rng, orientation, pooling):
+    if (orientation, pooling) == ("2d", "max"):
+        pytest.skip("has no closed form")
+    style, content, x = (torch.from_numpy(rng.random((5, 7))) for _ in range(3))
+    network = InfiniteCNN(
+        n_freq=5,
+        n_frames=7,
+        orientation=orientation,
+        pooling=pooling,
+        stacks=2,
+        channels=16,
+        kernel=3,
+        init="pytorch",
     )
+    loss = TransferLoss(network, style=style, content=content, **LAYERS, alpha=2.0, beta=3.0)
+    assert torch.autograd.gradcheck(lambda S: loss(S).total, x.requires_grad_())
 
 
-def test_what_has_no_closed_form_is_refused(sounds):
-    with pytest.raises(ValueError, match="pooling 'max' of infinite width; accepted: average"):
-        InfiniteCNN(pooling="max")
-    with pytest.raises(ValueError, match="orientation '2d' of infinite width; accepted: freq"):
-        InfiniteCNN(orientation="2d")
-    network = InfiniteCNN(stacks=2, **SIZE)
+def test_one_stack_is_the_same_along_time_of_the_transposed(sounds):
+    layers = {"style_layers": ("relu1",), "content_layers": (), "beta": 1.0}
+    style, x = sounds[1], sounds[2]
+    settings = {"stacks": 1, "kernel": 5, "init": "pytorch"}
+    along = InfiniteCNN(n_freq=24, **settings)
+    across = InfiniteCNN(n_freq=50, n_frames=24, orientation="time", **settings)
+    one = TransferLoss(along, style=style, content=None, **layers)(x)
+    other = TransferLoss(across, style=style.mT, content=None, **layers)(x.mT)
+    assert one.total.item() == pytest.approx(other.total.item(), rel=1e-12)
+
+
+def test_max_pooling_on_recordings_against_wide_networks(esc50_root):
+    # The issue's bound is 2 % of the loss; the draws' own standard error is the larger part here.
+    dataset = ESC50(esc50_root)
+    names = ("4-180337-A-28", "4-102844-A-49")
+    style, content = (STFT()(torch.from_numpy(dataset[n].load(duration=1.0))) for n in names)
+    layers = {"style_layers": ("relu1", "relu2"), "content_layers": ()}
+    settings = {"n_freq": 513, "stacks": 2, "pooling": "max", "channels": 1024}
+    arguments = {"style": style, "content": content, **layers}
+    with torch.no_grad():
+        exact = TransferLoss(InfiniteCNN(**settings), **arguments)(content).values()
+        draws = [
+            TransferLoss(RandomCNN(**settings, seed=seed), **arguments)(content).values()
+            for seed in range(6)
+        ]
+        average = TransferLoss(InfiniteCNN(**{**settings, "pooling": "average"}), **arguments)
+    for name in ("style relu1", "style relu2"):
+        sample = [draw[name] for draw in draws]
+        error = np.std(sample, ddof=1) / math.sqrt(len(sample))
+        assert np.mean(sample) == pytest.approx(exact[name], abs=3 * error + 0.01 * exact[name])
+    gap = abs(average(content).values()["style relu2"] / exact["style relu2"] - 1)
+    assert gap > 0.1, "average pooling is not max pooling"
+
+
+def test_float32_agrees_with_float64(sounds):
+    exact = infinite(sounds, beta=1.0)(sounds[2]).values()
+    style, content, x = (S.float() for S in sounds)
+    single = infinite((style, content, x), beta=1.0)(x).values()
+    for name, value in exact.items():
+        assert single[name] == pytest.approx(value, rel=1e-4, abs=1e-9), name
+
+
+def test_what_is_not_tractable_is_refused(sounds):
+    with pytest.raises(ValueError, match="pooling 'max' of orientation '2d' and infinite width"):
+        InfiniteCNN(orientation="2d", pooling="max")
+    with pytest.raises(ValueError, match="orientation 'both'; accepted: freq, time, 2d"):
+        InfiniteCNN(orientation="both")
+    with pytest.raises(ValueError, match=r"442206 positions .*; accepted: 8192 or fewer"):
+        InfiniteCNN(orientation="2d")(torch.zeros(513, 862), depth=1)
+    with pytest.raises(ValueError, match="sounds of 40 and 50 frames, which are channels"):
+        TransferLoss(
+            InfiniteCNN(n_frames=50, orientation="time", stacks=1),
+            style=sounds[0],
+            content=sounds[1],
+            style_layers=("relu1",),
+            content_layers=(),
+        )(sounds[1])
+    network = InfiniteCNN(stacks=3, **SIZE)
+    with pytest.raises(ValueError, match="pooling has 1 position left"):
+        network(torch.ones(24, 3, dtype=torch.float64), depth=3)
     arguments = {"style": sounds[0], "content": None, "content_layers": ()}
-    with pytest.raises(ValueError, match="layer conv1; accepted: relu1, relu2"):
-        KernelLoss(network, **arguments, style_layers=("conv1",))
+    with pytest.raises(ValueError, match="layer conv1; accepted: relu1, relu2, relu3"):
+        TransferLoss(network, **arguments, style_layers=("conv1",))
     with pytest.raises(ValueError, match="nothing to match"):
-        KernelLoss(network, **arguments, style_layers=())
+        TransferLoss(network, **arguments, style_layers=())

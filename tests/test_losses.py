@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from nst_lib import RandomCNN
-from nst_lib.losses import ContentTerm, StyleTerm, TransferLoss, gram_distance, gram_matrix
+from nst_lib.losses import ContentTerm, StyleTerm, gram_distance, gram_matrix
+from nst_lib.objective import TransferLoss
 
 
 def features(rng, channels, positions, dtype="float32") -> torch.Tensor:

@@ -3,7 +3,7 @@ import threading
 import pytest
 import torch
 
-from nst_lib.losses import Losses
+from nst_lib.objective import Losses
 from nst_lib.optimise import minimise
 
 

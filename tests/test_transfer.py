@@ -40,9 +40,10 @@ def test_the_four_conditions_of_the_study(pair, config, transform, pooling):
     assert best.losses["style"] < 0.2 * first.losses["style"]
     assert best.losses["content"] < 1e-3 * best.losses["style"], "inert, as published"
     assert list(result.losses["total"]) == [e.total for e in result.evaluations]
-    assert list(result.losses.columns[:5]) == ["step", "seconds", "style", "content", "total"]
-    assert tuple(stages) == STAGES
-    assert set(result.seconds) == {*STAGES, "total"}
+    columns = ["step", "seconds", "domain", "style", "content", "total"]
+    assert list(result.losses.columns[:6]) == columns
+    assert stages == [stage for stage in STAGES if stage != "refine"]
+    assert set(result.seconds) == {*stages, "total"}
 
 
 def test_realised_loss_is_that_of_the_sound(pair, config):
@@ -50,7 +51,7 @@ def test_realised_loss_is_that_of_the_sound(pair, config):
     S_c, S_s, S_x = (
         STFT()(torch.from_numpy(y)) for y in (result.content, result.style, result.audio)
     )
-    loss = make_loss(config, style=S_s, content=S_c)
+    loss = make_loss(config, STFT(), style=S_s, content=S_c)
     with torch.no_grad():
         assert loss(S_x).values() == pytest.approx(result.realised, rel=1e-4)
     best = result.evaluations[result.best_step]
@@ -104,12 +105,97 @@ def test_infinite_width(pair, config):
             config.replace(
                 engine="finite", channels=4096, stacks=1, style_layers="relu1", content_layers=[]
             ),
+            STFT(),
             style=S_s,
             content=S_c,
         )(S_c)
     assert wide.values()["style relu1"] == pytest.approx(first.losses["style relu1"], rel=0.25)
-    with pytest.raises(ValueError, match="pooling 'max' of infinite width; accepted: average"):
-        transfer(pair.content, pair.style, config.replace(pooling="max"))
+
+
+@pytest.fixture(scope="session")
+def fast():
+    return TransferConfig.from_preset("fast", duration=1.0, steps=40)
+
+
+def test_default_preset(pair, fast):
+    stages = []
+    result = transfer(pair.content, pair.style, fast, on_stage=stages.append)
+    assert tuple(stages) == STAGES
+    assert [e.domain for e in result.evaluations] == ["spectrogram"] * 20 + ["waveform"] * 20
+    assert [e.step for e in result.evaluations] == list(range(40))
+    assert all(np.diff([e.seconds for e in result.evaluations]) > 0)
+    best = result.evaluations[result.best_step]
+    assert best.domain == "waveform"
+    assert result.realised["total"] == pytest.approx(best.total, rel=1e-3), "what is heard"
+    assert result.realised["total"] < 0.2 * result.evaluations[0].total
+    assert result.scores.timbre > 0.5
+    assert result.scores.rhythm > 0.4
+    assert transfer(pair.content, pair.style, fast.replace(steps=0)).best_step is None
+
+
+@pytest.mark.parametrize("domain", ["waveform", "hybrid"])
+@pytest.mark.parametrize("engine", ["finite", "infinite"])
+def test_optimising_the_sound_itself(pair, config, domain, engine):
+    config = config.replace(domain=domain, engine=engine, line_search="strong_wolfe", steps=16)
+    result = transfer(pair.content, pair.style, config)
+    first, best = result.evaluations[0], result.evaluations[result.best_step]
+    assert best.losses["style"] < 0.3 * first.losses["style"]
+    assert result.realised["style"] == pytest.approx(best.losses["style"], rel=0.01)
+    np.testing.assert_allclose(
+        result.spectrograms["optimised"], result.spectrograms["result"], atol=1e-4
+    )
+    assert result.evaluations[-1].domain == "waveform"
+
+
+def test_a_waveform_from_noise(pair, fast):
+    config = fast.replace(start="noise", domain="waveform")
+    result = transfer(None, pair.style, config)
+    assert result.scores is None
+    assert result.realised["total"] < 0.5 * result.evaluations[0].total
+    assert result.audio.std() == pytest.approx(result.style.std(), rel=0.5)
+
+
+def test_precision(pair, fast):
+    single, double = (
+        transfer(pair.content, pair.style, fast.replace(precision=precision, steps=2))
+        for precision in ("float32", "float64")
+    )
+    assert double.evaluations[0].total == pytest.approx(single.evaluations[0].total, rel=1e-4)
+    assert double.evaluations[0].total != single.evaluations[0].total
+    assert double.audio.dtype == np.float32
+
+
+@pytest.mark.parametrize("domain", ["spectrogram", "waveform", "hybrid"])
+@pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
+def test_an_interrupted_run_goes_on_to_the_same_end(
+    pair, fast, tmp_path, monkeypatch, domain, optimiser
+):
+    monkeypatch.setattr("nst_lib.checkpoint.INTERVAL", 0.0)
+    config = fast.replace(duration=0.5, steps=130, domain=domain, optimiser=optimiser)
+    whole = transfer(pair.content, pair.style, config)
+    path, stop = tmp_path / "run.ckpt", threading.Event()
+
+    def interrupt(evaluation):
+        if evaluation.step == 110:
+            stop.set()
+
+    broken = transfer(
+        pair.content, pair.style, config, callback=interrupt, stop=stop, checkpoint=path
+    )
+    assert broken.outcome == "stopped"
+    steps = []
+    resumed = transfer(
+        pair.content,
+        pair.style,
+        config,
+        checkpoint=path,
+        callback=lambda evaluation: steps.append(evaluation.step),
+    )
+    assert 20 < steps[0] <= 111, "not from the start"
+    assert resumed.audio.tobytes() == whole.audio.tobytes()
+    assert [e.losses for e in resumed.evaluations] == [e.losses for e in whole.evaluations]
+    with pytest.raises(ValueError, match="is of another transfer"):
+        transfer(pair.content, pair.style, config.replace(seed=1), checkpoint=path)
 
 
 def test_noise_start_with_content(pair, config):

@@ -1,0 +1,196 @@
+"""Timbre and texture against rhythm: the search behind the preset `fast`.
+
+    NST_ESC50=folder .venv/bin/python benchmarks/front.py [--clips 3] [--only NAME ...]
+
+Every setting below runs over the study's five pairs, with the first, second and third clip (by name)
+of each category. Rows go to front.csv as they are made; what is there is skipped, so an interrupted
+search goes on. At the end front.md (means over all transfers of a setting) and front.svg are drawn.
+"""
+
+import argparse
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.ndimage import gaussian_filter1d
+from tqdm import tqdm
+
+from nst_lib import ESC50, TransferConfig, plots, transfer
+from nst_lib.datasets import STUDY_PAIRS
+
+HERE = Path(__file__).parent
+TERMS = ("onset", "spectrogram")
+#: Name of a setting -> preset and what differs from it.
+SETTINGS: dict[str, tuple[str, dict[str, object]]] = {
+    "published, 4096 channels, 60 evaluations": ("milacic2020", {"steps": 60}),
+    "published, infinite width, 500 evaluations": (
+        "milacic2020",
+        {"engine": "infinite", "content_layers": ()},
+    ),
+    "published + level and line search": (
+        "milacic2020",
+        {
+            "engine": "infinite",
+            "content_layers": (),
+            "line_search": "strong_wolfe",
+            "level": "rms",
+            "level_target": -26.0,
+            "steps": 120,
+        },
+    ),
+}
+for weight in (0.0, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0):
+    SETTINGS[f"onset + spectrogram, w = {weight:g}"] = (
+        "fast",
+        {"content_terms": TERMS, "content_weight": weight},
+    )
+for weight in (0.01, 0.03, 0.1, 0.3):
+    for name in TERMS:
+        SETTINGS[f"{name}, w = {weight:g}"] = (
+            "fast",
+            {"content_terms": (name,), "content_weight": weight},
+        )
+    SETTINGS[f"features of relu2, w = {weight:g}"] = (
+        "fast",
+        {"content_terms": ("features",), "content_layers": ("relu2",), "content_weight": weight},
+    )
+for name, overrides in {
+    "spectrogram alone": {"domain": "spectrogram"},
+    "waveform alone": {"domain": "waveform"},
+    "published layer weights": {"layer_weights": "published"},
+    "max pooling": {"pooling": "max"},
+    "no pooling": {"pooling": "none"},
+    "1 stack": {"stacks": 1, "style_layers": ("relu1",)},
+    "3 stacks": {"stacks": 3, "style_layers": ("relu1", "relu2", "relu3")},
+    "kernel 3": {"kernel": 3},
+    "kernel 11": {"kernel": 11},
+    "hop 128, kernel 11": {"hop_length": 128, "kernel": 11},
+    "n_fft 2048": {"n_fft": 2048},
+    "60 evaluations": {"steps": 60},
+    "240 evaluations": {"steps": 240},
+    "level -20 dBFS": {"level_target": -20.0},
+    "level -32 dBFS": {"level_target": -32.0},
+}.items():
+    SETTINGS[f"fast with {name}"] = ("fast", overrides)
+
+SCORES = ("timbre", "texture", "rhythm", "librosa rhythm", "noise")
+
+
+def librosa_rhythm(y: np.ndarray, content: np.ndarray, sr: int) -> float:
+    """Correlation of librosa's onset strengths, as a check that no term sees."""
+    import librosa
+
+    strengths = [
+        gaussian_filter1d(librosa.onset.onset_strength(y=x, sr=sr, hop_length=256), 0.05 * sr / 256)
+        for x in (y, content)
+    ]
+    return float(np.corrcoef(*strengths)[0, 1])
+
+
+def run(dataset: ESC50, setting: str, style: str, content: str) -> dict[str, object]:
+    preset, overrides = SETTINGS[setting]
+    config = TransferConfig.from_preset(preset, **overrides)
+    result = transfer(dataset[content], dataset[style], config)
+    return {
+        "setting": setting,
+        "style": style,
+        "content": content,
+        **result.scores.to_dict(),
+        "librosa rhythm": librosa_rhythm(result.audio, result.content, config.sr),
+        "evaluations": len(result.evaluations),
+        "outcome": result.outcome,
+        "style loss": result.realised["style"],
+        "seconds": result.seconds["total"],
+    }
+
+
+def search(path: Path, settings: list[str], clips: int) -> None:
+    dataset = ESC50(os.environ["NST_ESC50"])
+    names = {c: sorted(clip.name for clip in dataset if clip.category == c) for c in dataset.categories}
+    done = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["setting", "style"])
+    done = set(zip(done["setting"], done["style"], strict=True))
+    wanted = [
+        (setting, names[style][i], names[content][i])
+        for setting in settings
+        for i in range(1 if setting.startswith("published,") else clips)
+        for style, content in STUDY_PAIRS
+        if (setting, names[style][i]) not in done
+    ]
+    for setting, style, content in tqdm(wanted, unit="transfer"):
+        row = run(dataset, setting, style, content)
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row, lineterminator="\n")
+            if new:
+                writer.writeheader()
+            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    means = rows.groupby("setting", sort=False)[[*SCORES, "seconds"]].mean()
+    means.insert(0, "transfers", rows.groupby("setting", sort=False).size())
+    order = [name for name in SETTINGS if name in means.index]
+    return means.loc[order]
+
+
+def draw(means: pd.DataFrame) -> Figure:
+    fig = Figure(figsize=(7, 5), layout="constrained")
+    ax = fig.subplots()
+    groups = {
+        "onset + spectrogram": "onset + spectrogram, w",
+        "onset": "onset, w",
+        "spectrogram": "spectrogram, w",
+        "features of relu2": "features of relu2, w",
+    }
+    for label, start in groups.items():
+        part = means[means.index.str.startswith(start)]
+        ax.plot(part["rhythm"], part["timbre"], marker="o", ms=4, label=label)
+        if label == "onset + spectrogram":
+            for name, row in part.iterrows():
+                ax.annotate(
+                    name.split(", ")[1], (row["rhythm"], row["timbre"]), fontsize=7,
+                    xytext=(4, 3), textcoords="offset points",
+                )  # fmt: skip
+    variants = means[means.index.str.startswith("fast with")]
+    ax.plot(variants["rhythm"], variants["timbre"], "x", color="0.5", label="variants of fast")
+    published = means[means.index.str.startswith("published")]
+    for (name, row), marker in zip(published.iterrows(), "*P^", strict=False):
+        ax.plot(row["rhythm"], row["timbre"], marker, ms=11, color="k", mfc="none", label=name)
+    ax.set(
+        xlabel="Rhythm (1: the content's)",
+        ylabel="Timbre (1: the style's)",
+        title="The front: means over the study's five pairs, three clips of each",
+    )
+    ax.legend(fontsize=7, loc="lower left")
+    return fig
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clips", type=int, default=3)
+    parser.add_argument("--only", nargs="*", help="settings whose names contain one of these")
+    arguments = parser.parse_args()
+    only = arguments.only or [""]
+    path = HERE / "front.csv"
+    search(path, [s for s in SETTINGS if any(word in s for word in only)], arguments.clips)
+    means = table(pd.read_csv(path))
+    lines = [
+        "| setting | " + " | ".join(means.columns) + " |",
+        "|---" * (len(means.columns) + 1) + "|",
+        *(
+            f"| {name} | {row['transfers']:.0f} | "
+            + " | ".join(f"{row[score]:.2f}" for score in SCORES)
+            + f" | {row['seconds']:.1f} |"
+            for name, row in means.iterrows()
+        ),
+    ]
+    (HERE / "front.md").write_text("\n".join(lines) + "\n")
+    plots.use_style()
+    plots.save(draw(means), HERE / "front.svg")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""A file from which an interrupted optimisation goes on, to the same end as without the break."""
+
+import os
+import pickle
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nst_lib.files import atomic, validate_output
+
+#: Ending of a checkpoint.
+SUFFIXES = (".ckpt",)
+#: Least time between two writes, in seconds.
+INTERVAL = 10.0
+
+
+class Checkpoint:
+    """State of one transfer on disk.
+
+    Parameters
+    ----------
+    path : path
+        Ends in ".ckpt"; need not exist.
+    key : str
+        What the transfer is of: settings and recordings. A file with another key is refused.
+
+    Raises
+    ------
+    ValueError
+        If `path` cannot be written, or holds anything but a checkpoint of this transfer.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, key: str) -> None:
+        self.path = validate_output(path, suffixes=SUFFIXES)
+        self.key = key
+        self.state = self._read()
+        self._written = time.monotonic()
+
+    def _read(self) -> dict[str, Any]:
+        if not self.path.exists():
+            return {}
+        try:
+            state = torch.load(self.path, weights_only=True, map_location="cpu")
+            key = state.pop("key")
+        except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+            raise ValueError(
+                f"{self.path}: is not a checkpoint that can be read; accepted: remove it to start "
+                "anew"
+            ) from error
+        if key != self.key:
+            raise ValueError(
+                f"{self.path}: is of another transfer (settings or recordings differ); accepted: "
+                "the same ones, or remove it to start anew"
+            )
+        return dict(state)
+
+    def update(self, state: dict[str, Any], *, at_once: bool = False) -> None:
+        """Replace parts of the state; write it, whole, unless it was just written."""
+        self.state.update(state)
+        if at_once or time.monotonic() - self._written > INTERVAL:
+            with atomic(self.path) as temporary:
+                torch.save({"key": self.key, **self.state}, temporary)
+            self._written = time.monotonic()
+
+
+def remove(path: str | os.PathLike[str]) -> None:
+    """Remove a checkpoint that is no longer needed, if it is there."""
+    Path(path).unlink(missing_ok=True)

@@ -1,0 +1,100 @@
+"""Content terms that act: distances of a spectrogram to the content's in what makes its rhythm.
+
+Each is 1 - Pearson's correlation, so 0 at the content, near 1 for a sound that has nothing to do
+with it, 2 at most, and blind to level. They are our choice: the study's own term, the features of
+relu3, hardly acts at any weight (see `benchmarks/front.md`).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv1d
+
+from nst_lib.bands import erb_rate, half_cosines
+from nst_lib.transforms import Transform
+
+#: Bands between these frequencies in Hz, what counts as silence in them (dB below the loudest),
+#: and the standard deviation in seconds that onsets are smoothed with.
+N_BANDS = 30
+BAND_RANGE = (20.0, 10_000.0)
+SILENCE = -80.0
+SMOOTHING = 0.05
+
+
+class CorrelationTerm(nn.Module):
+    """1 - correlation of what `describe` makes of a spectrogram with the content's.
+
+    Parameters
+    ----------
+    describe : callable
+        Spectrogram ``(freq, time)`` -> Tensor, shape=(points,).
+    content : Tensor, shape=(freq, time)
+        The content's log-magnitude spectrogram.
+    """
+
+    target: Tensor
+
+    def __init__(self, describe: Callable[[Tensor], Tensor], content: Tensor) -> None:
+        super().__init__()
+        self.describe = describe
+        with torch.no_grad():
+            self.register_buffer("target", _standardise(describe(content)))
+
+    def forward(self, S: Tensor) -> Tensor:
+        """Return the distance of a spectrogram as large as the content's."""
+        distance: Tensor = 1 - (_standardise(self.describe(S)) * self.target).sum()
+        return distance
+
+
+class OnsetStrength(nn.Module):
+    """Rises of level from frame to frame, mean over ERB bands, smoothed; differentiable.
+
+    Parameters
+    ----------
+    transform : Transform
+        What the spectrograms are of.
+    """
+
+    weights: Tensor
+    kernel: Tensor
+
+    def __init__(self, transform: Transform) -> None:
+        super().__init__()
+        scale = erb_rate(transform.freqs)
+        low, high = erb_rate(np.array(BAND_RANGE))
+        weights = half_cosines(scale, low, high, n=N_BANDS) ** 2
+        weights = weights[weights.sum(1) > 0]
+        weights /= weights.sum(1, keepdims=True)
+        std = SMOOTHING * transform.sr / transform.hop_length
+        reach = np.arange(-np.ceil(4 * std), np.ceil(4 * std) + 1)
+        kernel = np.exp(-0.5 * (reach / std) ** 2)
+        self.register_buffer("weights", torch.from_numpy(weights).float())
+        self.register_buffer("kernel", torch.from_numpy(kernel / kernel.sum()).float()[None, None])
+
+    def forward(self, S: Tensor) -> Tensor:
+        """Return the onset strength ``(time - 1,)`` of a log-magnitude spectrogram."""
+        power = self.weights.to(S.dtype) @ torch.expm1(S).square()
+        silence = power.amax().detach() * 10 ** (SILENCE / 10)
+        rises = (power + silence + 1e-30).log().diff(dim=-1).clamp_min(0).mean(0)
+        kernel = self.kernel.to(S.dtype)
+        return conv1d(rises[None, None], kernel, padding="same").flatten()
+
+
+#: Names of the terms.
+CORRELATIONS = ("onset", "spectrogram")
+
+
+def correlation_term(name: str, content: Tensor, transform: Transform) -> CorrelationTerm:
+    """Return a term of `CORRELATIONS` towards a content's spectrogram ``(freq, time)``.
+
+    "onset" compares :class:`OnsetStrength`; "spectrogram" all log-magnitudes.
+    """
+    describe: nn.Module = OnsetStrength(transform) if name == "onset" else nn.Flatten(0)
+    return CorrelationTerm(describe.to(content.device), content)
+
+
+def _standardise(x: Tensor) -> Tensor:
+    centred = x - x.mean()
+    return centred / centred.norm().clamp_min(1e-12)

@@ -1,0 +1,355 @@
+"""Scores of a transfer, from the waveforms alone.
+
+Sound is ``(..., samples)``, brought to equal RMS before it is measured, so that no score depends on
+level. All scores rest on one front end, J. H. McDermott and E. P. Simoncelli's (Neuron 71, 2011):
+`N_BANDS` half-cosine filters, equally spaced in ERBs (B. R. Glasberg and B. C. J. Moore 1990), and
+the envelope of each at `ENVELOPE_RATE` Hz, compressed by the power `COMPRESSION`.
+
+========  ==================================  =================================================
+score     from -> to                          what it compares
+========  ==================================  =================================================
+timbre    0 (the content's) -> 1 (the         mean band energy to the power 0.3
+          style's); below 0: further off
+texture   the same                            each family of statistics in `FAMILIES`, averaged
+rhythm    0 -> 1 (the content's)              correlation of smoothed onset strength
+noise     0 dB and less are good              background above the louder of the two inputs
+========  ==================================  =================================================
+
+Timbre and texture are 1 - d(result, style) / d(content, style), with d Euclidean.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import conv1d, pad
+
+from nst_lib import audio
+from nst_lib.audio import Audio
+from nst_lib.bands import erb_rate, half_cosines
+
+#: Bands of the front end, and the edges of their range in Hz (the upper one at most half the rate).
+N_BANDS = 30
+BAND_RANGE = (20.0, 10_000.0)
+#: Rate of the envelopes in Hz, and the power that compresses their amplitude.
+ENVELOPE_RATE = 400
+COMPRESSION = 0.3
+#: Level under which a band counts as silent, in dB relative to the RMS of the sound.
+SILENCE = -80.0
+#: Families of texture statistics; McDermott and Simoncelli's without modulation correlations.
+FAMILIES = ("mean", "variation", "skew", "correlation", "modulation")
+#: Distances, in bands, at which envelopes are correlated (theirs).
+CORRELATION_OFFSETS = (1, 2, 3, 5, 8, 11, 16, 21)
+#: Modulation bands: their number, and the range of their centres in Hz (theirs).
+N_MODULATIONS = 20
+MODULATION_RANGE = (0.5, 200.0)
+#: Onsets: frames a second, and the standard deviations in seconds of the smoothing of power (near
+#: librosa's 93 ms window) and of onset strength (our choice).
+ONSET_RATE = 100
+LEVEL_SMOOTHING = 0.01
+ONSET_SMOOTHING = 0.05
+#: Share of the time that counts as background (our choice).
+BACKGROUND = 0.1
+#: Fewest samples that can be scored.
+MIN_SAMPLES = 1024
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one result; see the module.
+
+    Attributes
+    ----------
+    timbre, texture, rhythm : float <= 1
+        NaN for timbre and texture where content and style are one sound; rhythm is 0 where there
+        is no onset.
+    families : dict of str to float
+        Texture, family by family.
+    noise : float
+        Mean over bands, in dB.
+    """
+
+    timbre: float
+    texture: float
+    rhythm: float
+    noise: float
+    families: dict[str, float]
+
+    def __str__(self) -> str:
+        return (
+            f"timbre {self.timbre:.2f}, texture {self.texture:.2f}, rhythm {self.rhythm:.2f}, "
+            f"noise {self.noise:+.1f} dB"
+        )
+
+    def to_dict(self) -> dict[str, float]:
+        """Return all scores, flat: "timbre", ..., "texture mean", "texture variation", ..."""
+        scores = asdict(self)
+        families = scores.pop("families")
+        return scores | {f"texture {name}": value for name, value in families.items()}
+
+
+def scores(result: Audio, *, content: Audio, style: Audio, sr: int) -> Scores:
+    """Score a result against the two recordings it was made of.
+
+    Parameters
+    ----------
+    result, content, style : np.ndarray, shape=(samples,)
+        Sounds, not silent, at least `MIN_SECONDS` long. Result and content have the same length.
+    sr : int > 0
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    Scores
+
+    Raises
+    ------
+    AudioError
+        If a sound cannot be used.
+    """
+    heard = {
+        name: envelopes(_tensor(y, name=name), sr=sr)
+        for name, y in (("result", result), ("content", content), ("style", style))
+    }
+    x, c, s = heard["result"], heard["content"], heard["style"]
+    families = {
+        name: _towards(statistic(x), statistic(c), statistic(s))
+        for name, statistic in STATISTICS.items()
+    }
+    louder = torch.maximum(background(c), background(s))
+    return Scores(
+        timbre=_towards(timbre(x), timbre(c), timbre(s)),
+        texture=float(np.mean(list(families.values()))),
+        rhythm=float(correlation(onset_strength(x), onset_strength(c))),
+        noise=float((background(x) - louder).mean()),
+        families=families,
+    )
+
+
+def envelopes(y: Tensor, *, sr: int) -> Tensor:
+    """Compressed envelopes of the bands, at `ENVELOPE_RATE`; differentiable.
+
+    The analytic signal of a band needs no more samples than its own spectrum is wide, so each is
+    inverted at a rate of twice the widest band.
+
+    Parameters
+    ----------
+    y : Tensor, shape=(..., samples)
+        Sounds; their level does not matter.
+    sr : int > 0
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    Tensor, shape=(..., N_BANDS, frames)
+        (amplitude / RMS of the sound) ** COMPRESSION, at least at the level of `SILENCE`.
+    """
+    n = y.shape[-1]
+    power = y.square().mean(-1, keepdim=True)
+    spectrum = torch.fft.rfft(y * power.clamp_min(1e-20).rsqrt())
+    gains, bins = _filters(n, sr)
+    bands = spectrum[..., bins] * gains.to(y)
+    analytic = torch.fft.ifft(bands, n=2 * bands.shape[-1]) * (4 * bands.shape[-1] / n)
+    intensity = analytic.real.square() + analytic.imag.square() + 10 ** (SILENCE / 10)
+    compressed = torch.fft.rfft(intensity ** (COMPRESSION / 2))
+    frames = max(round(n / sr * ENVELOPE_RATE), 1)
+    kept = compressed[..., : frames // 2 + 1]
+    resampled: Tensor = torch.fft.irfft(kept, n=frames) * (frames / analytic.shape[-1])
+    return resampled.clamp_min(10 ** (SILENCE / 20 * COMPRESSION))
+
+
+def timbre(E: Tensor) -> Tensor:
+    """Mean over time of band energy to the power 0.3, from :func:`envelopes`."""
+    return E.square().mean(-1)
+
+
+def onset_strength(E: Tensor) -> Tensor:
+    """Mean over bands of the rises of level from frame to frame, smoothed.
+
+    Parameters
+    ----------
+    E : Tensor, shape=(..., bands, frames)
+        From :func:`envelopes`.
+
+    Returns
+    -------
+    Tensor, shape=(..., frames)
+        At `ONSET_RATE`, in dB per frame.
+    """
+    level = _level(E)
+    level = level.clamp_min(level.amax((-2, -1), keepdim=True) + SILENCE)
+    rises = pad(level.diff(dim=-1).clamp_min(0).mean(-2), (1, 0))
+    return _smooth(rises, ONSET_SMOOTHING * ONSET_RATE)
+
+
+def background(E: Tensor) -> Tensor:
+    """Level of each band that it exceeds but for a share `BACKGROUND` of the time, in dB."""
+    return _level(E).quantile(BACKGROUND, dim=-1)
+
+
+def mean(E: Tensor) -> Tensor:
+    """Envelope mean of each band."""
+    return E.mean(-1)
+
+
+def variation(E: Tensor) -> Tensor:
+    """Envelope variance over squared mean, of each band."""
+    return E.var(-1, correction=0) / E.mean(-1).square()
+
+
+def skew(E: Tensor) -> Tensor:
+    """Third standardised moment of each band's envelope; 0 where it is constant."""
+    centred = E - E.mean(-1, keepdim=True)
+    return centred.pow(3).mean(-1) / (centred.square().mean(-1) + _STILL).pow(1.5)
+
+
+def cross_band(E: Tensor) -> Tensor:
+    """Correlations of the envelopes of bands that are `CORRELATION_OFFSETS` apart."""
+    return torch.cat([correlation(E[..., d:, :], E[..., :-d, :]) for d in CORRELATION_OFFSETS], -1)
+
+
+def modulation(E: Tensor) -> Tensor:
+    """Share of each envelope's variance in `N_MODULATIONS` bands, root, flattened.
+
+    Half-cosine filters of constant Q in the logarithm of the modulation frequency.
+    """
+    frames = E.shape[-1]
+    centred = E - E.mean(-1, keepdim=True)
+    power = 2 * torch.fft.rfft(centred).abs().square() / frames**2
+    share = power @ _modulation_filters(frames).to(E).mT
+    share = share / (centred.square().mean(-1, keepdim=True) + _STILL)
+    roots: Tensor = (share + 1e-12).sqrt()
+    return roots.flatten(-2)
+
+
+#: Statistics of :func:`envelopes`, family by family.
+STATISTICS = dict(zip(FAMILIES, (mean, variation, skew, cross_band, modulation), strict=True))
+_STILL = 1e-8
+
+
+def correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Pearson's correlation along the last axis, over what both have of it; 0 for a constant."""
+    frames = min(a.shape[-1], b.shape[-1])
+    a, b = (x[..., :frames] - x[..., :frames].mean(-1, keepdim=True) for x in (a, b))
+    energies = a.square().mean(-1) * b.square().mean(-1)
+    return (a * b).mean(-1) / (energies + _STILL**2).sqrt()
+
+
+def distances(a: Audio, b: Audio, *, sr: int) -> dict[str, float]:
+    """Distance of two sounds: "timbre", and each of `FAMILIES`.
+
+    Parameters
+    ----------
+    a, b : np.ndarray, shape=(samples,)
+        Sounds, not silent.
+    sr : int > 0
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    dict of str to float
+        Euclidean distances of the statistics, 0 or more.
+
+    Raises
+    ------
+    AudioError
+        If a sound cannot be used.
+    """
+    E_a, E_b = (envelopes(_tensor(y, name="sound"), sr=sr) for y in (a, b))
+    return {
+        name: float((statistic(E_a) - statistic(E_b)).norm())
+        for name, statistic in {"timbre": timbre, **STATISTICS}.items()
+    }
+
+
+def bounds(sounds: Sequence[Audio], *, sr: int) -> dict[str, tuple[float, float]]:
+    """How near two sounds come that are the same texture, and how far unrelated ones are.
+
+    Parameters
+    ----------
+    sounds : sequence of np.ndarray, shape=(samples,)
+        Two or more unrelated sounds.
+    sr : int > 0
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    dict of str to (float, float)
+        For "timbre" and each of `FAMILIES`: the mean distance of the two halves of a sound (floor)
+        and of halves of two sounds (ceiling).
+
+    Raises
+    ------
+    AudioError
+        If a sound, or a half, cannot be used.
+    ValueError
+        If there are fewer than two sounds.
+    """
+    if len(sounds) < 2:
+        raise ValueError(f"{len(sounds)} sounds; accepted: two or more")
+    halves = [(y[: len(y) // 2], y[len(y) // 2 :]) for y in sounds]
+    same = [distances(*pair, sr=sr) for pair in halves]
+    other = [distances(a[0], b[1], sr=sr) for a, b in combinations(halves, 2)]
+    return {
+        name: (
+            float(np.mean([d[name] for d in same])),
+            float(np.mean([d[name] for d in other])),
+        )
+        for name in ("timbre", *FAMILIES)
+    }
+
+
+def _tensor(y: Audio, *, name: str) -> Tensor:
+    return torch.from_numpy(audio.validate(y, name=name, min_samples=MIN_SAMPLES)).double()
+
+
+def _towards(result: Tensor, content: Tensor, style: Tensor) -> float:
+    """1 at the style, 0 as far from it as the content; NaN where the two are one."""
+    apart = float((content - style).norm())
+    return 1 - float((result - style).norm()) / apart if apart else math.nan
+
+
+def _level(E: Tensor) -> Tensor:
+    """Band level in dB at `ONSET_RATE`."""
+    step = ENVELOPE_RATE // ONSET_RATE
+    frames = E.shape[-1] // step
+    power = E[..., : frames * step].pow(2 / COMPRESSION)
+    power = power.reshape(*E.shape[:-1], frames, step).mean(-1)
+    return 10 * _smooth(power, LEVEL_SMOOTHING * ONSET_RATE).log10()
+
+
+def _smooth(x: Tensor, std: float) -> Tensor:
+    """Smooth along the last axis with a Gaussian of `std` frames."""
+    radius = math.ceil(4 * std)
+    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1).to(x) / std).square())
+    kernel = (kernel / kernel.sum())[None, None]
+    smoothed = conv1d(x.reshape(-1, 1, x.shape[-1]), kernel, padding=radius)
+    return smoothed.reshape(x.shape)
+
+
+@lru_cache(maxsize=8)
+def _filters(n: int, sr: int) -> tuple[Tensor, Tensor]:
+    """Gains and bins of each band's stretch of a spectrum of `n` samples, all equally wide."""
+    low, high = BAND_RANGE[0], min(BAND_RANGE[1], sr / 2)
+    edges = erb_rate(np.array([low, high]))
+    gains = half_cosines(erb_rate(np.fft.rfftfreq(n, 1 / sr)), *edges, n=N_BANDS)
+    first = (gains > 0).argmax(1)
+    width = max(int((gains > 0).sum(1).max()), 1)
+    first = np.minimum(first, gains.shape[1] - width)
+    bins = first[:, None] + np.arange(width)
+    return torch.from_numpy(np.take_along_axis(gains, bins, 1)), torch.from_numpy(bins)
+
+
+@lru_cache(maxsize=8)
+def _modulation_filters(frames: int) -> Tensor:
+    """Power gains of the modulation bands, shape ``(N_MODULATIONS, 1 + frames // 2)``."""
+    low, high = np.log(MODULATION_RANGE)
+    spacing = (high - low) / (N_MODULATIONS - 1)
+    frequencies = np.log(np.fft.rfftfreq(frames, 1 / ENVELOPE_RATE).clip(1e-9))
+    gains = half_cosines(frequencies, low - spacing, high + spacing, n=N_MODULATIONS)
+    return torch.from_numpy(gains**2)

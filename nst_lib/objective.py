@@ -1,0 +1,236 @@
+"""What is minimised: style and content, weighed.
+
+Published, with `content_weight` None (alpha = 1 and beta = 1e8 in the study):
+
+    beta * sum_l w_l S_l(x)  +  alpha * (sum_l w_l C_l(x) + other content terms)
+
+Acting, with a `content_weight` w between 0 (all style) and 1 (all content):
+
+    (1 - w) * sqrt(sum_l w_l S_l(x) / sum_l w_l S_l(reference))  +  w * mean of the content terms
+
+S_l and C_l are the distances of layers (:mod:`nst_lib.losses`, :mod:`nst_lib.kernel`). The
+reference is the content, so that the style's part is 1 there and 0 at the style; without a content,
+silence.
+The root makes of the squared distance, which spans six decades, one that w can weigh. Content terms
+are 0 at the content and about 1 at an unrelated sound: the correlations of :mod:`nst_lib.content`,
+and the features' distances relative to that of silence.
+
+The weights of layers w_l are 1 ("published") or make the layers' terms equal at the reference
+("balanced"; for content at silence), with the sum as published.
+
+Where the style's relative loss has come down to r, both objectives pull the same way if
+alpha C_0 / (beta S_0) = 2 sqrt(r) w / (1 - w), with S_0 and C_0 the normalisers above
+(:meth:`TransferLoss.published_weight`): the study's weights amount to a w of 1e-8.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from nst_lib.content import CORRELATIONS, CorrelationTerm, correlation_term
+from nst_lib.kernel import InfiniteCNN, KernelDistances
+from nst_lib.losses import Distances, GramDistances
+from nst_lib.network import RandomCNN, validate_choice
+from nst_lib.transforms import Transform
+
+LAYER_WEIGHTS = ("published", "balanced")
+CONTENT_TERMS = ("features", *CORRELATIONS)
+
+#: Added under the root, so that its gradient stays finite at the style.
+_FLOOR = 1e-8
+#: Least normaliser, as a share of the distance to silence: where content and style are one sound.
+_LEAST = 1e-6
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Value of the objective, as 0-dimensional tensors.
+
+    Attributes
+    ----------
+    style, content : Tensor
+        The two weighted parts.
+    terms : dict of str to Tensor
+        What they are made of, for example "style relu1": weighted terms that add up to them, or,
+        with a content weight, relative distances.
+    """
+
+    style: Tensor
+    content: Tensor
+    terms: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, style: dict[str, Tensor], content: dict[str, Tensor], *, zero: Tensor) -> Self:
+        """Sum weighted terms; `zero` stands for a sum without terms."""
+        return cls(
+            style=sum(style.values(), zero),
+            content=sum(content.values(), zero),
+            terms=_named(style, content),
+        )
+
+    @property
+    def total(self) -> Tensor:
+        """Style plus content: what is minimised."""
+        return self.style + self.content
+
+    def values(self) -> dict[str, float]:
+        """Return "style", "content", "total" and every term as numbers."""
+        named = {"style": self.style, "content": self.content, "total": self.total, **self.terms}
+        return {name: float(value.detach()) for name, value in named.items()}
+
+
+class TransferLoss(nn.Module):
+    """The objective of a transfer; see the module.
+
+    Parameters
+    ----------
+    network : RandomCNN or InfiniteCNN
+        What the features are of.
+    style : Tensor, shape=(freq, time)
+        The style's spectrogram.
+    content : Tensor, shape=(freq, time), or None
+        The content's; None for texture synthesis, without a content term.
+    style_layers, content_layers : sequence of str
+        Names of feature maps; see `content_terms` for the latter.
+    alpha, beta : float >= 0
+        Weights of content and style where there is no `content_weight`.
+    normalisation : {"code", "report"}
+        See :mod:`nst_lib.losses`.
+    layer_weights : {"published", "balanced"}
+        See the module.
+    content_terms : sequence of {"features", "onset", "spectrogram"}
+        "features" are the `content_layers`; the others are in :mod:`nst_lib.content`.
+    content_weight : float in [0, 1] or None
+        See the module.
+    transform : Transform or None
+        What the spectrograms are of; the correlations need it.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or nothing is left to minimise.
+    """
+
+    def __init__(
+        self,
+        network: RandomCNN | InfiniteCNN,
+        *,
+        style: Tensor,
+        content: Tensor | None,
+        style_layers: Sequence[str],
+        content_layers: Sequence[str],
+        alpha: float = 1.0,
+        beta: float = 1e8,
+        normalisation: str = "code",
+        layer_weights: str = "published",
+        content_terms: Sequence[str] = ("features",),
+        content_weight: float | None = None,
+        transform: Transform | None = None,
+    ) -> None:
+        super().__init__()
+        validate_choice(layer_weights=(layer_weights, LAYER_WEIGHTS))
+        for name in content_terms:
+            validate_choice(content_terms=(name, CONTENT_TERMS))
+        kind = KernelDistances if isinstance(network, InfiniteCNN) else GramDistances
+        self.distances = kind(
+            network,  # type: ignore[arg-type]
+            style=style,
+            content=content,
+            style_layers=style_layers,
+            content_layers=content_layers if "features" in content_terms else (),
+            normalisation=normalisation,
+        )
+        self.correlations: dict[str, CorrelationTerm] = {}
+        if content is not None and transform is not None:
+            for name in sorted(set(content_terms) & set(CORRELATIONS)):
+                self.correlations[name] = correlation_term(name, content, transform)
+        self.alpha, self.beta = alpha, beta
+        self.balanced = layer_weights == "balanced"
+        self.content_weight = content_weight
+        features = content is not None and "features" in content_terms and content_layers
+        if not style_layers and not features and not self.correlations:
+            raise ValueError("nothing to match; accepted: a style layer, or content and its term")
+        self.style_weights = dict.fromkeys(style_layers, 1.0)
+        self.content_weights = dict.fromkeys(content_layers, 1.0)
+        if self.balanced or content_weight is not None:
+            self._normalise(style, content)
+
+    @torch.no_grad()
+    def _normalise(self, style: Tensor, content: Tensor | None) -> None:
+        silence: Distances = self.distances(torch.zeros_like(style if content is None else content))
+        reference = silence if content is None else self.distances(content)
+        at = {
+            name: max(float(value), _LEAST * float(silence.style[name]))
+            for name, value in reference.style.items()
+        }
+        self.style_weights = _layer_weights(at, balanced=self.balanced)
+        self.style_scale = sum(self.style_weights[name] * at[name] for name in at)
+        self.content_scales = {name: float(value) for name, value in silence.content.items()}
+        self.content_weights = _layer_weights(self.content_scales, balanced=self.balanced)
+
+    def forward(self, S: Tensor) -> Losses:
+        """Return the losses of a spectrogram ``(freq, time)``."""
+        distances: Distances = self.distances(S)
+        correlations = {name: term(S) for name, term in self.correlations.items()}
+        if self.content_weight is None:
+            style = _weighted(distances.style, self.style_weights, self.beta)
+            content = _weighted(distances.content, self.content_weights, self.alpha)
+            content |= {name: self.alpha * value for name, value in correlations.items()}
+            return Losses.of(style, content, zero=S.new_zeros(()))
+        return self._act(distances, correlations, S.new_zeros(()))
+
+    def _act(self, distances: Distances, correlations: dict[str, Tensor], zero: Tensor) -> Losses:
+        style = _weighted(distances.style, self.style_weights, 1 / (self.style_scale or 1))
+        features = {n: value / self.content_scales[n] for n, value in distances.content.items()}
+        content = [*correlations.values()]
+        if features:
+            content.append(sum(features.values(), zero) / len(features))
+        weight = float(self.content_weight or 0) if content else 0.0
+        relative = sum(style.values(), zero).clamp_min(0)
+        return Losses(
+            style=(1 - weight) * ((relative + _FLOOR).sqrt() if style else zero),
+            content=weight * sum(content, zero) / max(len(content), 1),
+            terms=_named(style, features | correlations),
+        )
+
+    def published_weight(self, *, relative_style_loss: float) -> float:
+        """Return the content weight that alpha and beta amount to, for the features' terms.
+
+        For an objective with a content weight or balanced layers, which has the normalisers.
+
+        Parameters
+        ----------
+        relative_style_loss : float > 0
+            Style loss as a share of the content's own: how far the optimisation has come.
+
+        Returns
+        -------
+        float
+            0 to 1; 0 without content layers.
+        """
+        content = sum(self.content_scales.values()) / max(len(self.content_scales), 1)
+        ratio = self.alpha * content / (self.beta * self.style_scale)
+        odds = ratio / (2 * relative_style_loss**0.5)
+        return float(odds / (1 + odds))
+
+
+def _layer_weights(at: Mapping[str, float], *, balanced: bool) -> dict[str, float]:
+    """Weights of layers from their distances somewhere; balanced ones share the sum equally."""
+    mean = sum(at.values()) / max(len(at), 1)
+    return {name: mean / value if balanced else 1.0 for name, value in at.items()}
+
+
+def _weighted(
+    distances: Mapping[str, Tensor], weights: Mapping[str, float], factor: float
+) -> dict[str, Tensor]:
+    return {name: factor * weights[name] * value for name, value in distances.items()}
+
+
+def _named(style: Mapping[str, Tensor], content: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        **{f"style {name}": value for name, value in style.items()},
+        **{f"content {name}": value for name, value in content.items()},
+    }
