@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lab lock clean
+.PHONY: demo test lab bench front lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(READY)
@@ -17,6 +17,14 @@ test: $(READY)
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
+
+# Seconds and memory of the published recipe and of both engines: benchmarks/speed.json.
+bench: $(READY)
+	@$(BIN)/python -W ignore benchmarks/speed.py
+
+# The search behind the default preset (hours; NST_ESC50 names the recordings): benchmarks/front.md.
+front: $(READY)
+	$(BIN)/python -W ignore benchmarks/front.py
 
 # torch comes first, by itself: an open range in any other package could pull another build of it.
 $(READY): requirements.txt pyproject.toml

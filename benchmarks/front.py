@@ -2,9 +2,10 @@
 
     NST_ESC50=folder .venv/bin/python benchmarks/front.py [--clips 3] [--only NAME ...]
 
-Every setting below runs over the study's five pairs, with the first, second and third clip (by name)
-of each category. Rows go to front.csv as they are made; what is there is skipped, so an interrupted
-search goes on. At the end front.md (means over all transfers of a setting) and front.svg are drawn.
+Every setting below runs over the study's five pairs, with the first, second and third clip of each
+category (by source number). Rows go to front.csv as they are made; what is there is skipped, so an
+interrupted search goes on. At the end front.md (means over a setting's transfers) and front.svg are
+written.
 """
 
 import argparse
@@ -103,21 +104,31 @@ def run(dataset: ESC50, setting: str, style: str, content: str) -> dict[str, obj
         "evaluations": len(result.evaluations),
         "outcome": result.outcome,
         "style loss": result.realised["style"],
-        "seconds": result.seconds["total"],
     }
+
+
+def transfers(dataset: ESC50, clips: int) -> list[tuple[str, str]]:
+    """Style and content of each: the study's pairs with the first clips of each category."""
+
+    def named(category: str) -> list[str]:
+        by_source = sorted(
+            dataset.clips(category=category), key=lambda c: int(c.name.split("-")[1])
+        )
+        return [clip.name for clip in by_source]
+
+    return [(named(s)[i], named(c)[i]) for i in range(clips) for s, c in STUDY_PAIRS]
 
 
 def search(path: Path, settings: list[str], clips: int) -> None:
     dataset = ESC50(os.environ["NST_ESC50"])
-    names = {c: sorted(clip.name for clip in dataset if clip.category == c) for c in dataset.categories}
-    done = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["setting", "style"])
-    done = set(zip(done["setting"], done["style"], strict=True))
+    columns = ["setting", "style", "content"]
+    done = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=columns)
+    done = set(done[columns].itertuples(index=False, name=None))
     wanted = [
-        (setting, names[style][i], names[content][i])
+        (setting, *pair)
         for setting in settings
-        for i in range(1 if setting.startswith("published,") else clips)
-        for style, content in STUDY_PAIRS
-        if (setting, names[style][i]) not in done
+        for pair in transfers(dataset, 1 if setting.startswith("published,") else clips)
+        if (setting, *pair) not in done
     ]
     for setting, style, content in tqdm(wanted, unit="transfer"):
         row = run(dataset, setting, style, content)
@@ -130,7 +141,7 @@ def search(path: Path, settings: list[str], clips: int) -> None:
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    means = rows.groupby("setting", sort=False)[[*SCORES, "seconds"]].mean()
+    means = rows.groupby("setting", sort=False)[[*SCORES]].mean()
     means.insert(0, "transfers", rows.groupby("setting", sort=False).size())
     order = [name for name in SETTINGS if name in means.index]
     return means.loc[order]
@@ -183,7 +194,7 @@ def main() -> None:
         *(
             f"| {name} | {row['transfers']:.0f} | "
             + " | ".join(f"{row[score]:.2f}" for score in SCORES)
-            + f" | {row['seconds']:.1f} |"
+            + " |"
             for name, row in means.iterrows()
         ),
     ]

@@ -16,6 +16,11 @@ def erb_rate(frequency: npt.NDArray[Any]) -> FloatArray:
     return 21.4 * np.log10(1 + 0.00437 * frequency)
 
 
+def erb_frequency(rate: npt.NDArray[Any]) -> FloatArray:
+    """Frequency in Hz of an ERB rate: the inverse of :func:`erb_rate`."""
+    return (10 ** (rate / 21.4) - 1) / 0.00437
+
+
 def half_cosines(x: FloatArray, low: float, high: float, *, n: int) -> FloatArray:
     """Amplitude gains of `n` half-cosine filters whose squares add up to 1 between their centres.
 

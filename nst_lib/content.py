@@ -1,8 +1,9 @@
 """Content terms that act: distances of a spectrogram to the content's in what makes its rhythm.
 
-Each is 1 - Pearson's correlation, so 0 at the content, near 1 for a sound that has nothing to do
-with it, 2 at most, and blind to level. They are our choice: the study's own term, the features of
-relu3, hardly acts at any weight (see `benchmarks/front.md`).
+Each is 1 - Pearson's correlation, so 0 at the content, 1 for what is uncorrelated (recordings share
+some of their mean spectrum: 0.5 to 1.1 for the term "spectrogram"), 2 at most. The term "onset" is
+blind to level, "spectrogram" nearly so (0.01 for 6 dB). They are our choice; `benchmarks/front.md`
+compares them with distances of features, the study's kind of term.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv1d
 
 from nst_lib.bands import erb_rate, half_cosines
+from nst_lib.network import validate_choice
 from nst_lib.transforms import Transform
 
 #: Bands between these frequencies in Hz, what counts as silence in them (dB below the loudest),
@@ -78,8 +80,10 @@ class OnsetStrength(nn.Module):
         power = self.weights.to(S.dtype) @ torch.expm1(S).square()
         silence = power.amax().detach() * 10 ** (SILENCE / 10)
         rises = (power + silence + 1e-30).log().diff(dim=-1).clamp_min(0).mean(0)
-        kernel = self.kernel.to(S.dtype)
-        return conv1d(rises[None, None], kernel, padding="same").flatten()
+        both = torch.stack([rises, torch.ones_like(rises)])[:, None]
+        smoothed = conv1d(both, self.kernel.to(S.dtype), padding="same")[:, 0]
+        strength: Tensor = smoothed[0] / smoothed[1]  # the kernel is cut off at the ends
+        return strength
 
 
 #: Names of the terms.
@@ -89,12 +93,14 @@ CORRELATIONS = ("onset", "spectrogram")
 def correlation_term(name: str, content: Tensor, transform: Transform) -> CorrelationTerm:
     """Return a term of `CORRELATIONS` towards a content's spectrogram ``(freq, time)``.
 
-    "onset" compares :class:`OnsetStrength`; "spectrogram" all log-magnitudes.
+    "onset" compares :class:`OnsetStrength`; "spectrogram" all log-magnitudes. Another name is a
+    ValueError.
     """
+    validate_choice(content_terms=(name, CORRELATIONS))
     describe: nn.Module = OnsetStrength(transform) if name == "onset" else nn.Flatten(0)
     return CorrelationTerm(describe.to(content.device), content)
 
 
 def _standardise(x: Tensor) -> Tensor:
     centred = x - x.mean()
-    return centred / centred.norm().clamp_min(1e-12)
+    return centred / centred.square().sum().clamp_min(1e-24).sqrt()

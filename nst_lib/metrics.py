@@ -31,7 +31,7 @@ from torch.nn.functional import conv1d, pad
 
 from nst_lib import audio
 from nst_lib.audio import Audio
-from nst_lib.bands import erb_rate, half_cosines
+from nst_lib.bands import erb_frequency, erb_rate, half_cosines
 
 #: Bands of the front end, and the edges of their range in Hz (the upper one at most half the rate).
 N_BANDS = 30
@@ -99,7 +99,8 @@ def scores(result: Audio, *, content: Audio, style: Audio, sr: int) -> Scores:
     Parameters
     ----------
     result, content, style : np.ndarray, shape=(samples,)
-        Sounds, not silent, at least `MIN_SECONDS` long. Result and content have the same length.
+        Sounds, not silent, at least `MIN_SAMPLES` long. Of result and content, rhythm compares what
+        both have.
     sr : int > 0
         Sampling rate in Hz.
 
@@ -260,11 +261,8 @@ def distances(a: Audio, b: Audio, *, sr: int) -> dict[str, float]:
     AudioError
         If a sound cannot be used.
     """
-    E_a, E_b = (envelopes(_tensor(y, name="sound"), sr=sr) for y in (a, b))
-    return {
-        name: float((statistic(E_a) - statistic(E_b)).norm())
-        for name, statistic in {"timbre": timbre, **STATISTICS}.items()
-    }
+    one, other = (_statistics(y, sr=sr) for y in (a, b))
+    return _apart(one, other)
 
 
 def bounds(sounds: Sequence[Audio], *, sr: int) -> dict[str, tuple[float, float]]:
@@ -292,9 +290,11 @@ def bounds(sounds: Sequence[Audio], *, sr: int) -> dict[str, tuple[float, float]
     """
     if len(sounds) < 2:
         raise ValueError(f"{len(sounds)} sounds; accepted: two or more")
-    halves = [(y[: len(y) // 2], y[len(y) // 2 :]) for y in sounds]
-    same = [distances(*pair, sr=sr) for pair in halves]
-    other = [distances(a[0], b[1], sr=sr) for a, b in combinations(halves, 2)]
+    halves = [
+        [_statistics(half, sr=sr) for half in (y[: len(y) // 2], y[len(y) // 2 :])] for y in sounds
+    ]
+    same = [_apart(*pair) for pair in halves]
+    other = [_apart(one[0], two[1]) for one, two in combinations(halves, 2)]
     return {
         name: (
             float(np.mean([d[name] for d in same])),
@@ -304,6 +304,15 @@ def bounds(sounds: Sequence[Audio], *, sr: int) -> dict[str, tuple[float, float]
     }
 
 
+def _statistics(y: Audio, *, sr: int) -> dict[str, Tensor]:
+    E = envelopes(_tensor(y, name="sound"), sr=sr)
+    return {"timbre": timbre(E)} | {name: statistic(E) for name, statistic in STATISTICS.items()}
+
+
+def _apart(a: dict[str, Tensor], b: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float((a[name] - b[name]).norm()) for name in a}
+
+
 def _tensor(y: Audio, *, name: str) -> Tensor:
     return torch.from_numpy(audio.validate(y, name=name, min_samples=MIN_SAMPLES)).double()
 
@@ -311,7 +320,8 @@ def _tensor(y: Audio, *, name: str) -> Tensor:
 def _towards(result: Tensor, content: Tensor, style: Tensor) -> float:
     """1 at the style, 0 as far from it as the content; NaN where the two are one."""
     apart = float((content - style).norm())
-    return 1 - float((result - style).norm()) / apart if apart else math.nan
+    same = apart <= 1e-6 * float(style.norm())
+    return math.nan if same else 1 - float((result - style).norm()) / apart
 
 
 def _level(E: Tensor) -> Tensor:
@@ -328,21 +338,22 @@ def _smooth(x: Tensor, std: float) -> Tensor:
     radius = math.ceil(4 * std)
     kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1).to(x) / std).square())
     kernel = (kernel / kernel.sum())[None, None]
-    smoothed = conv1d(x.reshape(-1, 1, x.shape[-1]), kernel, padding=radius)
-    return smoothed.reshape(x.shape)
+    rows = x.reshape(-1, 1, x.shape[-1])
+    inside = conv1d(torch.ones_like(rows[:1]), kernel, padding=radius)  # less than 1 at the ends
+    return (conv1d(rows, kernel, padding=radius) / inside).reshape(x.shape)
 
 
 @lru_cache(maxsize=8)
 def _filters(n: int, sr: int) -> tuple[Tensor, Tensor]:
     """Gains and bins of each band's stretch of a spectrum of `n` samples, all equally wide."""
-    low, high = BAND_RANGE[0], min(BAND_RANGE[1], sr / 2)
-    edges = erb_rate(np.array([low, high]))
-    gains = half_cosines(erb_rate(np.fft.rfftfreq(n, 1 / sr)), *edges, n=N_BANDS)
-    first = (gains > 0).argmax(1)
-    width = max(int((gains > 0).sum(1).max()), 1)
-    first = np.minimum(first, gains.shape[1] - width)
-    bins = first[:, None] + np.arange(width)
-    return torch.from_numpy(np.take_along_axis(gains, bins, 1)), torch.from_numpy(bins)
+    low, high = erb_rate(np.array([BAND_RANGE[0], min(BAND_RANGE[1], sr / 2)]))
+    edges = erb_frequency(np.linspace(low, high, N_BANDS + 2))
+    first = np.ceil(edges[:-2] * n / sr).astype(int)
+    width = max(int((edges[2:] - edges[:-2]).max() * n / sr) + 1, 1)
+    bins = np.minimum(first, n // 2 + 1 - width)[:, None] + np.arange(width)
+    scale = erb_rate(bins * sr / n)
+    gains = [half_cosines(scale[k], low, high, n=N_BANDS)[k] for k in range(N_BANDS)]
+    return torch.from_numpy(np.stack(gains)), torch.from_numpy(bins)
 
 
 @lru_cache(maxsize=8)

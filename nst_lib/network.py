@@ -15,8 +15,9 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 from torch.nn.utils import skip_init
+
+from nst_lib.convolution import BLOCK, CONVOLUTIONS, SpectralConv1d, UnfoldedConv1d
 
 ORIENTATIONS = ("freq", "time", "2d")
 POOLINGS = ("max", "average", "none")
@@ -41,9 +42,19 @@ def layer_names(*, stacks: int, batch_norm: bool = True) -> tuple[str, ...]:
     return tuple(f"{kind}{stack}" for stack in range(1, stacks + 1) for kind in kinds)
 
 
-def n_weights(*, fan: int, stacks: int, channels: int, kernel: int, dimensions: int) -> int:
-    """Count the weights of a network whose first convolution has `fan` input channels."""
+def n_weights(
+    *,
+    fan: int,
+    stacks: int,
+    channels: int,
+    kernel: int,
+    dimensions: int,
+    convolution: str = "direct",
+) -> int:
+    """Count the numbers that a network keeps whose first convolution has `fan` input channels."""
     taps: int = kernel**dimensions
+    if convolution == "fft":
+        taps = 2 * (max(BLOCK, 2 * kernel) // 2 + 1)
     return (fan + (stacks - 1) * channels) * channels * taps
 
 
@@ -72,6 +83,8 @@ class RandomCNN(nn.Module):
         Whether the stacks have one.
     init : {"milacic2020", "pytorch"}
         How weights are drawn; see `INITS`.
+    convolution : {"direct", "fft"}
+        "fft" is up to 3 times faster on a CPU and keeps 3 times as much; for "freq" and "time".
     seed : int
         Of the weights.
 
@@ -93,12 +106,18 @@ class RandomCNN(nn.Module):
         pooling: str = "max",
         batch_norm: bool = True,
         init: str = "milacic2020",
+        convolution: str = "direct",
         seed: int = 0,
     ) -> None:
         super().__init__()
         validate_choice(
-            orientation=(orientation, ORIENTATIONS), pooling=(pooling, POOLINGS), init=(init, INITS)
+            orientation=(orientation, ORIENTATIONS),
+            pooling=(pooling, POOLINGS),
+            init=(init, INITS),
+            convolution=(convolution, CONVOLUTIONS),
         )
+        if convolution == "fft" and orientation == "2d":
+            raise ValueError("convolution 'fft' of orientation '2d'; accepted: direct")
         _validate_counts(
             n_freq=n_freq, n_frames=n_frames, stacks=stacks, channels=channels, kernel=kernel
         )
@@ -115,7 +134,7 @@ class RandomCNN(nn.Module):
             kind = _CONV[dimensions] if stack > 1 or dimensions > 1 else UnfoldedConv1d
             conv = skip_init(kind, fan, channels, kernel, padding=kernel // 2)  # type: ignore[no-untyped-call]
             _draw(conv.weight, conv.bias, init, generator)
-            self.layers[f"conv{stack}"] = conv
+            self.layers[f"conv{stack}"] = SpectralConv1d(conv) if convolution == "fft" else conv
             if batch_norm:
                 self.layers[f"bn{stack}"] = _NORM[dimensions](channels)
             self.layers[f"relu{stack}"] = nn.ReLU()
@@ -181,23 +200,6 @@ def validate_layers(names: Iterable[str], known: Sequence[str]) -> None:
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise ValueError(f"layer {', '.join(unknown)}; accepted: {', '.join(known)}")
-
-
-class UnfoldedConv1d(nn.Conv1d):
-    """A convolution as one matrix product.
-
-    The first layer has an odd number of input channels, for which the CPU's convolution takes
-    twice as long (513 bins, 4096 channels: 1.5 s against 0.8 s, forward and backward, 2 cores).
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve ``(batch, channels, positions)``."""
-        kernel = self.kernel_size[0]
-        padded = pad(x, (kernel // 2, kernel // 2))
-        frames = padded.unfold(2, kernel, 1).transpose(2, 3).flatten(1, 2)
-        weight = self.weight.flatten(1).expand(len(x), -1, -1)
-        bias = self.get_parameter("bias")[:, None].expand(len(x), -1, 1)
-        return torch.baddbmm(bias, weight, frames)
 
 
 @torch.no_grad()

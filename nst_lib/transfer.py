@@ -265,6 +265,7 @@ def make_network(config: TransferConfig, *, n_freq: int, n_frames: int) -> Rando
         channels=config.channels,
         kernel=config.kernel,
         dimensions=2 if config.orientation == "2d" else 1,
+        convolution=config.convolution,
     )
     available = psutil.virtual_memory().available
     if 4 * weights > available:
@@ -272,7 +273,13 @@ def make_network(config: TransferConfig, *, n_freq: int, n_frames: int) -> Rando
             f"channels={config.channels}, stacks={config.stacks}: the weights take "
             f"{4 * weights / 1e9:.1f} GB and {available / 1e9:.1f} GB are free; accepted: fewer"
         )
-    return RandomCNN(n_freq=n_freq, n_frames=n_frames, seed=config.seed, **settings)
+    return RandomCNN(
+        n_freq=n_freq,
+        n_frames=n_frames,
+        convolution=config.convolution,
+        seed=config.seed,
+        **settings,
+    )
 
 
 def make_loss(

@@ -33,6 +33,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "widest": 0,
     },
     "04_transfer": {"channels": 16, "steps": 4, "settings": '{"duration": 1.0, "n_iter": 2}'},
+    "06_scores": {"duration": 1.0, "steps": 6, "unrelated": 3, "snrs": [20, 0]},
 }
 
 
@@ -196,7 +197,9 @@ def test_unknown_parameter_is_an_error(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("name", "figures"), [("01_listen", 3), ("02_spectrograms", 6)])
+@pytest.mark.parametrize(
+    ("name", "figures"), [("01_listen", 3), ("02_spectrograms", 6), ("06_scores", 9)]
+)
 def test_lesson_runs_with_its_solutions(name: str, figures: int, tmp_path: Path) -> None:
     parameters = {"dataset": "synthetic", **SMALL[name]}
     run = execute(name, tmp_path, parameters, solve=True)

@@ -1,0 +1,90 @@
+"""Convolutions with fixed weights, faster on a CPU than PyTorch's own at the study's sizes.
+
+Layout: ``(batch, channels, positions)``, zero padding that keeps the number of positions.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+CONVOLUTIONS = ("direct", "fft")
+#: Length of the blocks that are transformed. Each gives `BLOCK` - kernel + 1 positions: longer
+#: blocks multiply less and keep more (the spectra of the weights).
+BLOCK = 32
+
+
+class UnfoldedConv1d(nn.Conv1d):
+    """A convolution as one matrix product.
+
+    The first layer has an odd number of input channels, for which the CPU's convolution takes
+    twice as long (513 bins, 4096 channels: 1.5 s against 0.8 s, forward and backward, 2 cores).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve ``(batch, channels, positions)``."""
+        kernel = self.kernel_size[0]
+        padded = pad(x, (kernel // 2, kernel // 2))
+        frames = padded.unfold(2, kernel, 1).transpose(2, 3).flatten(1, 2)
+        weight = self.weight.flatten(1).expand(len(x), -1, -1)
+        bias = self.get_parameter("bias")[:, None].expand(len(x), -1, 1)
+        return torch.baddbmm(bias, weight, frames)
+
+
+class SpectralConv1d(nn.Module):
+    """A convolution in blocks, each a product in the frequency domain (overlap-save).
+
+    For a kernel of 11 it multiplies 3.5 times less than the direct sum, with the same result up to
+    rounding, and keeps the spectra of the weights in their place: 3.1 times the memory.
+
+    Parameters
+    ----------
+    conv : Conv1d
+        Gives weights and biases, which are fixed from here on.
+    """
+
+    spectrum: Tensor
+    bias: Tensor
+
+    def __init__(self, conv: nn.Conv1d) -> None:
+        super().__init__()
+        self.kernel: int = conv.kernel_size[0]
+        self.block = max(BLOCK, 2 * self.kernel)
+        channels, fan, _ = conv.weight.shape
+        spectrum = torch.empty(self.block // 2 + 1, channels, fan, 2, dtype=conv.weight.dtype)
+        with torch.no_grad():
+            for first in range(0, channels, 256):
+                rows = slice(first, first + 256)
+                part = torch.fft.rfft(conv.weight[rows], n=self.block).conj().resolve_conj()
+                spectrum[:, rows] = torch.view_as_real(part.permute(2, 0, 1))
+        self.register_buffer("spectrum", spectrum)
+        self.register_buffer("bias", conv.get_parameter("bias").detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve ``(batch, channels, positions)``."""
+        batch, _, positions = x.shape
+        step = self.block - self.kernel + 1
+        blocks = -(-positions // step)
+        left = self.kernel // 2
+        padded = pad(x, (left, (blocks - 1) * step + self.block - positions - left))
+        X = torch.fft.rfft(padded.unfold(2, self.block, step))
+        X = X.permute(3, 1, 0, 2).flatten(2)
+        Y: Tensor = _FixedProduct.apply(torch.view_as_complex(self.spectrum), X)  # type: ignore[no-untyped-call]
+        y: Tensor = torch.fft.irfft(Y.permute(1, 2, 0), n=self.block)[..., :step]
+        y = y.reshape(len(self.bias), batch, -1)[..., :positions].transpose(0, 1)
+        return y.add(self.bias[:, None])
+
+
+class _FixedProduct(torch.autograd.Function):
+    """Batched product with a constant; its adjoint makes no conjugate copy of the constant."""
+
+    @staticmethod
+    def forward(ctx: Any, W: Tensor, X: Tensor) -> Tensor:
+        ctx.save_for_backward(W)
+        return W @ X
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
+        (W,) = ctx.saved_tensors
+        return None, (W.mT @ gradient.conj().resolve_conj()).conj().resolve_conj()
