@@ -1,8 +1,8 @@
 """Timbre and texture against rhythm: the search behind the preset `fast`.
 
-    NST_ESC50=folder .venv/bin/python benchmarks/front.py [--clips 3] [--only NAME ...]
+    NST_ESC50=folder .venv/bin/python benchmarks/front.py [--clips 2] [--only NAME ...]
 
-Every setting below runs over the study's five pairs, with the first, second and third clip of each
+Every setting below runs over the study's five pairs, with the first and second clip of each
 category (by source number). Rows go to front.csv as they are made; what is there is skipped, so an
 interrupted search goes on. At the end front.md (means over a setting's transfers) and front.svg are
 written.
@@ -26,7 +26,6 @@ HERE = Path(__file__).parent
 TERMS = ("onset", "spectrogram")
 #: Name of a setting -> preset and what differs from it.
 SETTINGS: dict[str, tuple[str, dict[str, object]]] = {
-    "published, 4096 channels, 60 evaluations": ("milacic2020", {"steps": 60}),
     "published, infinite width, 500 evaluations": (
         "milacic2020",
         {"engine": "infinite", "content_layers": ()},
@@ -43,12 +42,12 @@ SETTINGS: dict[str, tuple[str, dict[str, object]]] = {
         },
     ),
 }
-for weight in (0.0, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0):
+for weight in (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0):
     SETTINGS[f"onset + spectrogram, w = {weight:g}"] = (
         "fast",
         {"content_terms": TERMS, "content_weight": weight},
     )
-for weight in (0.01, 0.03, 0.1, 0.3):
+for weight in (0.02, 0.1, 0.3):
     for name in TERMS:
         SETTINGS[f"{name}, w = {weight:g}"] = (
             "fast",
@@ -73,7 +72,6 @@ for name, overrides in {
     "60 evaluations": {"steps": 60},
     "240 evaluations": {"steps": 240},
     "level -20 dBFS": {"level_target": -20.0},
-    "level -32 dBFS": {"level_target": -32.0},
 }.items():
     SETTINGS[f"fast with {name}"] = ("fast", overrides)
 
@@ -127,7 +125,7 @@ def search(path: Path, settings: list[str], clips: int) -> None:
     wanted = [
         (setting, *pair)
         for setting in settings
-        for pair in transfers(dataset, 1 if setting.startswith("published,") else clips)
+        for pair in transfers(dataset, clips)
         if (setting, *pair) not in done
     ]
     for setting, style, content in tqdm(wanted, unit="transfer"):
@@ -173,7 +171,7 @@ def draw(means: pd.DataFrame) -> Figure:
     ax.set(
         xlabel="Rhythm (1: the content's)",
         ylabel="Timbre (1: the style's)",
-        title="The front: means over the study's five pairs, three clips of each",
+        title="The front: means over the study's five pairs, two clips of each",
     )
     ax.legend(fontsize=7, loc="lower left")
     return fig
@@ -181,7 +179,7 @@ def draw(means: pd.DataFrame) -> Figure:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clips", type=int, default=3)
+    parser.add_argument("--clips", type=int, default=2)
     parser.add_argument("--only", nargs="*", help="settings whose names contain one of these")
     arguments = parser.parse_args()
     only = arguments.only or [""]

@@ -1,9 +1,9 @@
 """Content terms that act: distances of a spectrogram to the content's in what makes its rhythm.
 
-Each is 1 - Pearson's correlation, so 0 at the content, 1 for what is uncorrelated (recordings share
-some of their mean spectrum: 0.5 to 1.1 for the term "spectrogram"), 2 at most. The term "onset" is
-blind to level, "spectrogram" nearly so (0.01 for 6 dB). They are our choice; `benchmarks/front.md`
-compares them with distances of features, the study's kind of term.
+Each is 1 - Pearson's correlation: 0 at the content, 1 for what is uncorrelated (recordings share
+some of their mean spectrum: 0.5 to 1.1 for the term "spectrogram"), 2 at most. Both are nearly
+blind to level (0.01 for 6 dB). They are our choice; `benchmarks/front.md` compares them with
+distances of features, the study's kind of term.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from nst_lib.bands import erb_rate, half_cosines
 from nst_lib.network import validate_choice
 from nst_lib.transforms import Transform
 
-#: Bands between these frequencies in Hz, what counts as silence in them (dB below the loudest),
-#: and the standard deviation in seconds that onsets are smoothed with.
+#: Bands between these frequencies in Hz, what counts as silence in them (dB below the content's
+#: loudest), and the standard deviation in seconds that onsets are smoothed with.
 N_BANDS = 30
 BAND_RANGE = (20.0, 10_000.0)
 SILENCE = -80.0
@@ -57,12 +57,15 @@ class OnsetStrength(nn.Module):
     ----------
     transform : Transform
         What the spectrograms are of.
+    content : Tensor, shape=(freq, time)
+        The content's log-magnitude spectrogram; its loudest band says what silence is.
     """
 
     weights: Tensor
     kernel: Tensor
+    silence: Tensor
 
-    def __init__(self, transform: Transform) -> None:
+    def __init__(self, transform: Transform, content: Tensor) -> None:
         super().__init__()
         scale = erb_rate(transform.freqs)
         low, high = erb_rate(np.array(BAND_RANGE))
@@ -72,16 +75,19 @@ class OnsetStrength(nn.Module):
         std = SMOOTHING * transform.sr / transform.hop_length
         reach = np.arange(-np.ceil(4 * std), np.ceil(4 * std) + 1)
         kernel = np.exp(-0.5 * (reach / std) ** 2)
-        self.register_buffer("weights", torch.from_numpy(weights).float())
-        self.register_buffer("kernel", torch.from_numpy(kernel / kernel.sum()).float()[None, None])
+        self.register_buffer("weights", torch.from_numpy(weights).to(content))
+        self.register_buffer("kernel", torch.from_numpy(kernel / kernel.sum()).to(content))
+        loudest = self._power(content).amax()
+        self.register_buffer("silence", loudest * 10 ** (SILENCE / 10) + 1e-30)
+
+    def _power(self, S: Tensor) -> Tensor:
+        return self.weights @ torch.expm1(S).square()
 
     def forward(self, S: Tensor) -> Tensor:
         """Return the onset strength ``(time - 1,)`` of a log-magnitude spectrogram."""
-        power = self.weights.to(S.dtype) @ torch.expm1(S).square()
-        silence = power.amax().detach() * 10 ** (SILENCE / 10)
-        rises = (power + silence + 1e-30).log().diff(dim=-1).clamp_min(0).mean(0)
+        rises = (self._power(S) + self.silence).log().diff(dim=-1).clamp_min(0).mean(0)
         both = torch.stack([rises, torch.ones_like(rises)])[:, None]
-        smoothed = conv1d(both, self.kernel.to(S.dtype), padding="same")[:, 0]
+        smoothed = conv1d(both, self.kernel[None, None], padding="same")[:, 0]
         strength: Tensor = smoothed[0] / smoothed[1]  # the kernel is cut off at the ends
         return strength
 
@@ -97,8 +103,8 @@ def correlation_term(name: str, content: Tensor, transform: Transform) -> Correl
     ValueError.
     """
     validate_choice(content_terms=(name, CORRELATIONS))
-    describe: nn.Module = OnsetStrength(transform) if name == "onset" else nn.Flatten(0)
-    return CorrelationTerm(describe.to(content.device), content)
+    describe: nn.Module = OnsetStrength(transform, content) if name == "onset" else nn.Flatten(0)
+    return CorrelationTerm(describe, content)
 
 
 def _standardise(x: Tensor) -> Tensor:

@@ -15,9 +15,9 @@ rhythm    0 -> 1 (the content's)              correlation of smoothed onset stre
 noise     0 dB and less are good              background above the louder of the two inputs
 ========  ==================================  =================================================
 
-Timbre and texture are 1 - d(result, style) / d(content, style), with d Euclidean. They have no lower
-bound: bands that are all but silent in one of the sounds have extreme skew, so a result that lacks
-the style's highs may score a texture of -2.
+Timbre and texture are 1 - d(result, style) / d(content, style), with d Euclidean. They have no
+lower bound: bands that are all but silent in one of the sounds have extreme skew, so a result that
+lacks the style's highs may score a texture of -2.
 """
 
 import math

@@ -7,6 +7,7 @@ Published, with `content_weight` None (alpha = 1 and beta = 1e8 in the study):
 Acting, with a `content_weight` w between 0 (all style) and 1 (all content):
 
     (1 - w) * sqrt(sum_l w_l S_l(x) / sum_l w_l S_l(reference))  +  w * mean of the content terms
+        +  mean((x - x clipped to [0, m])^2) / mean(s^2)
 
 S_l and C_l are the distances of layers (:mod:`nst_lib.losses`, :mod:`nst_lib.kernel`). The
 reference is the content, so that the style's part is 1 there and 0 at the style; without a content,
@@ -14,6 +15,9 @@ silence.
 The root makes of the squared distance, which spans six decades, one that w can weigh. Content terms
 are 0 at the content and about 1 at an unrelated sound: the correlations of :mod:`nst_lib.content`,
 and the features' distances relative to that of silence.
+
+The last part keeps a spectrogram x within the range of style s and content, m the larger of their
+maxima: logarithms hardly mind a loud click or an amplitude below 0, ears do.
 
 The weights of layers w_l are 1 ("published") or make the layers' terms equal at the reference
 ("balanced"; for content at silence), with the sum as published.
@@ -24,7 +28,7 @@ alpha C_0 / (beta S_0) = 2 sqrt(r) w / (1 - w), with S_0 and C_0 the normalisers
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -56,11 +60,14 @@ class Losses:
     terms : dict of str to Tensor
         What they are made of, for example "style relu1": weighted terms that add up to them, or,
         with a content weight, relative distances.
+    bound : Tensor or None
+        What leaving the range of style and content costs; with a content weight.
     """
 
     style: Tensor
     content: Tensor
     terms: dict[str, Tensor]
+    bound: Tensor | None = None
 
     @classmethod
     def of(cls, style: dict[str, Tensor], content: dict[str, Tensor], *, zero: Tensor) -> Self:
@@ -73,12 +80,15 @@ class Losses:
 
     @property
     def total(self) -> Tensor:
-        """Style plus content: what is minimised."""
-        return self.style + self.content
+        """Style plus content (plus bound): what is minimised."""
+        total = self.style + self.content
+        return total if self.bound is None else total + self.bound
 
     def values(self) -> dict[str, float]:
-        """Return "style", "content", "total" and every term as numbers."""
+        """Return "style", "content", "total", every term and any "bound" as numbers."""
         named = {"style": self.style, "content": self.content, "total": self.total, **self.terms}
+        if self.bound is not None:
+            named["bound"] = self.bound
         return {name: float(value.detach()) for name, value in named.items()}
 
 
@@ -150,6 +160,9 @@ class TransferLoss(nn.Module):
         self.alpha, self.beta = alpha, beta
         self.balanced = layer_weights == "balanced"
         self.content_weight = content_weight
+        sounds = [style] if content is None else [style, content]
+        self.ceiling = max(float(sound.max()) for sound in sounds)
+        self.energy = float(style.square().mean()) or 1.0
         features = content is not None and "features" in content_terms and content_layers
         if not style_layers and not features and not self.correlations:
             raise ValueError("nothing to match; accepted: a style layer, or content and its term")
@@ -180,7 +193,9 @@ class TransferLoss(nn.Module):
             content = _weighted(distances.content, self.content_weights, self.alpha)
             content |= {name: self.alpha * value for name, value in correlations.items()}
             return Losses.of(style, content, zero=S.new_zeros(()))
-        return self._act(distances, correlations, S.new_zeros(()))
+        losses = self._act(distances, correlations, S.new_zeros(()))
+        excess = S - S.clamp(0, self.ceiling)
+        return replace(losses, bound=excess.square().mean() / self.energy)
 
     def _act(self, distances: Distances, correlations: dict[str, Tensor], zero: Tensor) -> Losses:
         style = _weighted(distances.style, self.style_weights, 1 / (self.style_scale or 1))

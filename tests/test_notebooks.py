@@ -31,8 +31,16 @@ SMALL: dict[str, dict[str, Any]] = {
         "widths": [8, 16],
         "draws": 2,
         "widest": 0,
+        "limit_widths": [8, 16],
+        "steps": 4,
     },
-    "04_transfer": {"channels": 16, "steps": 4, "settings": '{"duration": 1.0, "n_iter": 2}'},
+    "04_transfer": {
+        "channels": 16,
+        "steps": 4,
+        "settings": '{"duration": 1.0, "n_iter": 2}',
+        "compare": 4,
+        "narrow": 16,
+    },
     "06_scores": {"duration": 1.0, "steps": 6, "unrelated": 3, "snrs": [20, 0]},
 }
 
