@@ -117,8 +117,12 @@ def transfers(dataset: ESC50, clips: int) -> list[tuple[str, str]]:
     return [(named(s)[i], named(c)[i]) for i in range(clips) for s, c in STUDY_PAIRS]
 
 
+def open_clips() -> ESC50:
+    return ESC50(os.environ["NST_ESC50"])
+
+
 def search(path: Path, settings: list[str], clips: int) -> None:
-    dataset = ESC50(os.environ["NST_ESC50"])
+    dataset = open_clips()
     columns = ["setting", "style", "content"]
     done = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=columns)
     done = set(done[columns].itertuples(index=False, name=None))
@@ -141,8 +145,21 @@ def search(path: Path, settings: list[str], clips: int) -> None:
 def table(rows: pd.DataFrame) -> pd.DataFrame:
     means = rows.groupby("setting", sort=False)[[*SCORES]].mean()
     means.insert(0, "transfers", rows.groupby("setting", sort=False).size())
-    order = [name for name in SETTINGS if name in means.index]
-    return means.loc[order]
+    return means.loc[[name for name in SETTINGS if name in means.index]]
+
+
+def markdown(means: pd.DataFrame) -> str:
+    lines = [
+        "| setting | " + " | ".join(means.columns) + " |",
+        "|---" * (len(means.columns) + 1) + "|",
+        *(
+            f"| {name} | {row['transfers']:.0f} | "
+            + " | ".join(f"{row[score]:.2f}" for score in SCORES)
+            + " |"
+            for name, row in means.iterrows()
+        ),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def draw(means: pd.DataFrame) -> Figure:
@@ -171,7 +188,7 @@ def draw(means: pd.DataFrame) -> Figure:
     ax.set(
         xlabel="Rhythm (1: the content's)",
         ylabel="Timbre (1: the style's)",
-        title="The front: means over the study's five pairs, two clips of each",
+        title="The front: means over the study's five pairs",
     )
     ax.legend(fontsize=7, loc="lower left")
     return fig
@@ -185,18 +202,16 @@ def main() -> None:
     only = arguments.only or [""]
     path = HERE / "front.csv"
     search(path, [s for s in SETTINGS if any(word in s for word in only)], arguments.clips)
-    means = table(pd.read_csv(path))
-    lines = [
-        "| setting | " + " | ".join(means.columns) + " |",
-        "|---" * (len(means.columns) + 1) + "|",
-        *(
-            f"| {name} | {row['transfers']:.0f} | "
-            + " | ".join(f"{row[score]:.2f}" for score in SCORES)
-            + " |"
-            for name, row in means.iterrows()
-        ),
-    ]
-    (HERE / "front.md").write_text("\n".join(lines) + "\n")
+    rows = pd.read_csv(path)
+    first = rows[rows["style"].isin(style for style, _ in transfers(open_clips(), 1))]
+    means = table(first)
+    more = table(rows)
+    (HERE / "front.md").write_text(
+        "Means over the study's five pairs, the first clip of each category:\n\n"
+        + markdown(means)
+        + "\nMeans over more clips of each category:\n\n"
+        + markdown(more[more["transfers"] > len(STUDY_PAIRS)])
+    )
     plots.use_style()
     plots.save(draw(means), HERE / "front.svg")
 

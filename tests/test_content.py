@@ -58,11 +58,11 @@ def test_about_1_for_unrelated_noise(name):
     assert np.mean(distances) == pytest.approx(1, abs=0.15)
 
 
-@pytest.mark.parametrize("gain", [1e-3, 0.1, 10.0])
-def test_onset_is_blind_to_level(transform, gain):
-    S = transform(drops())
-    term = correlation_term("onset", S, transform)
-    assert float(term(transform(gain * drops()))) == pytest.approx(0, abs=1e-5)
+@pytest.mark.parametrize(("gain", "most"), [(0.5, 0.01), (2.0, 0.01), (0.1, 0.1), (10.0, 0.1)])
+def test_onset_is_nearly_blind_to_level(transform, gain, most):
+    # What counts as silence is an absolute level, taken from the content.
+    term = correlation_term("onset", transform(drops()), transform)
+    assert float(term(transform(gain * drops()))) < most
 
 
 def test_spectrogram_is_blind_to_contrast_and_offset():
@@ -96,7 +96,8 @@ def test_onset_hears_when_and_not_what(transform):
 def test_onset_strength_of_a_step_is_the_kernel(small):
     amplitude = torch.ones(small.n_freq, 101, dtype=torch.float64)
     amplitude[:, 50:] = 10
-    strength = OnsetStrength(small)(amplitude.log1p())
+    S = amplitude.log1p()
+    strength = OnsetStrength(small, S)(S)
     std = 0.05 * 8000 / 64
     expected = torch.exp(-0.5 * ((torch.arange(100).double() - 49) / std).square())
     expected *= np.log(100) / expected.sum()
@@ -108,27 +109,31 @@ def test_silence_is_80_db_below_the_loudest(small, level):
     amplitude = torch.zeros(small.n_freq, 101, dtype=torch.float64)
     amplitude[:, 0] = 1
     amplitude[:, 60:] = 10 ** (level / 20)
-    strength = OnsetStrength(small)(amplitude.log1p())
+    S = amplitude.log1p()
+    strength = OnsetStrength(small, S)(S)
     rise = np.log(1 + 10 ** ((level + 80) / 10))
     assert float(strength.sum()) == pytest.approx(rise, rel=1e-3)
 
 
 def test_white_noise_is_equally_loud_in_all_bands(transform):
     white = torch.ones(transform.n_freq)
-    torch.testing.assert_close(OnsetStrength(transform).weights @ white, torch.ones(30))
+    torch.testing.assert_close(
+        OnsetStrength(transform, white[:, None]).weights @ white, torch.ones(30)
+    )
 
 
 def test_steady_sounds_have_no_onsets(small):
     S = torch.rand(small.n_freq, 1, generator=torch.Generator().manual_seed(0)).repeat(1, 50)
     S[:, 25:] *= torch.linspace(1, 0, 25)  # falls are none either
-    assert float(OnsetStrength(small)(S).abs().max()) == pytest.approx(0, abs=1e-6)
+    assert float(OnsetStrength(small, S)(S).abs().max()) == pytest.approx(0, abs=1e-6)
 
 
 def test_onset_strength_agrees_with_the_score(dataset):
     transform = TRANSFORMS["stft"]
     for pair in dataset.pairs()[:3]:
         y = torch.from_numpy(pair.content.load())
-        ours = OnsetStrength(transform)(transform(y)).numpy()
+        S = transform(y)
+        ours = OnsetStrength(transform, S)(S).numpy()
         E = metrics.envelopes(y.double(), sr=SR)
         theirs = metrics.onset_strength(E).numpy()
         at = transform.times(len(ours) + 1)[:-1] + 0.5 * 256 / SR

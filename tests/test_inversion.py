@@ -1,3 +1,4 @@
+import librosa
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,25 @@ def spectral_convergence(transform, y, S) -> float:
     return np.linalg.norm(transform.amplitude(torch.from_numpy(y)).numpy() - target) / (
         np.linalg.norm(target)
     )
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.99])
+def test_steps_are_librosas(dataset, momentum):
+    y = dataset.pairs()[0].content.load(duration=0.5)
+    transform = STFT()
+    S = transform(torch.from_numpy(y)).numpy()
+    settings = {"n_iter": 4, "momentum": momentum}
+    ours = griffin_lim(S, transform, length=len(y), seed=3, **settings)
+    theirs = librosa.griffinlim(
+        np.expm1(S),
+        hop_length=128,
+        n_fft=1024,
+        length=len(y),
+        pad_mode="reflect",
+        random_state=3,
+        **settings,
+    )
+    assert np.linalg.norm(ours - theirs) < 1e-3 * np.linalg.norm(theirs)
 
 
 @pytest.mark.parametrize(

@@ -94,3 +94,25 @@ def test_cqt_refuses_what_librosa_refuses(n_bins, y):
 
     ours = accepted(lambda: CQT(n_bins=n_bins))
     assert ours <= accepted(lambda: librosa.cqt(y.numpy(), n_bins=n_bins, bins_per_octave=64))
+
+
+@pytest.mark.parametrize(
+    ("n_fft", "hop_length", "shape"),
+    [(16, 4, (50,)), (16, 8, (2, 61)), (15, 5, (40,)), (16, 16, (2, 3, 33)), (16, 5, (16,))],
+)
+def test_gradient_of_the_stft(rng, n_fft, hop_length, shape):
+    transform = STFT(sr=1000, n_fft=n_fft, hop_length=hop_length)
+    y = torch.from_numpy(rng.standard_normal(shape)).requires_grad_()
+    assert torch.autograd.gradcheck(transform, y)
+    weights = torch.from_numpy(rng.random(tuple(transform(y).shape)))
+    ours, theirs = (
+        torch.autograd.grad((weights * S).sum(), y)[0]
+        for S in (transform(y), torch.log1p(transform.amplitude(y)))
+    )
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_gradient_of_silence_is_finite():
+    y = torch.zeros(4096, requires_grad=True)
+    (gradient,) = torch.autograd.grad(STFT()(y).sum(), y)
+    assert gradient.isfinite().all()
