@@ -2,9 +2,10 @@
 
 Without line search, L-BFGS is PyTorch's at its defaults, as in the study. Its first step has an L1
 norm of 1 at most, a few millionths for each value of a spectrogram, and it only learns from steps
-along which the gradient grows. Where the loss is concave at the start, as for the study's frog over
-keyboard, it never learns: each evaluation is a plain gradient step that gains 0.04 % (measured,
-`tests/test_study.py`). With the line search we therefore minimise over x in units in which the
+along which the gradient grows. Where the loss is concave at the start, it never learns, and each
+evaluation is a plain gradient step. So it is where the style is much louder than the content, since
+(s^2 - x^2)^2 is concave for x < s / sqrt(3): for frog over keyboard an evaluation gains 0.04 %
+(`tests/test_study.py`). With the line search we therefore minimise over x in units in which the
 first step is `FIRST_STEP` of the start's RMS, and the search goes on until the slope has flattened
 (strong Wolfe conditions), which makes every step one to learn from.
 """

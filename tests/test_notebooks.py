@@ -218,7 +218,7 @@ def test_lesson_runs_with_its_solutions(name: str, figures: int, tmp_path: Path)
 def test_random_features_runs_and_its_identities_hold(tmp_path: Path) -> None:
     parameters = {"dataset": "synthetic", **SMALL["03_random_features"]}
     run = execute("03_random_features", tmp_path, parameters, solve=True)
-    assert images(run) == 7
+    assert images(run) == 10
     said = text(run)
     assert "simulated" in said
     by_hand, network = re.findall(r"by hand (\S+), network (\S+)", said)[0]
@@ -256,7 +256,7 @@ def test_transfer_runs_with_its_solutions(tmp_path: Path) -> None:
     out.mkdir()
     parameters = {"dataset": "synthetic", "out": str(out), **SMALL["04_transfer"]}
     run = execute("04_transfer", tmp_path, parameters, solve=True)
-    check_transfer(run, out, steps=4, samples=22050, figures=4)
+    check_transfer(run, out, steps=4, samples=22050, figures=6)
     assert "simulated" in text(run)
 
 
@@ -272,7 +272,7 @@ def test_transfer_runs_on_recordings(esc50_root: Path, tmp_path: Path) -> None:
         "pooling": "max",
     }
     run = execute("04_transfer", tmp_path, parameters)
-    check_transfer(run, out, steps=4, samples=22050, figures=3)
+    check_transfer(run, out, steps=4, samples=22050, figures=5)
     assert "simulated" not in text(run)
     record = json.loads((out / "result.json").read_text(encoding="utf-8"))
     assert record["config"]["pooling"] == "max"
