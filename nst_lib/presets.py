@@ -49,6 +49,7 @@ _FAST = Preset(
         preset="fast",
         level="rms",
         level_target=-26.0,
+        n_fft=2048,
         hop_length=256,
         engine="infinite",
         stacks=2,
@@ -60,13 +61,13 @@ _FAST = Preset(
         domain="hybrid",
         line_search="strong_wolfe",
         history=10,
-        steps=120,
+        steps=160,
     ),
     source="ours: the front of timbre against rhythm over the study's pairs, benchmarks/front.py",
     about=(
         "The default. Two random stacks in the limit of infinite width, their layers balanced, a "
-        "content weight that acts on onsets and spectrogram; 60 evaluations of the spectrogram, "
-        "then 60 of the sound itself. Seconds on a laptop."
+        "content weight that acts on onsets and spectrogram; 80 evaluations of the spectrogram, "
+        "then 80 of the sound itself. Seconds on a laptop."
     ),
 )
 
