@@ -24,8 +24,8 @@ The weights of layers w_l are 1 ("published") or make the layers' terms equal at
 
 Where the style's relative loss has come down to r, both objectives pull the same way if
 alpha C_0 / (beta S_0) = 2 sqrt(r) w / (1 - w), with S_0 and C_0 the normalisers above
-(:meth:`TransferLoss.published_weight`): the study's weights amount to a w of 5e-9 at
-the start and 5e-6 where r is 1e-6.
+(:meth:`TransferLoss.published_weight`): the study's weights amount to a w of 5e-9 at the start and
+5e-6 where r is 1e-6.
 """
 
 from collections.abc import Mapping, Sequence
