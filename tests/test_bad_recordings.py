@@ -56,7 +56,7 @@ BAD = {
         lambda path: sf.write(path, np.stack([TONE, -TONE], axis=1), SR, subtype="FLOAT"),
         "digital silence",
     ),
-    "short.wav": (lambda path: sf.write(path, TONE[:500], SR), "one analysis window of (1024|2048)"),
+    "short.wav": (lambda path: sf.write(path, TONE[:500], SR), "analysis window of (1024|2048)"),
     "long.wav": (lambda path: sf.write(path, np.tile(TONE, 601), SR), "limit is 600 s"),
 }
 
