@@ -1,9 +1,17 @@
-"""Auditory bands: the ERB-rate scale, and filters that overlap by half on any scale."""
+"""Auditory bands: the ERB-rate scale, filters that overlap by half, and smoothing over time."""
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import conv1d
+
+#: Bands that scores and content terms look at, and the edges of their range in Hz.
+N_BANDS = 30
+BAND_RANGE = (20.0, 10_000.0)
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -41,3 +49,14 @@ def half_cosines(x: FloatArray, low: float, high: float, *, n: int) -> FloatArra
     edges = np.linspace(low, high, n + 2)
     distance = np.minimum(np.abs(x - edges[1:-1, None]) / (edges[1] - edges[0]), 1)
     return np.where(distance < 1, np.cos(np.pi / 2 * distance), 0.0)
+
+
+def smooth(x: Tensor, std: float) -> Tensor:
+    """Smooth along the last axis with a Gaussian of `std` points, renormalised at the ends."""
+    radius = math.ceil(4 * std)
+    reach = torch.arange(-radius, radius + 1, dtype=torch.float64, device=x.device)
+    kernel = torch.exp(-0.5 * (reach / std).square())
+    kernel = (kernel / kernel.sum()).to(x)[None, None]
+    rows = x.reshape(-1, 1, x.shape[-1])
+    inside = conv1d(torch.ones_like(rows[:1]), kernel, padding=radius)  # less than 1 at the ends
+    return (conv1d(rows, kernel, padding=radius) / inside).reshape(x.shape)

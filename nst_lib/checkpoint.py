@@ -3,7 +3,6 @@
 import os
 import pickle
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -63,8 +62,3 @@ class Checkpoint:
             with atomic(self.path) as temporary:
                 torch.save({"key": self.key, **self.state}, temporary)
             self._written = time.monotonic()
-
-
-def remove(path: str | os.PathLike[str]) -> None:
-    """Remove a checkpoint that is no longer needed, if it is there."""
-    Path(path).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import typer
 from tqdm import tqdm
 
 from nst_lib import __version__, audio, report
-from nst_lib.checkpoint import SUFFIXES, remove
+from nst_lib.checkpoint import SUFFIXES
 from nst_lib.config import ConfigError, TransferConfig, parse_value
 from nst_lib.files import FIGURE_FORMATS, validate_output
 from nst_lib.optimise import Evaluation
@@ -155,7 +155,7 @@ def transfer(
         done = f"evaluation {len(result.evaluations)} of {config.steps}"
         print(f"{result.outcome} at {done}; this is the best before it")
     elif checkpoint is not None:
-        remove(checkpoint)
+        checkpoint.unlink(missing_ok=True)
     if result.scores is not None:
         print(result.scores)
     for path in (out, record, plot):

@@ -11,16 +11,13 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv1d
 
-from nst_lib.bands import erb_rate, half_cosines
+from nst_lib.bands import BAND_RANGE, N_BANDS, erb_rate, half_cosines, smooth
 from nst_lib.network import validate_choice
 from nst_lib.transforms import Transform
 
-#: Bands between these frequencies in Hz, what counts as silence in them (dB below the content's
-#: loudest), and the standard deviation in seconds that onsets are smoothed with.
-N_BANDS = 30
-BAND_RANGE = (20.0, 10_000.0)
+#: What counts as silence in a band (dB below the content's loudest), and the standard deviation in
+#: seconds that onsets are smoothed with.
 SILENCE = -80.0
 SMOOTHING = 0.05
 
@@ -62,7 +59,6 @@ class OnsetStrength(nn.Module):
     """
 
     weights: Tensor
-    kernel: Tensor
     silence: Tensor
 
     def __init__(self, transform: Transform, content: Tensor) -> None:
@@ -72,11 +68,8 @@ class OnsetStrength(nn.Module):
         weights = half_cosines(scale, low, high, n=N_BANDS) ** 2
         weights = weights[weights.sum(1) > 0]
         weights /= weights.sum(1, keepdims=True)
-        std = SMOOTHING * transform.sr / transform.hop_length
-        reach = np.arange(-np.ceil(4 * std), np.ceil(4 * std) + 1)
-        kernel = np.exp(-0.5 * (reach / std) ** 2)
+        self.std = SMOOTHING * transform.sr / transform.hop_length
         self.register_buffer("weights", torch.from_numpy(weights).to(content))
-        self.register_buffer("kernel", torch.from_numpy(kernel / kernel.sum()).to(content))
         loudest = self._power(content).amax()
         self.register_buffer("silence", loudest * 10 ** (SILENCE / 10) + 1e-30)
 
@@ -86,10 +79,7 @@ class OnsetStrength(nn.Module):
     def forward(self, S: Tensor) -> Tensor:
         """Return the onset strength ``(time - 1,)`` of a log-magnitude spectrogram."""
         rises = (self._power(S) + self.silence).log().diff(dim=-1).clamp_min(0).mean(0)
-        both = torch.stack([rises, torch.ones_like(rises)])[:, None]
-        smoothed = conv1d(both, self.kernel[None, None], padding="same")[:, 0]
-        strength: Tensor = smoothed[0] / smoothed[1]  # the kernel is cut off at the ends
-        return strength
+        return smooth(rises, self.std)
 
 
 #: Names of the terms.

@@ -15,6 +15,11 @@ CONVOLUTIONS = ("direct", "fft")
 BLOCK = 32
 
 
+def block_length(kernel: int) -> int:
+    """Return the length of the blocks for a kernel: `BLOCK`, or what two kernels take."""
+    return max(BLOCK, 2 * kernel)
+
+
 class UnfoldedConv1d(nn.Conv1d):
     """A convolution as one matrix product.
 
@@ -50,7 +55,7 @@ class SpectralConv1d(nn.Module):
     def __init__(self, conv: nn.Conv1d) -> None:
         super().__init__()
         self.kernel: int = conv.kernel_size[0]
-        self.block = max(BLOCK, 2 * self.kernel)
+        self.block = block_length(self.kernel)
         channels, fan, _ = conv.weight.shape
         spectrum = torch.empty(self.block // 2 + 1, channels, fan, 2, dtype=conv.weight.dtype)
         with torch.no_grad():

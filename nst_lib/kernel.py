@@ -29,7 +29,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nst_lib.losses import Distances, validate_normalisation
+from nst_lib.losses import NORMALISATIONS, Distances
 from nst_lib.moments import Pairs, arc_cosine, max_pooled
 from nst_lib.network import ORIENTATIONS, POOLINGS, STUDY_STD, validate_choice, validate_layers
 
@@ -254,7 +254,7 @@ class KernelDistances(nn.Module):
         normalisation: str = "code",
     ) -> None:
         super().__init__()
-        validate_normalisation(normalisation)
+        validate_choice(normalisation=(normalisation, NORMALISATIONS))
         for names in (style_layers, content_layers):
             validate_layers(names, network.relus)
         self.network = network

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nst_lib.network import RandomCNN
+from nst_lib.network import RandomCNN, validate_choice
 
 NORMALISATIONS = ("code", "report")
 
@@ -69,12 +69,6 @@ def gram_distance(F: Tensor, F_s: Tensor) -> Tensor:
 def _inner(F: Tensor, H: Tensor) -> Tensor:
     """Inner product of two Gram matrices; the sum cancels against others, so it is in float64."""
     return (F.mT @ H).double().square().sum() / (F.shape[-1] * H.shape[-1])
-
-
-def validate_normalisation(name: str) -> None:
-    """Raise ValueError unless `name` is a normalisation."""
-    if name not in NORMALISATIONS:
-        raise ValueError(f"normalisation {name!r}; accepted: {', '.join(NORMALISATIONS)}")
 
 
 class StyleTerm(nn.Module):
@@ -165,7 +159,7 @@ class GramDistances(nn.Module):
         normalisation: str = "code",
     ) -> None:
         super().__init__()
-        validate_normalisation(normalisation)
+        validate_choice(normalisation=(normalisation, NORMALISATIONS))
         self.network = network
         self.style_terms = nn.ModuleDict()
         self.content_terms = nn.ModuleDict()

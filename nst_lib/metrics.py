@@ -29,15 +29,12 @@ from itertools import combinations
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import conv1d, pad
+from torch.nn.functional import pad
 
 from nst_lib import audio
 from nst_lib.audio import Audio
-from nst_lib.bands import erb_frequency, erb_rate, half_cosines
+from nst_lib.bands import BAND_RANGE, N_BANDS, erb_frequency, erb_rate, half_cosines, smooth
 
-#: Bands of the front end, and the edges of their range in Hz (the upper one at most half the rate).
-N_BANDS = 30
-BAND_RANGE = (20.0, 10_000.0)
 #: Rate of the envelopes in Hz, and the power that compresses their amplitude.
 ENVELOPE_RATE = 400
 COMPRESSION = 0.3
@@ -120,13 +117,12 @@ def scores(result: Audio, *, content: Audio, style: Audio, sr: int) -> Scores:
         for name, y in (("result", result), ("content", content), ("style", style))
     }
     x, c, s = heard["result"], heard["content"], heard["style"]
-    families = {
-        name: _towards(statistic(x), statistic(c), statistic(s))
-        for name, statistic in STATISTICS.items()
-    }
+    statistics = [_statistics(E) for E in (x, c, s)]
+    reached = {name: _towards(*(one[name] for one in statistics)) for name in statistics[0]}
+    families = {name: reached[name] for name in FAMILIES}
     louder = torch.maximum(background(c), background(s))
     return Scores(
-        timbre=_towards(timbre(x), timbre(c), timbre(s)),
+        timbre=reached["timbre"],
         texture=float(np.mean(list(families.values()))),
         rhythm=float(correlation(onset_strength(x), onset_strength(c))),
         noise=float((background(x) - louder).mean()),
@@ -187,7 +183,7 @@ def onset_strength(E: Tensor) -> Tensor:
     level = _level(E)
     level = level.clamp_min(level.amax((-2, -1), keepdim=True) + SILENCE)
     rises = pad(level.diff(dim=-1).clamp_min(0).mean(-2), (1, 0))
-    return _smooth(rises, ONSET_SMOOTHING * ONSET_RATE)
+    return smooth(rises, ONSET_SMOOTHING * ONSET_RATE)
 
 
 def background(E: Tensor) -> Tensor:
@@ -263,8 +259,7 @@ def distances(a: Audio, b: Audio, *, sr: int) -> dict[str, float]:
     AudioError
         If a sound cannot be used.
     """
-    one, other = (_statistics(y, sr=sr) for y in (a, b))
-    return _apart(one, other)
+    return _apart(*(_statistics(envelopes(_tensor(y, name="sound"), sr=sr)) for y in (a, b)))
 
 
 def bounds(sounds: Sequence[Audio], *, sr: int) -> dict[str, tuple[float, float]]:
@@ -293,7 +288,11 @@ def bounds(sounds: Sequence[Audio], *, sr: int) -> dict[str, tuple[float, float]
     if len(sounds) < 2:
         raise ValueError(f"{len(sounds)} sounds; accepted: two or more")
     halves = [
-        [_statistics(half, sr=sr) for half in (y[: len(y) // 2], y[len(y) // 2 :])] for y in sounds
+        [
+            _statistics(envelopes(_tensor(half, name="half of a sound"), sr=sr))
+            for half in (y[: len(y) // 2], y[len(y) // 2 :])
+        ]
+        for y in sounds
     ]
     same = [_apart(*pair) for pair in halves]
     other = [_apart(one[0], two[1]) for one, two in combinations(halves, 2)]
@@ -306,8 +305,7 @@ def bounds(sounds: Sequence[Audio], *, sr: int) -> dict[str, tuple[float, float]
     }
 
 
-def _statistics(y: Audio, *, sr: int) -> dict[str, Tensor]:
-    E = envelopes(_tensor(y, name="sound"), sr=sr)
+def _statistics(E: Tensor) -> dict[str, Tensor]:
     return {"timbre": timbre(E)} | {name: statistic(E) for name, statistic in STATISTICS.items()}
 
 
@@ -332,17 +330,7 @@ def _level(E: Tensor) -> Tensor:
     frames = E.shape[-1] // step
     power = E[..., : frames * step].pow(2 / COMPRESSION)
     power = power.reshape(*E.shape[:-1], frames, step).mean(-1)
-    return 10 * _smooth(power, LEVEL_SMOOTHING * ONSET_RATE).log10()
-
-
-def _smooth(x: Tensor, std: float) -> Tensor:
-    """Smooth along the last axis with a Gaussian of `std` frames."""
-    radius = math.ceil(4 * std)
-    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1).to(x) / std).square())
-    kernel = (kernel / kernel.sum())[None, None]
-    rows = x.reshape(-1, 1, x.shape[-1])
-    inside = conv1d(torch.ones_like(rows[:1]), kernel, padding=radius)  # less than 1 at the ends
-    return (conv1d(rows, kernel, padding=radius) / inside).reshape(x.shape)
+    return 10 * smooth(power, LEVEL_SMOOTHING * ONSET_RATE).log10()
 
 
 @lru_cache(maxsize=8)

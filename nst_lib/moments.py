@@ -71,7 +71,8 @@ class Pairs:
         wins = [_both_positive((own - q12) / (own * d).sqrt()) for own in (q1, q2)]
         kinks = []
         for zero, rest in _KINKS:
-            v, u, uv = (_form(x, y, q1, q12, q12, q2) for x, y in _products(zero, rest))
+            combinations = (zero, zero), (rest, rest), (rest, zero)
+            v, u, uv = (_form(x, y, q1, q12, q12, q2) for x, y in combinations)
             kinks.append((v.clamp_min(_LEAST * (q1 + q2)), u, uv))
         return cls(mean=mean, wins=wins, kinks=kinks)
 
@@ -98,8 +99,9 @@ def max_pooled(Q: Tensor, a: Pairs, b: Pairs) -> Tensor:
             uv, vu = NODE * _form(rest_a, zero_b, *C), NODE * _form(zero_a, rest_b, *C)
             det = v_a * v_b - vv.square()
             s_a = u_a - (uv_a * (v_b * uv_a - vv * uv) + uv * (v_a * uv - vv * uv_a)) / det
-            s_b = u_b - (vu * (v_b * vu - vv * uv_b) + uv_b * (v_a * uv_b - vv * vu)) / det
-            s_ab = uu - (uv_a * (v_b * vu - vv * uv_b) + uv * (v_a * uv_b - vv * vu)) / det
+            of_a, of_b = v_b * vu - vv * uv_b, v_a * uv_b - vv * vu
+            s_b = u_b - (vu * of_a + uv_b * of_b) / det
+            s_ab = uu - (uv_a * of_a + uv * of_b) / det
             rho = s_ab / (s_a.clamp_min(_LEAST * u_a) * s_b.clamp_min(_LEAST * u_b)).sqrt()
             slope = torch.asin(rho.clamp(-_ALMOST, _ALMOST)) / (2 * math.pi * NODE)
             moment = moment + scale * (constant / 4 + linear * slope)
@@ -107,12 +109,6 @@ def max_pooled(Q: Tensor, a: Pairs, b: Pairs) -> Tensor:
 
 
 _ALMOST = 1 - 1e-6
-
-
-def _products(
-    zero: tuple[float, float], rest: tuple[float, float]
-) -> tuple[tuple[tuple[float, float], tuple[float, float]], ...]:
-    return (zero, zero), (rest, rest), (rest, zero)
 
 
 def _form(

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from nst_lib.convolution import BLOCK, CONVOLUTIONS, SpectralConv1d, UnfoldedConv1d
+from nst_lib.convolution import CONVOLUTIONS, SpectralConv1d, UnfoldedConv1d, block_length
 
 ORIENTATIONS = ("freq", "time", "2d")
 POOLINGS = ("max", "average", "none")
@@ -54,7 +54,7 @@ def n_weights(
     """Count the numbers that a network keeps whose first convolution has `fan` input channels."""
     taps: int = kernel**dimensions
     if convolution == "fft":
-        taps = 2 * (max(BLOCK, 2 * kernel) // 2 + 1)
+        taps = 2 * (block_length(kernel) // 2 + 1)
     return (fan + (stacks - 1) * channels) * channels * taps
 
 

@@ -11,10 +11,9 @@ Acting, with a `content_weight` w between 0 (all style) and 1 (all content):
 
 S_l and C_l are the distances of layers (:mod:`nst_lib.losses`, :mod:`nst_lib.kernel`). The
 reference is the content, so that the style's part is 1 there and 0 at the style; without a content,
-silence.
-The root makes of the squared distance, which spans six decades, one that w can weigh. Content terms
-are 0 at the content and about 1 at an unrelated sound: the correlations of :mod:`nst_lib.content`,
-and the features' distances relative to that of silence.
+silence. The root makes of the squared distance, which spans six decades, one that w can weigh.
+Content terms are 0 at the content and about 1 at an unrelated sound: the correlations of
+:mod:`nst_lib.content`, and the features' distances relative to that of silence.
 
 The last part keeps a spectrogram x within the range of style s and content, m the larger of their
 maxima: logarithms hardly mind a loud click or an amplitude below 0, ears do.
@@ -35,7 +34,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from nst_lib.content import CORRELATIONS, CorrelationTerm, correlation_term
+from nst_lib.content import CORRELATIONS, correlation_term
 from nst_lib.kernel import InfiniteCNN, KernelDistances
 from nst_lib.losses import Distances, GramDistances
 from nst_lib.network import RandomCNN, validate_choice
@@ -154,9 +153,11 @@ class TransferLoss(nn.Module):
             content_layers=content_layers if "features" in content_terms else (),
             normalisation=normalisation,
         )
-        self.correlations: dict[str, CorrelationTerm] = {}
-        if content is not None and transform is not None:
+        self.correlations = nn.ModuleDict()
+        if content is not None:
             for name in sorted(set(content_terms) & set(CORRELATIONS)):
+                if transform is None:
+                    raise ValueError(f"content_terms {name!r} without a transform; accepted: one")
                 self.correlations[name] = correlation_term(name, content, transform)
         self.alpha, self.beta = alpha, beta
         self.balanced = layer_weights == "balanced"

@@ -20,6 +20,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from nst_lib.network import validate_choice
 from nst_lib.objective import Losses
 
 OPTIMISERS = ("lbfgs", "adam")
@@ -263,10 +264,7 @@ def _unit(start: Tensor) -> float:
 def _method(
     x: Tensor, optimiser: str, line_search: str, learning_rate: float | None, history: int
 ) -> torch.optim.Optimizer:
-    if optimiser not in OPTIMISERS:
-        raise ValueError(f"optimiser {optimiser!r}; accepted: {', '.join(OPTIMISERS)}")
-    if line_search not in LINE_SEARCHES:
-        raise ValueError(f"line_search {line_search!r}; accepted: {', '.join(LINE_SEARCHES)}")
+    validate_choice(optimiser=(optimiser, OPTIMISERS), line_search=(line_search, LINE_SEARCHES))
     rate = LEARNING_RATES[optimiser] if learning_rate is None else learning_rate
     if optimiser == "adam":
         return torch.optim.Adam([x], lr=rate)

@@ -63,7 +63,7 @@ class TransferResult:
     realised : dict of str to float
         The losses recomputed from `audio`: "style", "content", "total" and the terms.
     scores : Scores or None
-        Of `audio`; None without a content.
+        Of `audio`; None without a content, or for sounds too short to score.
     outcome : str
         Why the (last) optimisation ended; see :class:`nst_lib.optimise.Optimised`.
     seconds : dict of str to float
@@ -160,28 +160,25 @@ def transfer(
         S_content = None if w_content is None else transform(w_content)
         loss = make_loss(config, transform, style=S_style, content=S_content)
         w = _start(config, w_style, w_content)
-        S = _start(config, S_style, S_content).clamp_min(0)
+        S_optimised = _start(config, S_style, S_content).clamp_min(0)
     run = _Optimisation(config, loss, transform, saved, callback, stop)
-    optimised = None
     if config.domain != "waveform" and run.inverted is None:
         with clock.stage("optimise"):
-            optimised = run.spectrogram(S)
+            S_optimised = run.spectrogram(S_optimised).x
         with clock.stage("invert"):
-            w = _invert(optimised.x, transform, config, length=len(w)).to(w)
+            w = _invert(S_optimised, transform, config, length=len(w)).to(w)
     if config.domain != "spectrogram":
         with clock.stage("optimise" if config.domain == "waveform" else "refine"):
-            optimised = run.waveform(w)
-            w = optimised.x
+            w = run.waveform(w).x
     with clock.stage("score"), torch.no_grad():
-        S_optimised = transform(w)
+        if config.domain != "spectrogram":
+            S_optimised = transform(w)
         y, gain = audio.guard(w.float().cpu().numpy())
         S_result = transform(torch.from_numpy(y).to(w))
         realised = loss(S_result).values()
         scores = None
-        if y_content is not None:
+        if y_content is not None and min(len(y), len(y_style)) >= metrics.MIN_SAMPLES:
             scores = metrics.scores(y, content=y_content, style=y_style, sr=config.sr)
-    if config.domain == "spectrogram" and optimised is not None:
-        S_optimised = optimised.x
     spectrograms = {
         "content": S_content,
         "style": S_style,

@@ -147,6 +147,16 @@ def test_optimising_the_sound_itself(pair, config, domain, engine):
     assert result.evaluations[-1].domain == "waveform"
 
 
+def test_sounds_too_short_to_score_are_transferred_without(pair, fast):
+    config = fast.replace(sr=4000, duration=0.2, n_fft=256, hop_length=64, steps=4)
+    content, style = (clip.load(sr=4000, duration=0.2) for clip in (pair.content, pair.style))
+    rng = np.random.default_rng(0)
+    noise = (1e-3 * rng.standard_normal(800)).astype("float32")
+    result = transfer(content + noise, style + noise, config)
+    assert result.scores is None
+    assert result.audio.shape == (800,)
+
+
 def test_a_waveform_from_noise(pair, fast):
     config = fast.replace(start="noise", domain="waveform")
     result = transfer(None, pair.style, config)
