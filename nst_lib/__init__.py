@@ -8,8 +8,8 @@ from nst_lib.config import TransferConfig
 from nst_lib.datasets import ESC50, Synthetic
 from nst_lib.network import RandomCNN
 from nst_lib.transfer import transfer
-from nst_lib.transforms import CQT, STFT
+from nst_lib.transforms import CQT, CWT, STFT
 
 __version__ = "0.1.0"
 
-__all__ = ["CQT", "ESC50", "STFT", "RandomCNN", "Synthetic", "TransferConfig", "transfer"]
+__all__ = ["CQT", "CWT", "ESC50", "STFT", "RandomCNN", "Synthetic", "TransferConfig", "transfer"]

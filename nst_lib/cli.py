@@ -82,7 +82,9 @@ def transfer(
     preset: Annotated[
         str, typer.Option(help="Settings to start from; `nst presets` lists them.")
     ] = "fast",
-    transform: Annotated[str | None, typer.Option(help="Spectrogram.", metavar="stft|cqt")] = None,
+    transform: Annotated[
+        str | None, typer.Option(help="Spectrogram.", metavar="stft|cqt|cwt")
+    ] = None,
     pooling: Annotated[
         str | None, typer.Option(help="Pooling of the network.", metavar="max|average")
     ] = None,
@@ -135,13 +137,12 @@ def transfer(
     _validate_outputs(
         out, plot, checkpoint, inputs=[style] if content is None else [content, style]
     )
-    with _progress(config.steps) as (callback, on_stage), _stop_on_interrupt() as stop:
+    with _progress(config) as progress, _stop_on_interrupt() as stop:
         result = run_transfer(
             content,
             style,
             config,
-            callback=callback,
-            on_stage=on_stage,
+            **progress,
             stop=stop,
             checkpoint=checkpoint,
         )
@@ -186,8 +187,8 @@ def demo(
     """Transfer one style onto one content, and make a page of it."""
     from nst_lib import demo
 
-    with _progress(demo.CONFIG.steps) as (callback, on_stage):
-        files = demo.run(out, callback=callback, on_stage=on_stage)
+    with _progress(demo.CONFIG) as progress:
+        files = demo.run(out, **progress)
     for path in files:
         print(path)
 
@@ -235,9 +236,10 @@ def _validate_outputs(
 
 
 @contextmanager
-def _progress(steps: int) -> Iterator[tuple[Any, Any]]:
-    """Show a progress bar on standard error while it is a terminal."""
-    with tqdm(total=steps, unit="eval", disable=not sys.stderr.isatty(), leave=False) as bar:
+def _progress(config: TransferConfig) -> Iterator[dict[str, Any]]:
+    """Show a progress bar on standard error while it is a terminal; yield its callbacks."""
+    hidden = not sys.stderr.isatty()
+    with tqdm(total=config.steps, unit="eval", disable=hidden, leave=False) as bar:
 
         def callback(evaluation: Evaluation) -> None:
             bar.set_postfix_str(f"style {evaluation.losses['style']:.3g}", refresh=False)
@@ -246,7 +248,10 @@ def _progress(steps: int) -> Iterator[tuple[Any, Any]]:
         def on_stage(stage: str) -> None:
             bar.set_description(_STAGES.get(stage, stage))
 
-        yield callback, on_stage
+        def on_inversion(iteration: int, convergence: float) -> None:
+            bar.set_description(f"inverting the spectrogram, {iteration} of {config.n_iter}")
+
+        yield {"callback": callback, "on_stage": on_stage, "on_inversion": on_inversion}
 
 
 @contextmanager

@@ -10,15 +10,17 @@ from typing import Any, Self
 
 from nst_lib.audio import LEVELS
 from nst_lib.convolution import CONVOLUTIONS
+from nst_lib.filterbank import PAD_MODES
 from nst_lib.losses import NORMALISATIONS
 from nst_lib.network import INITS, ORIENTATIONS, POOLINGS, layer_names, validate_layers
 from nst_lib.objective import CONTENT_TERMS, LAYER_WEIGHTS
 from nst_lib.optimise import LINE_SEARCHES, OPTIMISERS
 from nst_lib.transforms import C1
 
-TRANSFORMS = ("stft", "cqt")
+TRANSFORMS = ("stft", "cqt", "cwt")
 ENGINES = ("finite", "infinite")
 STARTS = ("content", "noise")
+PHASES = ("random", "content")
 DEVICES = ("auto", "cpu", "cuda")
 DOMAINS = ("spectrogram", "waveform", "hybrid")
 PRECISIONS = ("float32", "float64")
@@ -61,10 +63,24 @@ class TransferConfig:
     )
     transform: str = _choice("stft", TRANSFORMS, "spectrogram that is optimised")
     n_fft: int = _number(1024, 16, 65536, "STFT window and FFT length (samples)")
-    hop_length: int = _number(128, 1, 65536, "samples between frames")
-    n_bins: int = _number(512, 1, 4096, "CQT bins")
-    bins_per_octave: int = _number(64, 1, 512, "CQT bins in an octave")
-    fmin: float = _number(C1, 1, 96000, "lowest CQT frequency (Hz); C1 by default")
+    hop_length: int | None = _number(
+        None, 1, 65536, "samples between frames; null: an eighth of n_fft (STFT), 128 (CQT, CWT)"
+    )
+    pad_mode: str = _choice(
+        "reflect", PAD_MODES, "beyond the ends of a recording: silence, or its mirror image"
+    )
+    n_bins: int = _number(512, 1, 4096, "bins of CQT and CWT")
+    bins_per_octave: int = _number(64, 1, 512, "bins in an octave: the voices of the CWT")
+    fmin: float = _number(C1, 1, 96000, "lowest frequency of CQT and CWT (Hz); C1 by default")
+    w0: float | None = _number(
+        None, 5, 1000, "centre over bandwidth of the CWT; null: twice bins_per_octave"
+    )
+    per_scale: bool = field(
+        default=False, metadata={"about": "CWT: a hop for each scale, as long as loses nothing"}
+    )
+    residual: bool = field(
+        default=False, metadata={"about": "CQT and CWT: add the bands below and above, up to all"}
+    )
     engine: str = _choice(
         "finite", ENGINES, "network with drawn weights, or its exact limit of infinite width"
     )
@@ -107,8 +123,9 @@ class TransferConfig:
     )
     history: int = _number(100, 1, 1000, "steps that L-BFGS remembers")
     steps: int = _number(500, 0, 1000000, "evaluations; 0: through the transform and back")
-    n_iter: int = _number(32, 1, 10000, "Griffin-Lim iterations")
+    n_iter: int = _number(32, 0, 10000, "Griffin-Lim iterations")
     momentum: float = _number(0.99, 0, 0.9999, "Griffin-Lim momentum")
+    phase: str = _choice("random", PHASES, "phase that Griffin-Lim starts from")
     seed: int = _number(0, 0, 2**32 - 1, "of weights, noise and phase")
     device: str = _choice("auto", DEVICES, "where the network runs")
     precision: str = _choice("float32", PRECISIONS, "of network, losses and optimisation")
@@ -119,11 +136,6 @@ class TransferConfig:
             object.__setattr__(self, setting.name, value)
         if self.kernel % 2 == 0:
             raise ConfigError(f"kernel={self.kernel!r}; accepted: odd numbers")
-        if self.domain != "spectrogram" and self.transform == "cqt":
-            raise ConfigError(
-                f"domain={self.domain!r} needs a differentiable transform, and transform='cqt' is "
-                "not; accepted: domain='spectrogram', or transform='stft'"
-            )
         if self.convolution == "fft" and self.orientation == "2d":
             raise ConfigError("convolution='fft' with orientation='2d'; accepted: direct")
         known = layer_names(stacks=self.stacks, batch_norm=self.batch_norm)

@@ -23,6 +23,7 @@ def run(
     *,
     callback: Callable[[Evaluation], None] | None = None,
     on_stage: Callable[[str], None] | None = None,
+    on_inversion: Callable[[int, float], None] | None = None,
 ) -> list[Path]:
     """Transfer the study's first pair and write sounds, record, figure and page into `out`.
 
@@ -30,7 +31,7 @@ def run(
     ----------
     out : path
         A folder; made where it is missing.
-    callback, on_stage : callable or None
+    callback, on_stage, on_inversion : callable or None
         Progress; see :func:`nst_lib.transfer`.
 
     Returns
@@ -40,7 +41,14 @@ def run(
     """
     dataset = open_dataset()
     pair = dataset.pairs(seed=0)[0]
-    result = transfer(pair.content, pair.style, CONFIG, callback=callback, on_stage=on_stage)
+    result = transfer(
+        pair.content,
+        pair.style,
+        CONFIG,
+        callback=callback,
+        on_stage=on_stage,
+        on_inversion=on_inversion,
+    )
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: folder / f"{name}.wav" for name in ("content", "style", "result")}

@@ -1,94 +1,121 @@
-"""Log-magnitude spectrogram to waveform."""
+"""Log-magnitude spectrogram to waveform: fast Griffin-Lim, the same for every transform."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from nst_lib.audio import Audio
-from nst_lib.transforms import CQT, STFT, Transform, quiet_short_signals
+from nst_lib.transforms import Transform
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """What Griffin-Lim gives.
+
+    Attributes
+    ----------
+    y : Tensor, shape=(..., samples)
+        The waveform; its peak may exceed 1.
+    convergence : Tensor, shape=(..., n_iter + 1)
+        Spectral convergence after each projection: |A - B| / |B| (Frobenius), with A the amplitude
+        of the waveform and B the wanted one. 0 is perfect.
+    """
+
+    y: Tensor
+    convergence: Tensor
 
 
 def griffin_lim(
-    S: npt.NDArray[np.float32],
+    S: Tensor | npt.NDArray[np.float32],
     transform: Transform,
     *,
     length: int,
     n_iter: int = 32,
     momentum: float = 0.99,
     seed: int = 0,
-) -> Audio:
-    """Find a waveform whose spectrogram is near `S`: fast Griffin-Lim from random phase.
+    phase_of: Tensor | None = None,
+    callback: Callable[[int, float], None] | None = None,
+) -> Inversion:
+    """Find a waveform whose spectrogram is near `S`: fast Griffin-Lim.
 
-    As in librosa, which the study used: N. Perraudin, P. Balazs, P. L. Sondergaard, "A
-    fast Griffin-Lim algorithm", WASPAA 2013.
+    N. Perraudin, P. Balazs, P. L. Sondergaard, "A fast Griffin-Lim algorithm", WASPAA 2013. Each
+    iteration takes the phase of the last sound, and moves the sound towards the coefficients with
+    that phase and the wanted amplitude. It moves along the transform's `dual` of what is missing,
+    as far as brings it nearest (our choice): where the dual is the least squares, as for the STFT,
+    this is the published iteration; elsewhere it costs the same and ends nearer.
 
     Parameters
     ----------
-    S : np.ndarray, shape=(freq, time)
+    S : Tensor or np.ndarray, shape=(..., freq, time)
         log(1 + amplitude). Values below 0, which an optimiser may leave, become negative
         amplitudes, as in the study's code: they turn the phase of their first iteration.
-    transform : STFT or CQT
+    transform : Transform
         What `S` is a spectrogram of.
     length : int > 0
         Samples to return.
-    n_iter : int > 0
-        Iterations.
+    n_iter : int >= 0
+        Iterations after the first projection.
     momentum : float in [0, 1)
         0 is the original Griffin-Lim.
     seed : int
-        Of the random phase.
+        Of the random phase, which is librosa's.
+    phase_of : Tensor or None, shape=(..., length)
+        A sound whose phase is the start, in place of a random one.
+    callback : callable or None
+        Called with iteration and spectral convergence (of several sounds, the mean).
 
     Returns
     -------
-    y : np.ndarray, shape=(length,), float32
-        The waveform; its peak may exceed 1.
+    Inversion
 
     Raises
     ------
     ValueError
-        If the transform has no Griffin-Lim here, or `S` does not have its bins.
+        If `S` is no spectrogram of the transform and length.
     """
-    if S.ndim != 2 or S.shape[0] != transform.n_freq:
-        raise ValueError(f"spectrogram of shape {S.shape}; accepted: ({transform.n_freq}, time)")
-    amplitude = np.expm1(S)
-    if isinstance(transform, STFT):
-        return _griffin_lim_stft(
-            amplitude, transform, length=length, n_iter=n_iter, momentum=momentum, seed=seed
+    target = torch.as_tensor(S).expm1()
+    shape = (transform.n_freq, transform.n_frames(length))
+    if target.shape[-2:] != shape:
+        raise ValueError(
+            f"spectrogram of shape {tuple(target.shape)}; accepted: (..., {shape[0]}, {shape[1]}) "
+            f"for {length} samples"
         )
-    if not isinstance(transform, CQT):
-        raise ValueError(f"transform {type(transform).__name__}; accepted: STFT, CQT")
-    import librosa
+    if phase_of is None:
+        turns = np.random.RandomState(seed).random(size=tuple(target.shape))
+        phase = torch.from_numpy(2 * np.pi * turns).to(target)
+        angles = torch.polar(torch.ones_like(target), phase)
+    else:
+        angles = _direction(transform.analyse(phase_of.to(target))).expand(target.shape)
+    norm = _size(target).clamp_min(torch.finfo(target.dtype).tiny)
+    y = torch.zeros(*target.shape[:-2], length).to(target)
+    rebuilt = torch.zeros_like(angles)
+    convergence = []
+    for iteration in range(n_iter + 1):
+        missing = target * angles - rebuilt
+        step = transform.dual(missing, length=length)
+        image = transform.analyse(step)
+        share = _dot(image, missing) / _dot(image, image).clamp_min(torch.finfo(y.dtype).tiny)
+        y = y + share[..., None] * step
+        previous, rebuilt = rebuilt, rebuilt + share[..., None, None] * image
+        convergence.append(_size(rebuilt.abs() - target) / norm)
+        if callback is not None:
+            callback(iteration, float(convergence[-1].mean()))
+        angles = _direction(rebuilt + momentum * (rebuilt - previous))
+    return Inversion(y, torch.stack(convergence, dim=-1))
 
-    with quiet_short_signals():
-        y = librosa.griffinlim_cqt(
-            amplitude,
-            n_iter=n_iter,
-            momentum=momentum,
-            random_state=seed,
-            length=length,
-            **transform.librosa_arguments,
-        )
-    return np.asarray(y, dtype=np.float32)
+
+def _direction(c: Tensor) -> Tensor:
+    return torch.sgn(torch.where(c == 0, torch.ones_like(c), c))
 
 
-def _griffin_lim_stft(
-    amplitude: npt.NDArray[np.float32],
-    transform: STFT,
-    *,
-    length: int,
-    n_iter: int,
-    momentum: float,
-    seed: int,
-) -> Audio:
-    """Take librosa's steps, from its random phase, in PyTorch: importing librosa takes seconds."""
-    phase = 2 * np.pi * np.random.RandomState(seed).random(size=amplitude.shape)
-    angles = torch.polar(torch.ones(amplitude.shape), torch.from_numpy(phase).float())
-    target = torch.from_numpy(amplitude)
-    stft = STFT(sr=transform.sr, n_fft=transform.n_fft, hop_length=transform.hop_length)
-    previous = torch.zeros_like(angles)
-    for _ in range(n_iter):
-        rebuilt = stft.analyse(stft.synthesise(target * angles, length=length))
-        angles = rebuilt - momentum / (1 + momentum) * previous
-        angles /= angles.abs() + float(np.finfo(np.float32).tiny)
-        previous = rebuilt
-    return stft.synthesise(target * angles, length=length).numpy()
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """Return Re <a, b> over frequency and time."""
+    return (torch.view_as_real(a) * torch.view_as_real(b)).sum((-3, -2, -1))
+
+
+def _size(x: Tensor) -> Tensor:
+    size: Tensor = torch.linalg.vector_norm(x, dim=(-2, -1))
+    return size

@@ -36,7 +36,7 @@ def to_dict(result: TransferResult, *, inputs: Mapping[str, str | None]) -> dict
     -------
     dict
         "inputs", "config", "outcome", "best_step", "losses" (the table, a list of rows),
-        "realised", "scores", "gain_db", "seconds", "device", "versions". Numbers
+        "convergence", "realised", "scores", "gain_db", "seconds", "device", "versions". Numbers
         that are not finite are None.
     """
     return {
@@ -45,6 +45,7 @@ def to_dict(result: TransferResult, *, inputs: Mapping[str, str | None]) -> dict
         "outcome": result.outcome,
         "best_step": result.best_step,
         "losses": [_finite(evaluation.row()) for evaluation in result.evaluations],
+        "convergence": result.convergence,
         "realised": _finite(result.realised),
         "scores": None if result.scores is None else _finite(result.scores.to_dict()),
         "gain_db": 20 * math.log10(result.gain),

@@ -27,7 +27,7 @@ from nst_lib.metrics import Scores
 from nst_lib.network import RandomCNN, n_weights
 from nst_lib.objective import Losses, TransferLoss
 from nst_lib.optimise import Evaluation, Optimised, Snapshot, minimise
-from nst_lib.transforms import CQT, STFT, Transform
+from nst_lib.transforms import CQT, CWT, STFT, Transform
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +60,9 @@ class TransferResult:
         The losses, evaluation by evaluation; `losses` is the same as a table.
     best_step : int or None
         The evaluation that the sound is of; None at 0 steps.
+    convergence : float or None
+        Spectral convergence of the inversion, from the optimised spectrogram to a sound; see
+        :class:`nst_lib.inversion.Inversion`. None where the sound was optimised from the start.
     realised : dict of str to float
         The losses recomputed from `audio`: "style", "content", "total" and the terms.
     scores : Scores or None
@@ -83,6 +86,7 @@ class TransferResult:
     spectrograms: dict[str, Spectrogram]
     evaluations: list[Evaluation]
     best_step: int | None
+    convergence: float | None
     realised: dict[str, float]
     scores: Scores | None
     outcome: str
@@ -106,6 +110,7 @@ def transfer(
     *,
     callback: Callable[[Evaluation], None] | None = None,
     on_stage: Callable[[str], None] | None = None,
+    on_inversion: Callable[[int, float], None] | None = None,
     stop: threading.Event | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> TransferResult:
@@ -123,6 +128,8 @@ def transfer(
         Called after each evaluation of the loss.
     on_stage : callable or None
         Called with the name of each of `STAGES` as it begins.
+    on_inversion : callable or None
+        Called with iteration and spectral convergence of Griffin-Lim.
     stop : threading.Event or None
         When set, the best sound so far is returned; so it is on ``KeyboardInterrupt``.
     checkpoint : path or None
@@ -145,6 +152,8 @@ def transfer(
     config = TransferConfig.from_preset() if config is None else config
     if content is None and config.start == "content":
         raise ConfigError("start='content' without a content; accepted: start='noise'")
+    if content is None and config.phase == "content":
+        raise ConfigError("phase='content' without a content; accepted: phase='random'")
     transform, device = make_transform(config), choose_device(config)
     clock = _Clock(on_stage)
     with clock.stage("read"):
@@ -166,7 +175,8 @@ def transfer(
         with clock.stage("optimise"):
             S_optimised = run.spectrogram(S_optimised).x
         with clock.stage("invert"):
-            w = _invert(S_optimised, transform, config, length=len(w)).to(w)
+            phase_of = w_content if config.phase == "content" else None
+            w = run.invert(S_optimised, phase_of, length=len(w), callback=on_inversion)
     if config.domain != "spectrogram":
         with clock.stage("optimise" if config.domain == "waveform" else "refine"):
             w = run.waveform(w).x
@@ -193,6 +203,7 @@ def transfer(
         spectrograms={n: S.float().cpu().numpy() for n, S in spectrograms.items() if S is not None},
         evaluations=run.evaluations,
         best_step=run.best_step,
+        convergence=run.convergence,
         realised=realised,
         scores=scores,
         outcome=run.outcome,
@@ -205,14 +216,24 @@ def transfer(
 
 def make_transform(config: TransferConfig) -> Transform:
     """Return the transform that the settings name."""
+    frames: dict[str, Any] = {"sr": config.sr, "pad_mode": config.pad_mode}
+    if config.hop_length is not None:
+        frames["hop_length"] = config.hop_length
     if config.transform == "stft":
-        return STFT(sr=config.sr, n_fft=config.n_fft, hop_length=config.hop_length)
-    return CQT(
-        sr=config.sr,
-        hop_length=config.hop_length,
-        n_bins=config.n_bins,
-        bins_per_octave=config.bins_per_octave,
-        fmin=config.fmin,
+        return STFT(n_fft=config.n_fft, **frames)
+    bands: dict[str, Any] = {
+        "n_bins": config.n_bins,
+        "fmin": config.fmin,
+        "residual": config.residual,
+    }
+    if config.transform == "cqt":
+        return CQT(bins_per_octave=config.bins_per_octave, **bands, **frames)
+    return CWT(
+        voices=config.bins_per_octave,
+        w0=config.w0,
+        per_scale=config.per_scale,
+        **bands,
+        **frames,
     )
 
 
@@ -318,6 +339,7 @@ class _Optimisation:
         state = {} if saved is None else saved.state
         #: The waveform that a saved run had already inverted its spectrogram to.
         self.inverted: Tensor | None = state.get("inverted")
+        self.convergence: float | None = state.get("convergence")
         self.evaluations = [Evaluation(**row) for row in state.get("earlier", [])]
         self.best_step: int | None = None
         self.outcome = "finished"
@@ -332,13 +354,37 @@ class _Optimisation:
             steps=steps - steps // 2 if self._config.domain == "hybrid" else steps,
         )
 
+    def invert(
+        self,
+        S: Tensor,
+        phase_of: Tensor | None,
+        *,
+        length: int,
+        callback: Callable[[int, float], None] | None,
+    ) -> Tensor:
+        """Return a waveform whose spectrogram is near `S`."""
+        config = self._config
+        inversion = griffin_lim(
+            S,
+            self._transform,
+            length=length,
+            n_iter=config.n_iter,
+            momentum=config.momentum,
+            seed=config.seed,
+            phase_of=phase_of,
+            callback=callback,
+        )
+        self.convergence = float(inversion.convergence[-1])
+        return inversion.y
+
     def waveform(self, w: Tensor) -> Optimised:
         """Optimise a waveform through the transform, for the steps that are left."""
         if self.inverted is not None:
             w = self.inverted.to(w)
         elif self._saved is not None:
             earlier = [dataclasses.asdict(evaluation) for evaluation in self.evaluations]
-            self._saved.update({"inverted": w.cpu(), "earlier": earlier}, at_once=True)
+            state = {"inverted": w.cpu(), "earlier": earlier, "convergence": self.convergence}
+            self._saved.update(state, at_once=True)
         return self._minimise(
             lambda w: self._loss(self._transform(w)),
             w,
@@ -380,18 +426,6 @@ def _start(config: TransferConfig, style: Tensor, content: Tensor | None) -> Ten
     generator = torch.Generator().manual_seed(config.seed)
     noise = torch.randn(shape, generator=generator).to(style)
     return style.mean() + style.std() * noise
-
-
-def _invert(S: Tensor, transform: Transform, config: TransferConfig, *, length: int) -> Tensor:
-    y = griffin_lim(
-        S.float().cpu().numpy(),
-        transform,
-        length=length,
-        n_iter=config.n_iter,
-        momentum=config.momentum,
-        seed=config.seed,
-    )
-    return torch.from_numpy(y)
 
 
 def _open_checkpoint(

@@ -103,7 +103,7 @@ def test_texture_from_noise(nst, recordings, tmp_path):
     ("arguments", "message"),
     [
         (("--pooling", "median"), "pooling='median'; accepted: a word [max | average | none]"),
-        (("--transform", "fft"), "transform='fft'; accepted: a word [stft | cqt]"),
+        (("--transform", "fft"), "transform='fft'; accepted: a word [stft | cqt | cwt]"),
         (("--steps", "-1"), "steps=-1; accepted: a whole number"),
         (("--steps", "x"), "Invalid value for '--steps'"),
         (("--bogus",), "No such option: --bogus"),

@@ -6,6 +6,7 @@ import pytest
 from nst_lib import TransferConfig
 from nst_lib.config import ConfigError, parse_value
 from nst_lib.presets import PRESETS, preset
+from nst_lib.transfer import make_transform
 
 
 def test_study_preset_is_the_published_recipe():
@@ -15,9 +16,10 @@ def test_study_preset_is_the_published_recipe():
         "duration": 5.0,
         "level": "off",
         "n_fft": 1024,
-        "hop_length": 128,
+        "pad_mode": "reflect",
         "n_bins": 512,
         "bins_per_octave": 64,
+        "residual": False,
         "orientation": "freq",
         "stacks": 3,
         "channels": 4096,
@@ -36,13 +38,15 @@ def test_study_preset_is_the_published_recipe():
         "steps": 500,
         "n_iter": 32,
         "momentum": 0.99,
+        "phase": "random",
     }
     assert published.items() <= config.to_dict().items()
     assert config.fmin == pytest.approx(32.703, abs=1e-3)
-    for transform in ("stft", "cqt"):
+    for transform in ("stft", "cqt", "cwt"):
         for pooling in ("max", "average"):
             condition = config.replace(transform=transform, pooling=pooling)
             assert (condition.transform, condition.pooling) == (transform, pooling)
+            assert make_transform(condition).hop_length == 128
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -83,7 +87,11 @@ def test_values_are_brought_to_their_type():
         ({"batch_norm": False, "style_layers": ["bn1"]}, "style_layers: layer bn1"),
         ({"content_terms": "onsets"}, "accepted: words [features | onset | spectrogram]"),
         ({"content_weight": 1.1}, "content_weight=1.1; accepted: a number or null [0 to 1]"),
-        ({"transform": "cqt", "domain": "hybrid"}, "transform='cqt' is not; accepted: domain="),
+        ({"transform": "fft"}, "transform='fft'; accepted: a word [stft | cqt | cwt]"),
+        ({"hop_length": 0}, "hop_length=0; accepted: a whole number or null [1 to 65536]"),
+        ({"w0": 4}, "w0=4; accepted: a number or null [5 to 1000]"),
+        ({"per_scale": 1}, "per_scale=1; accepted: true or false"),
+        ({"phase": "style"}, "phase='style'; accepted: a word [random | content]"),
     ],
 )
 def test_bad_values_are_refused(setting, message):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from nst_lib import CQT, STFT, TransferConfig, transfer
+from nst_lib import TransferConfig, transfer
 from nst_lib.audio import AudioError
 from nst_lib.config import ConfigError
-from nst_lib.transfer import STAGES, make_loss
+from nst_lib.transfer import STAGES, make_loss, make_transform
 
 SMALL = {"channels": 48, "kernel": 5, "steps": 12, "n_iter": 4, "duration": 1.0}
 
@@ -22,13 +22,13 @@ def config():
     return TransferConfig.from_preset("milacic2020", **SMALL)
 
 
-@pytest.mark.parametrize("transform", ["stft", "cqt"])
+@pytest.mark.parametrize("transform", ["stft", "cqt", "cwt"])
 @pytest.mark.parametrize("pooling", ["max", "average"])
-def test_the_four_conditions_of_the_study(pair, config, transform, pooling):
+def test_the_four_conditions_of_the_study_and_the_cwt(pair, config, transform, pooling):
     config = config.replace(transform=transform, pooling=pooling, n_iter=2)
     stages = []
     result = transfer(pair.content, pair.style, config, on_stage=stages.append)
-    n_freq = {"stft": 513, "cqt": 512}[transform]
+    n_freq = {"stft": 513, "cqt": 512, "cwt": 512}[transform]
     assert {name: S.shape for name, S in result.spectrograms.items()} == dict.fromkeys(
         ("content", "style", "optimised", "result"), (n_freq, 173)
     )
@@ -48,10 +48,11 @@ def test_the_four_conditions_of_the_study(pair, config, transform, pooling):
 
 def test_realised_loss_is_that_of_the_sound(pair, config):
     result = transfer(pair.content, pair.style, config)
+    transform = make_transform(config)
     S_c, S_s, S_x = (
-        STFT()(torch.from_numpy(y)) for y in (result.content, result.style, result.audio)
+        transform(torch.from_numpy(y)) for y in (result.content, result.style, result.audio)
     )
-    loss = make_loss(config, STFT(), style=S_s, content=S_c)
+    loss = make_loss(config, transform, style=S_s, content=S_c)
     with torch.no_grad():
         assert loss(S_x).values() == pytest.approx(result.realised, rel=1e-4)
     best = result.evaluations[result.best_step]
@@ -68,15 +69,33 @@ def test_same_seed_same_bytes(pair, config):
     assert first.audio.tobytes() != other.audio.tobytes()
 
 
-@pytest.mark.parametrize("transform", [STFT(), CQT()])
+@pytest.mark.parametrize("transform", ["stft", "cqt", "cwt"])
 def test_no_steps_go_through_the_transform_and_back(pair, config, transform):
-    name = type(transform).__name__.lower()
-    result = transfer(pair.content, pair.style, config.replace(steps=0, transform=name, n_iter=16))
+    config = config.replace(steps=0, transform=transform, n_iter=16)
+    result = transfer(pair.content, pair.style, config)
     assert result.evaluations == []
     np.testing.assert_array_equal(result.spectrograms["optimised"], result.spectrograms["content"])
     target = np.expm1(result.spectrograms["content"])
     error = np.linalg.norm(np.expm1(result.spectrograms["result"]) - target)
-    assert error / np.linalg.norm(target) < 0.35
+    assert error / np.linalg.norm(target) == pytest.approx(result.convergence, rel=1e-3)
+    assert result.convergence < 0.35
+
+
+def test_griffin_lim_can_start_from_the_phase_of_the_content(pair, config):
+    reports = []
+    results = {
+        phase: transfer(
+            pair.content,
+            pair.style,
+            config.replace(steps=0, n_iter=0, transform="cqt", phase=phase),
+            on_inversion=lambda *report: reports.append(report),
+        )
+        for phase in ("content", "random")
+    }
+    assert results["content"].convergence < 0.15 < results["random"].convergence
+    assert reports == [(0, pytest.approx(result.convergence)) for result in results.values()]
+    with pytest.raises(ConfigError, match="phase='content' without a content"):
+        transfer(None, pair.style, config.replace(start="noise", phase="content"))
 
 
 @pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
@@ -105,7 +124,7 @@ def test_infinite_width(pair, config):
             config.replace(
                 engine="finite", channels=4096, stacks=1, style_layers="relu1", content_layers=[]
             ),
-            STFT(),
+            result.transform,
             style=S_s,
             content=S_c,
         )(S_c)
@@ -145,6 +164,18 @@ def test_optimising_the_sound_itself(pair, config, domain, engine):
         result.spectrograms["optimised"], result.spectrograms["result"], atol=1e-4
     )
     assert result.evaluations[-1].domain == "waveform"
+
+
+@pytest.mark.parametrize("domain", ["waveform", "hybrid"])
+@pytest.mark.parametrize("settings", [{}, {"residual": True}, {"per_scale": True}])
+@pytest.mark.parametrize("transform", ["cqt", "cwt"])
+def test_optimising_the_sound_itself_by_its_bands(pair, fast, domain, transform, settings):
+    config = fast.replace(domain=domain, transform=transform, duration=0.5, n_bins=128, steps=12)
+    result = transfer(pair.content, pair.style, config.replace(bins_per_octave=16, **settings))
+    first, best = result.evaluations[0], result.evaluations[result.best_step]
+    assert best.losses["style"] < 0.5 * first.losses["style"]
+    assert result.realised["style"] == pytest.approx(best.losses["style"], rel=0.01)
+    assert (result.convergence is None) == (domain == "waveform")
 
 
 def test_sounds_too_short_to_score_are_transferred_without(pair, fast):
@@ -242,7 +273,7 @@ def test_loud_result_is_guarded_and_realised_loss_is_of_the_guarded_sound(pair, 
     assert result.gain < 1
     assert np.abs(result.audio).max() <= 0.999
     np.testing.assert_allclose(
-        result.spectrograms["result"], STFT()(torch.from_numpy(result.audio)), atol=1e-5
+        result.spectrograms["result"], result.transform(torch.from_numpy(result.audio)), atol=1e-5
     )
 
 
