@@ -18,9 +18,10 @@ test: $(READY)
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
 
-# Seconds and memory of the published recipe and of both engines: benchmarks/speed.json.
+# The published recipe and both engines: benchmarks/speed.json; CQT and CWT: benchmarks/bands.json.
 bench: $(READY)
 	@$(BIN)/python -W ignore benchmarks/speed.py
+	@$(BIN)/python -W ignore benchmarks/bands.py
 
 # The search behind the default preset (hours; NST_ESC50 names the recordings): benchmarks/front.md.
 front: $(READY)

@@ -147,7 +147,7 @@ class FilterBank:
         return plan.whiten(plan.adjoint(coefficients))
 
     def synthesise(
-        self, coefficients: Tensor, *, length: int, n_iter: int = 30, tolerance: float = 1e-6
+        self, coefficients: Tensor, *, length: int, n_iter: int = 40, tolerance: float = 1e-5
     ) -> Tensor:
         """Return the waveform whose coefficients are nearest: the frame's least squares.
 
@@ -163,14 +163,17 @@ class FilterBank:
         n_iter : int > 0
             Iterations at most.
         tolerance : float >= 0
-            Ends where the residual of every sound has fallen to this share, in amplitude.
+            Ends where the residual of every sound has fallen to this share, in amplitude; at the
+            latest to 64 units of rounding, beyond which only what no band sees would grow.
 
         Returns
         -------
         Tensor, shape=(..., length)
             What lies outside of all bands is hardly in the coefficients and comes back weakened.
         """
-        plan = _plan(self, length, coefficients.real.dtype, coefficients.device)
+        dtype = coefficients.real.dtype
+        tolerance = max(tolerance, 64 * torch.finfo(dtype).eps)
+        plan = _plan(self, length, dtype, coefficients.device)
         residual = plan.adjoint(coefficients)
         y = torch.zeros_like(residual)
         step = white = plan.whiten(residual)

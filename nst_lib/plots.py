@@ -75,7 +75,7 @@ def spectrogram(
     )
     if transform.freq_scale == "log":
         ticks = [f for f in _OCTAVE_TICKS if transform.freqs[0] <= f <= transform.freqs[-1]]
-        bins = np.interp(np.log(ticks), np.log(transform.freqs), np.arange(transform.n_freq))
+        bins = np.interp(ticks, transform.freqs, np.arange(transform.n_freq))
         ax.set_yticks(bins + 0.5, [f"{f / 1000:g}" for f in ticks])
     ax.set(xlabel=transform.time_label, ylabel="Frequency (kHz)", title=title)
     if colorbar and ax.figure is not None:

@@ -51,6 +51,7 @@ _FAST = Preset(
         level_target=-26.0,
         n_fft=2048,
         pad_mode="constant",
+        residual=True,
         engine="infinite",
         stacks=2,
         kernel=5,

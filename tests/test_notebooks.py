@@ -23,7 +23,7 @@ NAMES = [path.stem for path in NOTEBOOKS]
 #: Parameters that make each notebook quick; all run on simulated clips.
 SMALL: dict[str, dict[str, Any]] = {
     "01_listen": {"duration": 1.0},
-    "02_spectrograms": {"duration": 1.5, "n_iter": 2, "n_iter_cqt": 1},
+    "02_spectrograms": {"duration": 1.5, "n_iter": 2},
     "03_random_features": {
         "duration": 1.0,
         "channels": 16,
