@@ -311,7 +311,7 @@ class _Plan:
         return torch.nn.functional.pad(summed, (0, self.size // group.hop - points))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _plan(bank: FilterBank, length: int, dtype: torch.dtype, device: torch.device) -> _Plan:
     return _Plan(bank, length, dtype, device)
 

@@ -250,15 +250,25 @@ def _overlap_add(frames: Tensor, hop: int, *, length: int) -> Tensor:
 
 
 class _Bands(Transform):
-    """A transform by a filter bank, its bands equally spaced in log-frequency."""
+    """A transform by a filter bank, its bins equally spaced in log-frequency.
+
+    Attributes
+    ----------
+    bank : FilterBank
+        Computes it.
+    bins : slice
+        Which of the bands are bins; the others are residual bands.
+    """
 
     freq_scale = "log"
 
-    def __init__(self, bank: FilterBank) -> None:
+    def __init__(self, bank: FilterBank, *, fmin: float, n_bins: int) -> None:
         super().__init__(
             sr=bank.sr, hop_length=bank.hop, freqs=np.array(bank.freqs), pad_mode=bank.pad_mode
         )
         self.bank = bank
+        first = int(np.searchsorted(self.freqs, fmin))
+        self.bins = slice(first, first + n_bins)
         self.min_samples = bank.shortest
 
     def analyse(self, y: Tensor) -> Tensor:
@@ -273,9 +283,11 @@ class _Bands(Transform):
         """Return a first approximation of :meth:`synthesise`; see :class:`FilterBank`."""
         return self.bank.dual(coefficients, length=length)
 
-    def synthesise(self, coefficients: Tensor, *, length: int) -> Tensor:
-        """Return the waveform ``(..., length)`` whose coefficients are nearest (least squares)."""
-        return self.bank.synthesise(coefficients, length=length)
+    def synthesise(
+        self, coefficients: Tensor, *, length: int, n_iter: int = 40, tolerance: float = 1e-5
+    ) -> Tensor:
+        """Return the waveform whose coefficients are nearest; see :class:`FilterBank`."""
+        return self.bank.synthesise(coefficients, length=length, n_iter=n_iter, tolerance=tolerance)
 
 
 class CQT(_Bands):
@@ -291,7 +303,8 @@ class CQT(_Bands):
     sr : int > 0
         Sampling rate in Hz.
     hop_length : int > 0
-        Samples between frames.
+        Samples between frames. Those further apart than two thirds of the highest bin's window,
+        Q sr / f samples with Q about 1.44 bins_per_octave, lose what lies between them.
     n_bins, bins_per_octave : int > 0
         Number of bins in all, and in each octave.
     fmin : float > 0
@@ -338,7 +351,9 @@ class CQT(_Bands):
                 hop=hop_length,
                 hops=(hop_length,) * len(freqs),
                 pad_mode=pad_mode,
-            )
+            ),
+            fmin=fmin,
+            n_bins=n_bins,
         )
 
 
@@ -410,7 +425,9 @@ class CWT(_Bands):
                 hop=hop_length,
                 hops=tuple(hops.tolist()),
                 pad_mode=pad_mode,
-            )
+            ),
+            fmin=fmin,
+            n_bins=n_bins,
         )
 
 

@@ -41,6 +41,14 @@ SMALL: dict[str, dict[str, Any]] = {
         "compare": 4,
         "narrow": 16,
     },
+    "05_inversion": {
+        "duration": 1.0,
+        "rounds": [1, 2],
+        "n_iter": 2,
+        "librosa_runs": [1],
+        "seeds": 1,
+        "steps": 2,
+    },
     "06_scores": {"duration": 1.0, "steps": 6, "unrelated": 3, "snrs": [20, 0]},
 }
 
@@ -206,7 +214,8 @@ def test_unknown_parameter_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "figures"), [("01_listen", 3), ("02_spectrograms", 6), ("06_scores", 9)]
+    ("name", "figures"),
+    [("01_listen", 3), ("02_spectrograms", 6), ("05_inversion", 6), ("06_scores", 9)],
 )
 def test_lesson_runs_with_its_solutions(name: str, figures: int, tmp_path: Path) -> None:
     parameters = {"dataset": "synthetic", **SMALL[name]}

@@ -56,6 +56,7 @@ def test_residual_bands_go_to_0_hz_and_to_the_nyquist_frequency():
         assert 0.98 * 11025 < transform.freqs[-1] < 11025
         inner = transform.freqs[transform.freqs >= CQT().freqs[0] - 1e-6]
         np.testing.assert_allclose(inner[:512], CQT().freqs)
+        np.testing.assert_array_equal(transform.freqs[transform.bins], inner[:512])
         assert len(transform.freqs) == transform.n_freq
 
 
