@@ -133,9 +133,13 @@ class FilterBank:
         Returns
         -------
         Tensor, shape=(..., length)
+
+        Raises
+        ------
+        ValueError
+            If the coefficients are not those of a sound of that length.
         """
-        plan = _plan(self, length, coefficients.real.dtype, coefficients.device)
-        return plan.adjoint(coefficients)
+        return self._plan_of(coefficients, length).adjoint(coefficients)
 
     def dual(self, coefficients: Tensor, *, length: int) -> Tensor:
         """Return roughly the waveform that the coefficients are of: one step of `synthesise`.
@@ -143,7 +147,7 @@ class FilterBank:
         The adjoint, divided by the energy of all responses at each frequency. Exact for filters no
         wider than their rate (painless frames), away from the ends.
         """
-        plan = _plan(self, length, coefficients.real.dtype, coefficients.device)
+        plan = self._plan_of(coefficients, length)
         return plan.whiten(plan.adjoint(coefficients))
 
     def synthesise(
@@ -171,9 +175,8 @@ class FilterBank:
         Tensor, shape=(..., length)
             What lies outside of all bands is hardly in the coefficients and comes back weakened.
         """
-        dtype = coefficients.real.dtype
-        tolerance = max(tolerance, 64 * torch.finfo(dtype).eps)
-        plan = _plan(self, length, dtype, coefficients.device)
+        tolerance = max(tolerance, 64 * torch.finfo(coefficients.dtype).eps)
+        plan = self._plan_of(coefficients, length)
         residual = plan.adjoint(coefficients)
         y = torch.zeros_like(residual)
         step = white = plan.whiten(residual)
@@ -189,6 +192,19 @@ class FilterBank:
                 break
             step = white + energy / previous.clamp_min(_tiny(y)) * step
         return y
+
+    def _plan_of(self, coefficients: Tensor, length: int) -> "_Plan":
+        validate_shape(coefficients, (len(self.freqs), self.n_frames(length)), length=length)
+        return _plan(self, length, coefficients.real.dtype, coefficients.device)
+
+
+def validate_shape(x: Tensor, shape: tuple[int, int], *, length: int) -> None:
+    """Raise ValueError unless `x` has as many rows and frames as a sound of `length` samples."""
+    if x.shape[-2:] != shape:
+        raise ValueError(
+            f"{'coefficients' if x.is_complex() else 'spectrogram'} of shape {tuple(x.shape)}; "
+            f"accepted: (..., {shape[0]}, {shape[1]}) for {length} samples"
+        )
 
 
 class _Analyse(torch.autograd.Function):

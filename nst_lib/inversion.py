@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nst_lib.filterbank import validate_shape
 from nst_lib.transforms import Transform
 
 
@@ -77,12 +78,7 @@ def griffin_lim(
         If `S` is no spectrogram of the transform and length.
     """
     target = torch.as_tensor(S).expm1()
-    shape = (transform.n_freq, transform.n_frames(length))
-    if target.shape[-2:] != shape:
-        raise ValueError(
-            f"spectrogram of shape {tuple(target.shape)}; accepted: (..., {shape[0]}, {shape[1]}) "
-            f"for {length} samples"
-        )
+    validate_shape(target, (transform.n_freq, transform.n_frames(length)), length=length)
     if phase_of is None:
         turns = np.random.RandomState(seed).random(size=tuple(target.shape))
         phase = torch.from_numpy(2 * np.pi * turns).to(target)

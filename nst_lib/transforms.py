@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from nst_lib.filterbank import PAD_MODES, Array, FilterBank
+from nst_lib.filterbank import PAD_MODES, Array, FilterBank, validate_shape
 
 #: C1 in Hz, equal temperament with A4 = 440 Hz: the lowest bin of librosa's constant-Q transform.
 C1 = 440.0 * 2 ** (-45 / 12)
@@ -171,6 +171,10 @@ class STFT(Transform):
         self.min_samples = n_fft
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
 
+    def n_frames(self, n_samples: int) -> int:
+        """Return the number of frames of `n_samples` samples; padding is even, odd windows not."""
+        return 1 + (n_samples - self.n_fft % 2) // self.hop_length
+
     def analyse(self, y: Tensor) -> Tensor:
         """Return the complex STFT, unnormalised, shape ``(..., 1 + n_fft // 2, time)``."""
         coefficients = torch.stft(
@@ -208,6 +212,7 @@ class STFT(Transform):
 
     def _add(self, coefficients: Tensor, *, length: int, norm: str) -> Tensor:
         """Window and add the frames, and what lies beyond the ends where it came from."""
+        validate_shape(coefficients, (self.n_freq, self.n_frames(length)), length=length)
         spectrum = coefficients.reshape(-1, *coefficients.shape[-2:]).mT
         frames = torch.fft.irfft(spectrum, n=self.n_fft, norm=norm)
         frames = frames * self.window.to(frames)
@@ -221,7 +226,7 @@ def _window_energy(
 ) -> Tensor:
     """Return the sum of the squared windows over each sample, shape ``(length,)``."""
     squared = torch.hann_window(n_fft, dtype=dtype, device=device).square()
-    frames = squared.expand(1, 1 + length // hop, n_fft)
+    frames = squared.expand(1, 1 + (length - n_fft % 2) // hop, n_fft)
     energy = _unpad(frames, n_fft, hop, pad_mode, length)[0]
     return energy.clamp_min(torch.finfo(dtype).eps)
 

@@ -150,6 +150,16 @@ def test_adjoint(rng, transform):
     torch.testing.assert_close(there, (y * transform.adjoint(other, length=61)).sum())
 
 
+@pytest.mark.parametrize("transform", SMALL)
+def test_coefficients_of_another_length_are_refused(transform):
+    coefficients = transform.analyse(torch.zeros(70))
+    frames = transform.n_frames(50)
+    message = rf"coefficients of shape .*; accepted: \(..., {transform.n_freq}, {frames}\) for 50"
+    for inverse in (transform.adjoint, transform.dual, transform.synthesise):
+        with pytest.raises(ValueError, match=message):
+            inverse(coefficients, length=50)
+
+
 @pytest.mark.parametrize("transform", [SMALL[0], SMALL[2], SMALL[4], SMALL[5]])
 def test_stft_synthesises_what_it_analysed(rng, transform):
     y = torch.from_numpy(rng.standard_normal((2, 61)))
