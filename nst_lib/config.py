@@ -81,6 +81,12 @@ class TransferConfig:
     residual: bool = field(
         default=False, metadata={"about": "CQT and CWT: add the bands below and above, up to all"}
     )
+    scale: float = _number(
+        1.0,
+        1e-6,
+        1e6,
+        "factor of CQT and CWT before the logarithm; 1: librosa's, hardly compressed",
+    )
     engine: str = _choice(
         "finite", ENGINES, "network with drawn weights, or its exact limit of infinite width"
     )

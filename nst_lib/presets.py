@@ -52,6 +52,7 @@ _FAST = Preset(
         n_fft=2048,
         pad_mode="constant",
         residual=True,
+        scale=30.0,
         engine="infinite",
         stacks=2,
         kernel=5,

@@ -221,11 +221,7 @@ def make_transform(config: TransferConfig) -> Transform:
         frames["hop_length"] = config.hop_length
     if config.transform == "stft":
         return STFT(n_fft=config.n_fft, **frames)
-    bands: dict[str, Any] = {
-        "n_bins": config.n_bins,
-        "fmin": config.fmin,
-        "residual": config.residual,
-    }
+    bands = {name: getattr(config, name) for name in ("n_bins", "fmin", "residual", "scale")}
     if config.transform == "cqt":
         return CQT(bins_per_octave=config.bins_per_octave, **bands, **frames)
     return CWT(

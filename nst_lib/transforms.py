@@ -317,6 +317,9 @@ class CQT(_Bands):
     residual : bool
         Whether to add the bands below and above, so that nothing is lost: above, bins as before up
         to half the sampling rate; below, bands of one width down to 0 Hz.
+    scale : float > 0
+        Factor of all coefficients. At 1, librosa's, they are mostly so small that the logarithm
+        hardly compresses them; at about 30 they are as large as an STFT's.
     pad_mode : {"constant", "reflect"}
         What lies beyond the ends of a sound.
 
@@ -335,10 +338,16 @@ class CQT(_Bands):
         bins_per_octave: int = 64,
         fmin: float = C1,
         residual: bool = False,
+        scale: float = 1.0,
         pad_mode: str = "constant",
     ) -> None:
         _validate_positive(
-            sr=sr, hop_length=hop_length, n_bins=n_bins, bins_per_octave=bins_per_octave, fmin=fmin
+            sr=sr,
+            hop_length=hop_length,
+            n_bins=n_bins,
+            bins_per_octave=bins_per_octave,
+            fmin=fmin,
+            scale=scale,
         )
         spacing = 2 ** (2 / bins_per_octave)
         quality = (spacing + 1) / (spacing - 1)
@@ -352,7 +361,7 @@ class CQT(_Bands):
                 freqs=tuple(freqs.tolist()),
                 bandwidths=tuple(bandwidths.tolist()),
                 # The window's sum, half its length N, times librosa's scale, 2 / sqrt(N).
-                gains=tuple(np.sqrt(sr / bandwidths).tolist()),
+                gains=tuple((scale * np.sqrt(sr / bandwidths)).tolist()),
                 hop=hop_length,
                 hops=(hop_length,) * len(freqs),
                 pad_mode=pad_mode,
@@ -385,7 +394,7 @@ class CWT(_Bands):
     per_scale : bool
         Whether each scale is sampled at its own hop: `hop_length` times the largest power of two
         that loses nothing. Values are held in between.
-    residual, pad_mode
+    residual, scale, pad_mode
         As for :class:`CQT`.
 
     Raises
@@ -405,10 +414,13 @@ class CWT(_Bands):
         w0: float | None = None,
         per_scale: bool = False,
         residual: bool = False,
+        scale: float = 1.0,
         pad_mode: str = "constant",
     ) -> None:
         w0 = max(2.0 * voices, 5.0) if w0 is None else w0
-        _validate_positive(sr=sr, hop_length=hop_length, n_bins=n_bins, voices=voices, fmin=fmin)
+        _validate_positive(
+            sr=sr, hop_length=hop_length, n_bins=n_bins, voices=voices, fmin=fmin, scale=scale
+        )
         if not w0 >= 5:
             raise ValueError(f"w0 {w0!r}; accepted: 5 or more, below it wavelets have a mean")
         freqs, bandwidths = _log_bands(
@@ -426,7 +438,7 @@ class CWT(_Bands):
                 prototype="gauss",
                 freqs=tuple(freqs.tolist()),
                 bandwidths=tuple(bandwidths.tolist()),
-                gains=tuple(np.sqrt(2 * np.sqrt(np.pi) * scales).tolist()),
+                gains=tuple((scale * np.sqrt(2 * np.sqrt(np.pi) * scales)).tolist()),
                 hop=hop_length,
                 hops=tuple(hops.tolist()),
                 pad_mode=pad_mode,

@@ -20,6 +20,7 @@ def test_study_preset_is_the_published_recipe():
         "n_bins": 512,
         "bins_per_octave": 64,
         "residual": False,
+        "scale": 1.0,
         "orientation": "freq",
         "stacks": 3,
         "channels": 4096,

@@ -60,6 +60,15 @@ def test_residual_bands_go_to_0_hz_and_to_the_nyquist_frequency():
         assert len(transform.freqs) == transform.n_freq
 
 
+@pytest.mark.parametrize("make", [CQT, CWT])
+def test_scale_multiplies_the_coefficients(make, y):
+    scaled = make(n_bins=96, scale=30.0)
+    torch.testing.assert_close(scaled.analyse(y), 30 * make(n_bins=96).analyse(y))
+    rebuilt = scaled.synthesise(scaled.analyse(y), length=len(y))
+    same = make(n_bins=96).synthesise(make(n_bins=96).analyse(y), length=len(y))
+    torch.testing.assert_close(rebuilt, same, rtol=1e-2, atol=1e-4)
+
+
 @pytest.mark.parametrize("hz", [100.0, 1000.0])
 def test_amplitude_of_a_tone_in_the_cwt(hz):
     """A / 2 times the wavelet's integral, pi^(1/4) sqrt(2 s): Torrence and Compo, table 1."""
