@@ -50,7 +50,6 @@ _FAST = Preset(
         level="rms",
         level_target=-26.0,
         n_fft=2048,
-        pad_mode="constant",
         residual=True,
         scale=30.0,
         engine="infinite",

@@ -9,7 +9,7 @@ from nst_lib.synth import synthesise
 
 SR = 22050
 TRANSFORMS = {
-    "stft": STFT(hop_length=256),
+    "stft": STFT(hop_length=256, pad_mode="reflect"),
     "cqt": CQT(hop_length=256, n_bins=256, bins_per_octave=32),
 }
 
