@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from nst_lib.bands import BAND_RANGE, N_BANDS, erb_rate, half_cosines, smooth
-from nst_lib.network import validate_choice
 from nst_lib.transforms import Transform
+from nst_lib.validation import validate_choice
 
 #: What counts as silence in a band (dB below the content's loudest), and the standard deviation in
 #: seconds that onsets are smoothed with.

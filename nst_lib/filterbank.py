@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.fft import next_fast_len
 from torch import Tensor
+
+from nst_lib.validation import validate_shape
 
 #: What lies beyond the ends of a sound: silence, or its mirror image.
 PAD_MODES = ("constant", "reflect")
@@ -198,15 +199,6 @@ class FilterBank:
         return _plan(self, length, coefficients.real.dtype, coefficients.device)
 
 
-def validate_shape(x: Tensor, shape: tuple[int, int], *, length: int) -> None:
-    """Raise ValueError unless `x` has as many rows and frames as a sound of `length` samples."""
-    if x.shape[-2:] != shape:
-        raise ValueError(
-            f"{'coefficients' if x.is_complex() else 'spectrogram'} of shape {tuple(x.shape)}; "
-            f"accepted: (..., {shape[0]}, {shape[1]}) for {length} samples"
-        )
-
-
 class _Analyse(torch.autograd.Function):
     """Analysis; its gradient is the adjoint."""
 
@@ -249,6 +241,8 @@ class _Plan:
     def __init__(
         self, bank: FilterBank, length: int, dtype: torch.dtype, device: torch.device
     ) -> None:
+        from scipy.fft import next_fast_len
+
         self.length = length
         self.n_frames = bank.n_frames(length)
         self.reflect = bank.pad_mode == "reflect"
@@ -260,15 +254,14 @@ class _Plan:
             n = np.where(n < (self.size + length) // 2, n, n - self.size)
             period = max(2 * (length - 1), 1)
             folded = n % period
-            mirrored = np.minimum(folded, period - folded) if length > 1 else np.zeros_like(n)
-            self.samples = torch.from_numpy(mirrored).to(device)
+            self.samples = torch.from_numpy(np.minimum(folded, period - folded)).to(device)
         self.groups = [
             _group(bank, slice(*run), self.size, dtype, device) for run in _runs(bank.hops)
         ]
         self.energy = _energy(bank, self.groups, self.size).to(device, dtype)
 
     def analyse(self, y: Tensor) -> Tensor:
-        spectrum = torch.fft.fft(self._extend(y.reshape(-1, self.length)))
+        spectrum = torch.fft.fft(self._extend(y.reshape(-1, self.length)), norm="forward")
         planes = torch.view_as_real(spectrum).movedim(-1, 1)
         parts = []
         for group in self.groups:
@@ -277,8 +270,8 @@ class _Plan:
             for block in group.blocks:
                 stretch = stretches[:, :, block.stretch, None]
                 folded[:, :, block.bands].addcmul_(stretch, block.responses)
-            coefficients = torch.fft.ifft(torch.complex(folded[:, 0], folded[:, 1]))
-            parts.append(self._hold(coefficients / group.hop, group.hold))
+            coefficients = torch.fft.ifft(torch.complex(folded[:, 0], folded[:, 1]), norm="forward")
+            parts.append(self._hold(coefficients, group.hold))
         joined = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)
         return joined.reshape(*y.shape[:-1], *joined.shape[-2:])
 

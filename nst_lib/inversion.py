@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nst_lib.filterbank import validate_shape
 from nst_lib.transforms import Transform
+from nst_lib.validation import validate_shape
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ from torch import Tensor, nn
 
 from nst_lib.losses import NORMALISATIONS, Distances
 from nst_lib.moments import Pairs, arc_cosine, max_pooled
-from nst_lib.network import ORIENTATIONS, POOLINGS, STUDY_STD, validate_choice, validate_layers
+from nst_lib.network import ORIENTATIONS, POOLINGS, STUDY_STD, validate_layers
+from nst_lib.validation import validate_choice
 
 #: Batch norm in evaluation mode divides features by sqrt(1 + 1e-5), so kernels by 1 + 1e-5.
 _BATCH_NORM = 1 + 1e-5

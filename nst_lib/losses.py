@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nst_lib.network import RandomCNN, validate_choice
+from nst_lib.network import RandomCNN
+from nst_lib.validation import validate_choice
 
 NORMALISATIONS = ("code", "report")
 

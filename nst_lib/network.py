@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from nst_lib.convolution import CONVOLUTIONS, SpectralConv1d, UnfoldedConv1d, block_length
+from nst_lib.validation import validate_choice
 
 ORIENTATIONS = ("freq", "time", "2d")
 POOLINGS = ("max", "average", "none")
@@ -210,13 +211,6 @@ def _draw(weight: Tensor, bias: Tensor, init: str, generator: torch.Generator) -
     else:
         weight.uniform_(-bound, bound, generator=generator)
     bias.uniform_(-bound, bound, generator=generator)
-
-
-def validate_choice(**choices: tuple[str, Sequence[str]]) -> None:
-    """Raise ValueError unless every value, given as (value, accepted), is accepted."""
-    for name, (value, accepted) in choices.items():
-        if value not in accepted:
-            raise ValueError(f"{name} {value!r}; accepted: {', '.join(accepted)}")
 
 
 def _validate_counts(**counts: int) -> None:

@@ -37,8 +37,9 @@ from torch import Tensor, nn
 from nst_lib.content import CORRELATIONS, correlation_term
 from nst_lib.kernel import InfiniteCNN, KernelDistances
 from nst_lib.losses import Distances, GramDistances
-from nst_lib.network import RandomCNN, validate_choice
+from nst_lib.network import RandomCNN
 from nst_lib.transforms import Transform
+from nst_lib.validation import validate_choice
 
 LAYER_WEIGHTS = ("published", "balanced")
 CONTENT_TERMS = ("features", *CORRELATIONS)

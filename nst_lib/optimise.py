@@ -20,8 +20,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from nst_lib.network import validate_choice
 from nst_lib.objective import Losses
+from nst_lib.validation import validate_choice
 
 OPTIMISERS = ("lbfgs", "adam")
 LINE_SEARCHES = ("none", "strong_wolfe")

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from nst_lib.filterbank import PAD_MODES, Array, FilterBank, validate_shape
+from nst_lib.filterbank import PAD_MODES, Array, FilterBank
+from nst_lib.validation import validate_choice, validate_positive, validate_shape
 
 #: C1 in Hz, equal temperament with A4 = 440 Hz: the lowest bin of librosa's constant-Q transform.
 C1 = 440.0 * 2 ** (-45 / 12)
@@ -47,8 +48,7 @@ class Transform(nn.Module):
 
     def __init__(self, *, sr: int, hop_length: int, freqs: npt.NDArray[Any], pad_mode: str) -> None:
         super().__init__()
-        if pad_mode not in PAD_MODES:
-            raise ValueError(f"pad_mode {pad_mode!r}; accepted: {', '.join(PAD_MODES)}")
+        validate_choice(pad_mode=(pad_mode, PAD_MODES))
         self.sr = sr
         self.hop_length = hop_length
         self.freqs = np.asarray(freqs, dtype=np.float64)
@@ -160,7 +160,7 @@ class STFT(Transform):
         pad_mode: str = "constant",
     ) -> None:
         hop_length = max(n_fft // 8, 1) if hop_length is None else hop_length
-        _validate_positive(sr=sr, n_fft=n_fft - 1, hop_length=hop_length)
+        validate_positive(sr=sr, n_fft=n_fft - 1, hop_length=hop_length)
         super().__init__(
             sr=sr,
             hop_length=hop_length,
@@ -267,14 +267,45 @@ class _Bands(Transform):
 
     freq_scale = "log"
 
-    def __init__(self, bank: FilterBank, *, fmin: float, n_bins: int) -> None:
-        super().__init__(
-            sr=bank.sr, hop_length=bank.hop, freqs=np.array(bank.freqs), pad_mode=bank.pad_mode
+    def __init__(
+        self,
+        prototype: str,
+        *,
+        quality: float,
+        energy: float,
+        per_octave: int,
+        per_scale: bool,
+        sr: int,
+        hop_length: int,
+        n_bins: int,
+        fmin: float,
+        residual: bool,
+        scale: float,
+        pad_mode: str,
+    ) -> None:
+        validate_positive(sr=sr, hop_length=hop_length, n_bins=n_bins, fmin=fmin, scale=scale)
+        freqs, bandwidths = _log_bands(
+            fmin, n_bins, per_octave, quality, sr=sr, hop=hop_length, residual=residual
         )
-        self.bank = bank
+        hops = np.full(len(freqs), hop_length)
+        if per_scale:
+            # At a rate of eight standard deviations, aliases are at -70 dB.
+            octaves = np.floor(np.log2(sr / (8 * bandwidths * hop_length))).clip(0)
+            hops = hop_length * 2 ** octaves.astype(int)
+        super().__init__(sr=sr, hop_length=hop_length, freqs=freqs, pad_mode=pad_mode)
+        self.bank = FilterBank(
+            sr=sr,
+            prototype=prototype,
+            freqs=tuple(freqs.tolist()),
+            bandwidths=tuple(bandwidths.tolist()),
+            gains=tuple((scale * np.sqrt(energy * sr / bandwidths)).tolist()),
+            hop=hop_length,
+            hops=tuple(hops.tolist()),
+            pad_mode=pad_mode,
+        )
+        self.min_samples = self.bank.shortest
         first = int(np.searchsorted(self.freqs, fmin))
         self.bins = slice(first, first + n_bins)
-        self.min_samples = bank.shortest
 
     def analyse(self, y: Tensor) -> Tensor:
         """Return the complex coefficients, shape ``(..., freq, time)``; differentiable."""
@@ -341,33 +372,21 @@ class CQT(_Bands):
         scale: float = 1.0,
         pad_mode: str = "constant",
     ) -> None:
-        _validate_positive(
+        validate_positive(bins_per_octave=bins_per_octave)
+        spacing = 2 ** (2 / bins_per_octave)
+        super().__init__(
+            "hann",
+            quality=(spacing + 1) / (spacing - 1),
+            energy=1.0,  # the window's sum, half its length N, times librosa's scale, 2 / sqrt(N)
+            per_octave=bins_per_octave,
+            per_scale=False,
             sr=sr,
             hop_length=hop_length,
             n_bins=n_bins,
-            bins_per_octave=bins_per_octave,
             fmin=fmin,
+            residual=residual,
             scale=scale,
-        )
-        spacing = 2 ** (2 / bins_per_octave)
-        quality = (spacing + 1) / (spacing - 1)
-        freqs, bandwidths = _log_bands(
-            fmin, n_bins, bins_per_octave, quality, sr=sr, hop=hop_length, residual=residual
-        )
-        super().__init__(
-            FilterBank(
-                sr=sr,
-                prototype="hann",
-                freqs=tuple(freqs.tolist()),
-                bandwidths=tuple(bandwidths.tolist()),
-                # The window's sum, half its length N, times librosa's scale, 2 / sqrt(N).
-                gains=tuple((scale * np.sqrt(sr / bandwidths)).tolist()),
-                hop=hop_length,
-                hops=(hop_length,) * len(freqs),
-                pad_mode=pad_mode,
-            ),
-            fmin=fmin,
-            n_bins=n_bins,
+            pad_mode=pad_mode,
         )
 
 
@@ -417,34 +436,23 @@ class CWT(_Bands):
         scale: float = 1.0,
         pad_mode: str = "constant",
     ) -> None:
+        validate_positive(voices=voices)
         w0 = max(2.0 * voices, 5.0) if w0 is None else w0
-        _validate_positive(
-            sr=sr, hop_length=hop_length, n_bins=n_bins, voices=voices, fmin=fmin, scale=scale
-        )
         if not w0 >= 5:
             raise ValueError(f"w0 {w0!r}; accepted: 5 or more, below it wavelets have a mean")
-        freqs, bandwidths = _log_bands(
-            fmin, n_bins, voices, w0, sr=sr, hop=hop_length, residual=residual
-        )
-        hops = np.full(len(freqs), hop_length)
-        if per_scale:
-            # At a rate of eight standard deviations, aliases are at -70 dB.
-            octaves = np.floor(np.log2(sr / (8 * bandwidths * hop_length))).clip(0)
-            hops = hop_length * 2 ** octaves.astype(int)
-        scales = sr / (2 * np.pi * bandwidths)  # in samples
         super().__init__(
-            FilterBank(
-                sr=sr,
-                prototype="gauss",
-                freqs=tuple(freqs.tolist()),
-                bandwidths=tuple(bandwidths.tolist()),
-                gains=tuple((scale * np.sqrt(2 * np.sqrt(np.pi) * scales)).tolist()),
-                hop=hop_length,
-                hops=tuple(hops.tolist()),
-                pad_mode=pad_mode,
-            ),
-            fmin=fmin,
+            "gauss",
+            quality=w0,
+            energy=1 / math.sqrt(math.pi),  # of a wavelet of sr / (2 pi bandwidth) samples
+            per_octave=voices,
+            per_scale=per_scale,
+            sr=sr,
+            hop_length=hop_length,
             n_bins=n_bins,
+            fmin=fmin,
+            residual=residual,
+            scale=scale,
+            pad_mode=pad_mode,
         )
 
 
@@ -469,9 +477,3 @@ def _log_bands(
         np.concatenate([np.arange(n_low) * spacing, freqs]),
         np.concatenate([np.full(n_low, spacing), freqs / quality]),
     )
-
-
-def _validate_positive(**values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            raise ValueError(f"{name} {value!r}; accepted: more than 0")

@@ -1,0 +1,28 @@
+"""Checks of arguments: a ValueError says what was given and what is accepted."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+
+def validate_choice(**choices: tuple[str, Sequence[str]]) -> None:
+    """Raise ValueError unless every value, given as (value, accepted), is accepted."""
+    for name, (value, accepted) in choices.items():
+        if value not in accepted:
+            raise ValueError(f"{name} {value!r}; accepted: {', '.join(accepted)}")
+
+
+def validate_positive(**values: float) -> None:
+    """Raise ValueError unless every value is more than 0."""
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{name} {value!r}; accepted: more than 0")
+
+
+def validate_shape(x: Tensor, shape: tuple[int, int], *, length: int) -> None:
+    """Raise ValueError unless `x` has as many rows and frames as a sound of `length` samples."""
+    if x.shape[-2:] != shape:
+        raise ValueError(
+            f"{'coefficients' if x.is_complex() else 'spectrogram'} of shape {tuple(x.shape)}; "
+            f"accepted: (..., {shape[0]}, {shape[1]}) for {length} samples"
+        )
