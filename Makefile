@@ -39,7 +39,7 @@ $(READY): requirements.txt pyproject.toml
 
 # Renews the pins from the ranges in pyproject.toml; the local build tag of torch is no part of a pin.
 lock: $(READY)
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-emit-index-url \
+	$(BIN)/pip-compile --quiet --upgrade --extra dask --extra dev --strip-extras --no-emit-index-url \
 		--no-emit-find-links --no-emit-trusted-host --output-file requirements.txt pyproject.toml
 	sed -i.bak 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements.txt && rm requirements.txt.bak
 

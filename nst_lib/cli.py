@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from tqdm import tqdm
 
 from nst_lib import __version__, audio, report
 from nst_lib.checkpoint import SUFFIXES
-from nst_lib.config import ConfigError, TransferConfig, parse_value
+from nst_lib.config import ConfigError, TransferConfig, parse_settings
 from nst_lib.files import FIGURE_FORMATS, validate_output
-from nst_lib.optimise import Evaluation
 from nst_lib.presets import PRESETS, preset
+from nst_lib.progress import track
+from nst_lib.study import commands
 from nst_lib.transfer import transfer as run_transfer
 
 app = typer.Typer(
@@ -29,14 +29,8 @@ app = typer.Typer(
 )
 data = typer.Typer(help="Recordings to work with.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data, name="data")
-
-_STAGES = {
-    "analyse": "building the network ...",
-    "optimise": "optimising",
-    "invert": "inverting the spectrogram ...",
-    "refine": "refining the sound",
-    "score": "scoring ...",
-}
+for command in (commands.batch, commands.status, commands.gallery):
+    app.command()(command)
 
 
 def main() -> None:
@@ -131,13 +125,14 @@ def transfer(
         "device": device,
     }
     overrides = {name: value for name, value in options.items() if value is not None}
-    config = TransferConfig.from_preset(preset, **overrides, **_parse(settings or [], overrides))
+    parsed = parse_settings(settings or [], {"preset", *overrides})
+    config = TransferConfig.from_preset(preset, **overrides, **parsed)
     if content is None and config.start == "content":
         raise ConfigError("no --content; accepted: a recording, or --set start=noise for a texture")
     _validate_outputs(
         out, plot, checkpoint, inputs=[style] if content is None else [content, style]
     )
-    with _progress(config) as progress, _stop_on_interrupt() as stop:
+    with track(config, hidden=_hidden()) as progress, _stop_on_interrupt() as stop:
         result = run_transfer(
             content,
             style,
@@ -187,7 +182,7 @@ def demo(
     """Transfer one style onto one content, and make a page of it."""
     from nst_lib import demo
 
-    with _progress(demo.CONFIG) as progress:
+    with track(demo.CONFIG, hidden=_hidden()) as progress:
         files = demo.run(out, **progress)
     for path in files:
         print(path)
@@ -203,19 +198,6 @@ def download(
     from nst_lib.download import download as fetch
 
     print(fetch(root))
-
-
-def _parse(settings: list[str], overrides: dict[str, Any]) -> dict[str, Any]:
-    """Read KEY=VALUE pairs; what has its own option may not come twice."""
-    parsed: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--set {setting!r}; accepted: KEY=VALUE")
-        if key in {"preset", *overrides, *parsed}:
-            raise ConfigError(f"--set {setting!r}: {key} is given twice; accepted: once")
-        parsed[key] = parse_value(value)
-    return parsed
 
 
 def _validate_outputs(
@@ -236,25 +218,6 @@ def _validate_outputs(
 
 
 @contextmanager
-def _progress(config: TransferConfig) -> Iterator[dict[str, Any]]:
-    """Show a progress bar on standard error while it is a terminal; yield its callbacks."""
-    hidden = not sys.stderr.isatty()
-    with tqdm(total=config.steps, unit="eval", disable=hidden, leave=False) as bar:
-
-        def callback(evaluation: Evaluation) -> None:
-            bar.set_postfix_str(f"style {evaluation.losses['style']:.3g}", refresh=False)
-            bar.update()
-
-        def on_stage(stage: str) -> None:
-            bar.set_description(_STAGES.get(stage, stage))
-
-        def on_inversion(iteration: int, convergence: float) -> None:
-            bar.set_description(f"inverting the spectrogram, {iteration} of {config.n_iter}")
-
-        yield {"callback": callback, "on_stage": on_stage, "on_inversion": on_inversion}
-
-
-@contextmanager
 def _stop_on_interrupt() -> Iterator[threading.Event]:
     """Turn the first Ctrl-C into a stop event; the next one interrupts as usual.
 
@@ -272,6 +235,11 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def _hidden() -> bool:
+    """Whether there is nobody to show a bar to."""
+    return not sys.stderr.isatty()
 
 
 def _show(value: Any) -> str:

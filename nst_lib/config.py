@@ -1,10 +1,9 @@
 """The settings of a transfer: frozen, validated, and the same through JSON."""
 
 import dataclasses
-import difflib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -16,6 +15,7 @@ from nst_lib.network import INITS, ORIENTATIONS, POOLINGS, layer_names, validate
 from nst_lib.objective import CONTENT_TERMS, LAYER_WEIGHTS
 from nst_lib.optimise import LINE_SEARCHES, OPTIMISERS
 from nst_lib.transforms import C1
+from nst_lib.validation import hint
 
 TRANSFORMS = ("stft", "cqt", "cwt")
 ENGINES = ("finite", "infinite")
@@ -202,14 +202,25 @@ def parse_value(text: str) -> Any:
         return text.split(",") if "," in text else text
 
 
+def parse_settings(settings: Iterable[str], given: Iterable[str] = ()) -> dict[str, Any]:
+    """Read KEY=VALUE pairs from the command line; what is `given` already may not come again."""
+    parsed: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {setting!r}; accepted: KEY=VALUE")
+        if key in {*given, *parsed}:
+            raise ConfigError(f"--set {setting!r}: {key} is given twice; accepted: once")
+        parsed[key] = parse_value(value)
+    return parsed
+
+
 def validate_names(names: Mapping[str, Any]) -> None:
     """Raise ConfigError, with the nearest valid name, unless all are settings."""
     known = [setting.name for setting in dataclasses.fields(TransferConfig)]
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else f"accepted: {', '.join(known)}"
-            raise ConfigError(f"unknown setting {name!r}; {hint}")
+            raise ConfigError(f"unknown setting {name!r}; {hint(name, known)}")
 
 
 def _accepted(setting: dataclasses.Field[Any]) -> str:

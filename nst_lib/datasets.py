@@ -25,6 +25,8 @@ STUDY_PAIRS = (
     ("frog", "keyboard_typing"),
     ("water_drops", "clapping"),
 )
+#: Endings of the files that are recordings in a folder that is no ESC-50 copy.
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 #: Environment variable that names an ESC-50 folder.
 ESC50_VARIABLE = "NST_ESC50"
 
@@ -196,6 +198,51 @@ class ESC50(Dataset):
         self.root = root
 
 
+class Folder(Dataset):
+    """Recordings in a folder, of which nothing is known but their names.
+
+    Parameters
+    ----------
+    root : path
+        Holds audio files. A file's category is the folder inside `root` that it lies in, or, beside
+        the others in `root` itself, its own name.
+
+    Raises
+    ------
+    ValueError
+        If there is no audio file, or two have one name.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        root = Path(root)
+        paths = sorted(
+            path
+            for pattern in ("*", "*/*")
+            for path in root.glob(pattern)
+            if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()
+        )
+        if not paths:
+            raise ValueError(
+                f"{root}: holds no recordings; accepted: a folder of audio files "
+                f"({', '.join(AUDIO_SUFFIXES)}), or an ESC-50 copy"
+            )
+        clips = [
+            RecordedClip(
+                name=path.stem,
+                category=path.stem if path.parent == root else path.parent.name,
+                fold=1,
+                licence="licence not stated",
+                attribution=str(path.relative_to(root)),
+                path=path,
+            )
+            for path in paths
+        ]
+        super().__init__(clips)
+        if len(self._by_name) < len(clips):
+            raise ValueError(f"{root}: two recordings have one name; accepted: a name for each")
+        self.root = root
+
+
 class Synthetic(Dataset):
     """The study's ten categories as procedural sounds: simulated, and always at hand.
 
@@ -237,7 +284,7 @@ def open_dataset(name: str | os.PathLike[str] = "auto") -> Dataset:
     name : {"auto", "synthetic", "esc50"} or path
         "esc50" is the folder that the environment variable NST_ESC50 names, or else what
         ``nst data download`` fetched; "auto" is the folder in NST_ESC50 where it is set, and the
-        synthetic clips otherwise; anything else is the folder of an ESC-50 copy.
+        synthetic clips otherwise; anything else is a folder: an ESC-50 copy, or recordings.
 
     Raises
     ------
@@ -248,7 +295,8 @@ def open_dataset(name: str | os.PathLike[str] = "auto") -> Dataset:
     if name == "synthetic" or (name == "auto" and not folder):
         return Synthetic()
     if name not in ("auto", "esc50"):
-        return ESC50(name)
+        plain = Path(name).is_dir() and not (Path(name) / "meta").exists()
+        return Folder(name) if plain else ESC50(name)
     if folder:
         return ESC50(folder)
     from nst_lib.download import default_root

@@ -44,25 +44,33 @@ def validate_output(path: str | os.PathLike[str], *, suffixes: Sequence[str]) ->
 
 
 @contextmanager
-def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic(path: str | os.PathLike[str], *, scratch: Path | None = None) -> Iterator[Path]:
     """Yield a temporary path beside `path`, renamed to it when the block ends without an error.
 
     Parameters
     ----------
     path : path
         The file that is to appear.
+    scratch : Path or None
+        Folder of the temporary file, on the same file system; None is that of `path`.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    folder = path.parent if scratch is None else scratch
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=folder)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        set_default_mode(temporary, 0o666)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def set_default_mode(path: Path, mode: int) -> None:
+    """Give what `tempfile` made the permissions that it would have otherwise: `mode`, masked."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(mode & ~umask)

@@ -1,9 +1,9 @@
 """Named configurations, each with its source."""
 
-import difflib
 from dataclasses import dataclass
 
 from nst_lib.config import ConfigError, TransferConfig
+from nst_lib.validation import hint
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,5 @@ def preset(name: str) -> Preset:
         If there is none of that name; the message has the nearest.
     """
     if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"accepted: {', '.join(PRESETS)}"
-        raise ConfigError(f"unknown preset {name!r}; {hint}")
+        raise ConfigError(f"unknown preset {name!r}; {hint(str(name), PRESETS)}")
     return PRESETS[name]

@@ -1,8 +1,16 @@
 """Checks of arguments: a ValueError says what was given and what is accepted."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return what to say of an unknown name: the nearest of those known, or all of them."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else f"accepted: {', '.join(names)}"
 
 
 def validate_choice(**choices: tuple[str, Sequence[str]]) -> None:

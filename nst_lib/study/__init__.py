@@ -1,0 +1,1 @@
+"""Everything around a transfer: experiments in batch, pages to listen to."""

@@ -1,0 +1,338 @@
+"""A grid of conditions, each as an executed notebook: planned, run, resumed, summed up."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import nbformat
+import psutil
+
+import nst_lib
+from nst_lib import audio
+from nst_lib.datasets import RecordedClip
+from nst_lib.study import results
+from nst_lib.study.grid import Condition, Grid, checksum, identify
+from nst_lib.study.pool import Report
+from nst_lib.study.status import STATUS, Entry, Status
+from nst_lib.study.store import Store
+from nst_lib.study.unit import Limits, Outcome, Unit, leave_failure, without_lesson
+from nst_lib.transfer import load
+
+#: The notebook that a condition is, in a checkout.
+NOTEBOOK = Path(nst_lib.__file__).parents[1] / "notebooks" / "04_transfer.ipynb"
+#: Least time between two writes of the status, in seconds: in a folder, elsewhere.
+_INTERVALS = (1.0, 15.0)
+
+#: Runs units and reports; see :func:`nst_lib.study.pool.run`.
+Runner = Callable[[Sequence[Unit]], Generator[Report | None]]
+#: Called with the status, and with the name and the entry that changed, if any did.
+Observer = Callable[[Status, str | None, Entry | None], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A grid with everything that decides whether a result is still good.
+
+    Attributes
+    ----------
+    grid : Grid
+        What to run.
+    conditions : dict of str to Condition
+        By the names of their folders.
+    checksums : dict of str to str
+        Of the clips, by their keys.
+    notebook : str
+        As JSON.
+    store : Store
+        Where results go.
+    done : dict of str to (dict or None)
+        What is there already: name -> what its `done` says.
+    """
+
+    grid: Grid
+    conditions: dict[str, Condition]
+    checksums: dict[str, str]
+    notebook: str
+    store: Store
+    done: dict[str, dict[str, Any] | None]
+
+    @property
+    def left(self) -> dict[str, Condition]:
+        """The conditions that have no result."""
+        return {name: c for name, c in self.conditions.items() if self.done[name] is None}
+
+
+def plan(grid: Grid, out: str | os.PathLike[str], *, notebook: Path = NOTEBOOK) -> Plan:
+    """Name the conditions of a grid, and see which are done; writes nothing.
+
+    Parameters
+    ----------
+    grid : Grid
+        What to run.
+    out : path or URL
+        Where results go.
+    notebook : Path
+        What to execute: takes the parameters of 04_transfer, and writes what it writes.
+
+    Raises
+    ------
+    ValueError
+        If the notebook or a recording cannot be read.
+    """
+    text, code = _read_notebook(notebook, grid.conditions[0])
+    try:
+        checksums = {key: checksum(clip) for key, clip in grid.clips.items()}
+    except OSError as error:
+        raise ValueError(f"{error.filename}: cannot read ({error.strerror})") from error
+    conditions = {
+        identify(condition, grid, checksums, nst_lib.__version__, code): condition
+        for condition in grid.conditions
+    }
+    store = Store(out)
+    done = {name: store.finished(name) for name in conditions}
+    return Plan(grid, conditions, checksums, text, store, done)
+
+
+def run(
+    plan: Plan,
+    *,
+    jobs: int,
+    limits: Limits,
+    runner: Runner,
+    expected: Mapping[str, float],
+    observer: Observer | None = None,
+) -> Status:
+    """Run what is left of a plan; write the table of results.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to run.
+    jobs : int > 0
+        How many at a time.
+    limits : Limits
+        What each may take.
+    runner : callable
+        What runs them.
+    expected : mapping of str to float
+        Estimated seconds of each condition that is left; the longest begins first.
+    observer : callable or None
+        Called with the status whenever something is new, and twice a second.
+
+    Returns
+    -------
+    Status
+        At the end. On ``KeyboardInterrupt`` what is running is killed, and the status says so.
+
+    Raises
+    ------
+    ValueError
+        If results cannot be written, or another batch is running there.
+    """
+    store = plan.store
+    store.make()
+    with _lock(store):
+        store.clear_scratch()
+        _write_inputs(plan)
+        store.write_json("batch.json", _describe(plan))
+        status = Status.begin(plan.done, jobs=jobs, expected=expected)
+        order = sorted(plan.left, key=lambda name: -expected[name])
+        units = [_unit(plan, name, limits) for name in order]
+        try:
+            with closing(runner(units)) as reports:
+                _drive(reports, status, store, observer or _ignore)
+        except KeyboardInterrupt:
+            status.driver["interrupted"] = True
+        finally:
+            for name, entry in status.entries.items():
+                if entry.state == "running":
+                    status.entries[name] = Entry(expected=entry.expected)
+            status.driver["ended"] = time.time()
+            with suppress(OSError):
+                store.write_json(STATUS, status.to_dict())
+        if status.counts["done"]:
+            results.write(store)
+    return status
+
+
+def default_jobs(memory: float, *, wanted: int) -> int:
+    """Return how many conditions of so many bytes run at a time here: one for each core."""
+    import torch
+
+    if torch.cuda.is_available():
+        return 1
+    fit = int(0.8 * psutil.virtual_memory().available / memory)
+    return max(1, min(_cores(), wanted, fit))
+
+
+def share(jobs: int) -> tuple[int, float]:
+    """Return each job's share of this machine: threads, and bytes of what is free."""
+    return max(1, _cores() // jobs), 0.9 * psutil.virtual_memory().available / jobs
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _drive(
+    reports: Iterable[Report | None], status: Status, store: Store, observer: Observer
+) -> None:
+    """Take in reports until there are no more."""
+    interval, written = _INTERVALS[store.folder is None], 0.0
+    for report in reports:
+        name, entry = None, None
+        if report is not None:
+            name, news = report
+            entry = status.update(name, news)
+            if isinstance(news, Outcome) and news.state != "done":
+                with suppress(OSError):  # a full disk: the state is in this process, and reported
+                    leave_failure(store, name, news)
+        if time.monotonic() - written > interval:
+            written = time.monotonic()
+            status.driver["updated"] = time.time()
+            with suppress(OSError):
+                store.write_json(STATUS, status.to_dict())
+        observer(status, name, entry)
+
+
+@contextmanager
+def _lock(store: Store) -> Iterator[None]:
+    """Keep a second driver out of a folder; the lock ends with the process."""
+    if store.folder is None:
+        yield
+        return
+    lock = filelock.FileLock(store.folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise ValueError(
+            f"{store}: another `nst batch` is running there; `nst status {store}` shows it"
+        ) from error
+    with lock:
+        yield
+
+
+def _read_notebook(path: Path, condition: Condition) -> tuple[str, str]:
+    """Return a notebook and the checksum of what of it is run."""
+    import papermill
+
+    if not path.is_file():
+        raise ValueError(f"{path}: no such notebook; accepted: --notebook with the path of one")
+    text = path.read_text(encoding="utf-8")
+    try:
+        notebook = nbformat.reads(text, as_version=4)
+    except Exception as error:  # nbformat raises what its JSON parser and its schema raise
+        raise ValueError(f"{path}: is not a notebook ({' '.join(str(error).split())})") from error
+    needed = {"content", "style", "dataset", "compare", "out", "checkpoint"}
+    missing = {*needed, *condition.parameters()} - set(papermill.inspect_notebook(notebook))
+    if missing:
+        raise ValueError(f"{path}: has no parameter {', '.join(sorted(missing))}")
+    cells = [(cell.cell_type, cell.source) for cell in without_lesson(notebook).cells]
+    return text, hashlib.sha256(json.dumps(cells).encode()).hexdigest()
+
+
+def _unit(plan: Plan, name: str, limits: Limits) -> Unit:
+    condition = plan.conditions[name]
+    clips = {role: plan.grid.clips[getattr(condition, role)] for role in ("style", "content")}
+    sounds = {
+        role: str(clip.path) if isinstance(clip, RecordedClip) and not clip.category else clip.name
+        for role, clip in clips.items()
+    }
+    return Unit(
+        id=name,
+        store=plan.store.url if plan.store.folder is None else str(plan.store.folder.resolve()),
+        notebook=plan.notebook,
+        parameters={
+            **condition.parameters(),
+            **sounds,
+            "dataset": plan.grid.dataset,
+            "compare": 0,
+        },
+        about=_about(name, condition, plan),
+        inputs={
+            clip.name: (str(clip.path), plan.checksums[getattr(condition, role)])
+            for role, clip in clips.items()
+            if isinstance(clip, RecordedClip)
+        },
+        version=nst_lib.__version__,
+        limits=limits,
+    )
+
+
+def _about(name: str, condition: Condition, plan: Plan) -> dict[str, Any]:
+    """Describe a condition in the grid's words."""
+    clips = plan.grid.clips
+    return {
+        "id": name,
+        "pair": f"{_label(condition.style)} over {_label(condition.content)}",
+        "style": clips[condition.style].name,
+        "content": clips[condition.content].name,
+        "factors": condition.factors,
+        "seed": condition.config.seed,
+        "inputs": {
+            role: _input_name(condition, getattr(condition, role), plan)
+            for role in ("style", "content")
+        },
+    }
+
+
+def _describe(plan: Plan) -> dict[str, Any]:
+    """Return batch.json."""
+    grid = plan.grid
+    return {
+        "grid": grid.name,
+        "version": nst_lib.__version__,
+        "dataset": grid.dataset,
+        "simulated": grid.simulated,
+        "pairs": grid.pairs,
+        "factors": grid.factors,
+        "seeds": grid.seeds,
+        "clips": {
+            clip.name: {
+                "key": key,
+                "category": clip.category,
+                "licence": clip.licence,
+                "attribution": clip.attribution,
+                "checksum": plan.checksums[key],
+            }
+            for key, clip in grid.clips.items()
+        },
+        "conditions": [
+            {**_about(name, condition, plan), "config": condition.config.to_dict()}
+            for name, condition in plan.conditions.items()
+        ],
+    }
+
+
+def _write_inputs(plan: Plan) -> None:
+    """Write every clip as its conditions use it, to listen to beside the results."""
+    for condition in plan.conditions.values():
+        for key in (condition.style, condition.content):
+            name = _input_name(condition, key, plan)
+            if not plan.store.exists(name):
+                y = load(plan.grid.clips[key], condition.config)
+                with plan.store.scratch("input") as folder:
+                    audio.write(folder / "y.wav", audio.guard(y)[0], sr=condition.config.sr)
+                    plan.store.write(name, (folder / "y.wav").read_bytes())
+
+
+def _input_name(condition: Condition, key: str, plan: Plan) -> str:
+    config = condition.config
+    used = [config.sr, config.duration, config.level, config.level_target, plan.checksums[key]]
+    digest = hashlib.sha256(json.dumps(used).encode()).hexdigest()[:8]
+    return f"inputs/{Path(plan.grid.clips[key].name).stem}-{digest}.wav"
+
+
+def _label(key: str) -> str:
+    return Path(key).stem.replace("_", " ")
+
+
+def _ignore(_status: Status, _name: str | None, _entry: Entry | None) -> None:
+    return
