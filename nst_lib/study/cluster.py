@@ -6,11 +6,11 @@ The scheduler gives the conditions of a worker that is lost to others.
 import contextlib
 import queue
 from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from typing import Any
 
 from nst_lib.study import unit
-from nst_lib.study.pool import HEARTBEAT, Report
-from nst_lib.study.unit import Outcome, Unit
+from nst_lib.study.unit import HEARTBEAT, Outcome, Report, Unit
 
 _TOPIC = "nst-progress"
 #: Longest wait for a scheduler, in seconds.
@@ -46,14 +46,13 @@ class Cluster:
             raise ValueError(f"--dask {address}: no scheduler answers ({reason})") from error
         self._resources = dict(resources)
         workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        able = [
-            w for w in workers if all(w["resources"].get(r, 0) >= n for r, n in resources.items())
-        ]
-        if workers and not able:
+        room = sum(map(self._fit, workers))
+        if workers and not room:
             self.close()
             wanted = ", ".join(f"{name}={count:g}" for name, count in resources.items())
             raise ValueError(f"--resource {wanted}: no worker of {address} has it")
-        self.slots = max(1, self.slots)
+        #: How many conditions run at a time, as far as workers are there yet.
+        self.slots = max(1, room)
 
     def _fit(self, worker: Mapping[str, Any]) -> int:
         has = worker["resources"]
@@ -99,8 +98,11 @@ def _run(wanted: Unit) -> Outcome:
     from distributed import get_worker
 
     worker = get_worker()
+    task = worker.state.tasks[worker.get_current_task()]
 
     def on_progress(state: dict[str, Any] | None) -> None:
+        if task.state == "cancelled":
+            raise CancelledError
         with contextlib.suppress(Exception):  # progress is no reason to lose a result
             worker.log_event(_TOPIC, (wanted.id, state))
 

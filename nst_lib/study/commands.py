@@ -14,7 +14,6 @@ from nst_lib.config import TransferConfig, parse_settings
 from nst_lib.study import batch as driver
 from nst_lib.study import pool
 from nst_lib.study.batch import Plan
-from nst_lib.study.cluster import Cluster
 from nst_lib.study.estimate import Estimate, estimate
 from nst_lib.study.grid import read_grid
 from nst_lib.study.monitor import Bars, Lines, describe, duration, finished
@@ -81,6 +80,8 @@ def batch(
         raise ValueError("--resource without --dask; accepted: both, or neither")
     wanted = read_grid(grid, parse_settings(settings or []))
     plan = driver.plan(wanted, out, notebook=notebook)
+    if plan.left and not dry_run and dask is None:
+        pool.prepare()
     estimates = _estimate(plan)
     with _place(plan, estimates, jobs=jobs, dask=dask, resources=resources) as place:
         if dry_run:
@@ -156,6 +157,8 @@ def _place(
     resources: dict[str, float],
 ) -> Iterator[_Place]:
     if dask is not None:
+        from nst_lib.study.cluster import Cluster
+
         if jobs is not None:
             raise ValueError("--jobs with --dask; accepted: --jobs here, the workers there")
         with closing(Cluster(dask, resources=resources)) as cluster:

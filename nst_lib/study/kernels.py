@@ -25,7 +25,6 @@ _PRELOAD = (
     "IPython.core.completer",
     "ipykernel.kernelapp",
     "matplotlib.pyplot",
-    "matplotlib_inline.backend_inline",
     "nst_lib.cli",
     "nst_lib.metrics",
     "nst_lib.plots",
@@ -160,11 +159,13 @@ def _serve(options: list[str], environment: dict[str, str], folder: str, threads
     with open("kernel.log", "ab", buffering=0) as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
+    import matplotlib as mpl
     import torch
     from ipykernel.kernelapp import launch_new_instance
     from tqdm import tqdm
 
     tqdm.set_lock(threading.RLock())  # its own is a semaphore, left behind when a kernel is killed
+    mpl.rcParams["backend"] = "module://matplotlib_inline.backend_inline"
     torch.set_num_threads(threads)
     sys.argv = ["ipykernel_launcher", *options]
     launch_new_instance(argv=options)

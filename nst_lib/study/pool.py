@@ -8,13 +8,14 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from nst_lib.study import unit
-from nst_lib.study.kernels import can_fork, exit_with_parent, fork_context
-from nst_lib.study.unit import Outcome, Unit
+from nst_lib.study.unit import HEARTBEAT, Outcome, Report, Unit
 
-#: Name of a condition, and what is new: it has begun (None), got on, or ended.
-Report = tuple[str, dict[str, Any] | Outcome | None]
-#: Longest time without a report, in seconds.
-HEARTBEAT = 0.5
+
+def prepare() -> Any:
+    """Begin to import what workers need, in the process that they will be forked from."""
+    from nst_lib.study.kernels import can_fork, fork_context
+
+    return fork_context() if can_fork() else multiprocessing.get_context("spawn")
 
 
 def run(units: Sequence[Unit], *, jobs: int) -> Generator[Report | None]:
@@ -35,7 +36,7 @@ def run(units: Sequence[Unit], *, jobs: int) -> Generator[Report | None]:
         A report; None when there was none for a while.
     """
     waiting, deaths = deque(units), Counter[str]()
-    context = fork_context() if can_fork() else multiprocessing.get_context("spawn")
+    context = prepare()
     workers: dict[Connection, _Worker] = {}
     try:
         while waiting or any(worker.unit for worker in workers.values()):
@@ -105,6 +106,8 @@ class _Worker:
 
 
 def _serve(connection: Connection) -> None:
+    from nst_lib.study.kernels import exit_with_parent
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     exit_with_parent()
     while True:

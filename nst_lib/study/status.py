@@ -137,7 +137,7 @@ class Status:
         return pace * left / self.jobs
 
     def update(self, name: str, news: dict[str, Any] | Outcome | None) -> Entry:
-        """Take in a report; see :data:`nst_lib.study.pool.Report`."""
+        """Take in a report; see :data:`nst_lib.study.unit.Report`."""
         entry = self.entries[name]
         if isinstance(news, Outcome):
             entry = Entry(**vars(news), expected=entry.expected)

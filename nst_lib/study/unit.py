@@ -13,16 +13,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nbformat
 import psutil
 
 from nst_lib import progress
-from nst_lib.study.kernels import KernelManager
 from nst_lib.study.store import FAILED, Store
+
+if TYPE_CHECKING:
+    from nst_lib.study.kernels import KernelManager
 
 #: What can become of a condition; the last three are ends that a further run tries to mend.
 STATES = ("queued", "running", "done", "failed", "timed-out", "killed")
@@ -114,6 +116,12 @@ class Outcome:
     attempts: int = field(default=1)
 
 
+#: Name of a condition, and what is new: it has begun (None), got on, or ended.
+Report = tuple[str, dict[str, Any] | Outcome | None]
+#: Longest time that a runner of units is silent, in seconds.
+HEARTBEAT = 0.5
+
+
 class _UnitError(Exception):
     """A condition that cannot be run; the message says why."""
 
@@ -126,7 +134,8 @@ def run(unit: Unit, on_progress: Progress | None = None) -> Outcome:
     unit : Unit
         What to run.
     on_progress : callable or None
-        Called with what :func:`nst_lib.progress.read` returns, as it changes.
+        Called with what :func:`nst_lib.progress.read` returns, as it changes. A CancelledError
+        from it ends the condition.
 
     Returns
     -------
@@ -160,17 +169,18 @@ def leave_failure(store: Store, run: str, outcome: Outcome) -> None:
     store.write_json(f"runs/{run}/{FAILED}", vars(outcome))
 
 
-def without_lesson(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+def without_lesson(notebook: dict[str, Any]) -> dict[str, Any]:
     """Return a notebook without the cells that are tagged as lesson."""
-    cells = [cell for cell in notebook.cells if LESSON not in cell.metadata.get("tags", ())]
-    kept: nbformat.NotebookNode = nbformat.from_dict({**notebook, "cells": cells})
-    return kept
+    cells = [cell for cell in notebook["cells"] if LESSON not in cell["metadata"].get("tags", ())]
+    return {**notebook, "cells": cells}
 
 
 def _attempt(
     unit: Unit, store: Store, folder: Path, attempt: int, began: float, on_progress: Progress
 ) -> Outcome:
     """Execute the notebook once, in a folder of its own, and publish what it leaves."""
+    from nst_lib.study.kernels import KernelManager
+
     out = folder / "out"
     out.mkdir()
     checkpoint = store.checkpoint(unit.id)
@@ -210,15 +220,16 @@ def _attempt(
 
 
 def _execute(
-    unit: Unit, parameters: dict[str, Any], manager: KernelManager, out: Path
+    unit: Unit, parameters: dict[str, Any], manager: "KernelManager", out: Path
 ) -> Outcome | None:
     """Let papermill execute the notebook; return what went wrong, if anything."""
+    import nbformat
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     for name in ("papermill", "traitlets"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    notebook = without_lesson(nbformat.reads(unit.notebook, as_version=4))
+    notebook = nbformat.from_dict(without_lesson(json.loads(unit.notebook)))
     try:
         papermill.execute_notebook(
             notebook, str(out), parameters, km=manager, progress_bar=False, start_timeout=120
@@ -232,7 +243,7 @@ def _execute(
     return None
 
 
-def _stop(manager: KernelManager) -> None:
+def _stop(manager: "KernelManager") -> None:
     """End the kernel of a manager; nothing in it needs to be asked."""
     pid = manager.pid
     if pid is not None:
@@ -268,7 +279,7 @@ class _Guard:
     """Watches a kernel while its notebook runs: time, memory, progress."""
 
     def __init__(
-        self, limits: Limits, manager: KernelManager, file: Path, on_progress: Progress
+        self, limits: Limits, manager: "KernelManager", file: Path, on_progress: Progress
     ) -> None:
         self._limits, self._manager, self._file = limits, manager, file
         self._on_progress = on_progress
@@ -288,13 +299,16 @@ class _Guard:
         began, last = time.monotonic(), 0.0
         while not self._ended.wait(_WATCH):
             self.verdict = self._judge(time.monotonic() - began)
-            if self.verdict is not None and self._manager.pid is not None:
-                _kill(self._manager.pid)
-                return
             changed = self._file.stat().st_mtime if self._file.exists() else last
             if changed != last:
                 last = changed
-                self._on_progress(progress.read(self._file))
+                try:
+                    self._on_progress(progress.read(self._file))
+                except CancelledError:
+                    self.verdict = Outcome("killed", "cancelled")
+            if self.verdict is not None and self._manager.pid is not None:
+                _kill(self._manager.pid)
+                return
 
     def _judge(self, seconds: float) -> Outcome | None:
         timeout, memory = self._limits.timeout, self._limits.memory
