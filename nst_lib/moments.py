@@ -12,13 +12,23 @@ own Q.
   (for a) and l (for b) where the winner changes:
 
       E = E[f_a] E[f_b] + sum_ij C_ij P_a(i wins) P_b(j wins)
-          + sum_kl integral_0^1 (1 - s) c^2 / (2 pi sqrt(v_k v_l - s^2 c^2)) p_kl(s) ds
+          + sum_kl sqrt(v_k v_l) integral_0^1 (1 - s) c^2 / (2 pi sqrt(1 - s^2 c^2)) p_kl(s) ds
 
-  where c is the covariance of the two quantities that vanish on k and l, v their variances, and
+  where v are the variances of the two quantities that vanish on k and l, c their correlation, and
   p_kl(s) = 1/4 + asin(rho_kl(s)) / (2 pi) the chance that both kinks count: that what ties is above
   what does not. All of it is exact. The integral has a closed form for p constant or linear in s;
   we take asin(rho(s)) as linear through its value at `NODE`. That errs by less than 0.1 % on the
   kernels of recordings (the tests integrate it numerically).
+
+  Correlations are easiest in coordinates where the two of a pair are independent, with variance 1.
+  There a kink is a ray from 0. Its unit normal z gives what vanishes on it, and its direction, the
+  normal turned by 90 degrees, gives what is positive on it; the two are independent. Let K hold the
+  covariances of a pair of a with a pair of b in these coordinates, 2 x 2, and M = NODE K. Then
+
+      c = z_k^T K z_l,   rho = n / sqrt(1 - NODE^2 c^2 + n^2)
+      n = z_k^T H z_l,   H = (cof(M) - det(M) M) / sqrt(1 - |M|^2 + det(M)^2)
+
+  with cof(M) the cofactors of M and |M|^2 the sum of its squares.
 """
 
 import math
@@ -31,10 +41,6 @@ from torch import Tensor
 #: Where rho is evaluated; 0.5 to 0.8 do about as well.
 NODE = 0.7
 
-#: The kinks of max(0, h1, h2), as combinations of (h1, h2): what vanishes there, and what is
-#: positive there. h1 = 0 above h2; h2 = 0 above h1; h1 = h2 above 0.
-_KINKS = (((1.0, 0.0), (0.0, -1.0)), ((0.0, 1.0), (-1.0, 0.0)), ((1.0, -1.0), (0.5, 0.5)))
-
 
 def arc_cosine(Q: Tensor, q_a: Tensor, q_b: Tensor) -> Tensor:
     """Return E[relu(h_a) relu(h_b)], shape ``(n_a, n_b)``."""
@@ -46,93 +52,77 @@ def arc_cosine(Q: Tensor, q_a: Tensor, q_b: Tensor) -> Tensor:
 class Pairs:
     """What max pooling needs to know of a sound alone: moments of each pair of neighbours.
 
+    The kinks of max(0, h1, h2) are, in this order: h1 = 0 above h2; h2 = 0 above h1; h1 = h2
+    above 0.
+
     Attributes
     ----------
     mean : Tensor, shape=(pairs,)
         E[max(0, h1, h2)].
-    wins : list of 2 Tensor
+    wins : Tensor, shape=(pairs, 2)
         Chance that h1, or h2, is the largest of the three.
-    kinks : list of 3 (Tensor, Tensor, Tensor)
-        Of each kink: the variance of what vanishes, of what is positive, and their covariance.
+    whitening : Tensor, shape=(pairs, 2, 2)
+        What brings (h1, h2) to coordinates that are independent, with variance 1.
+    sizes : Tensor, shape=(pairs, 3)
+        Of each kink: the standard deviation of what vanishes.
+    normals : Tensor, shape=(pairs, 3, 2)
+        Of each kink: what vanishes, over its size, in those coordinates.
     """
 
     mean: Tensor
-    wins: list[Tensor]
-    kinks: list[tuple[Tensor, Tensor, Tensor]]
+    wins: Tensor
+    whitening: Tensor
+    sizes: Tensor
+    normals: Tensor
 
     @classmethod
     def of(cls, Q: Tensor) -> "Pairs":
         """Return the pairs of a sound from its own Q, shape ``(n, n)``; an odd last one is left."""
         n = Q.shape[0] // 2 * 2
         q = Q.diagonal()[:n]
-        q1, q2, q12 = q[0::2], q[1::2], Q.diagonal(1)[:n:2]
-        d = (q1 + q2 - 2 * q12).clamp_min(_LEAST * (q1 + q2))
-        mean = (q1.sqrt() + q2.sqrt() + d.sqrt()) / (2 * math.sqrt(2 * math.pi))
-        wins = [_both_positive((own - q12) / (own * d).sqrt()) for own in (q1, q2)]
-        kinks = []
-        for zero, rest in _KINKS:
-            combinations = (zero, zero), (rest, rest), (rest, zero)
-            v, u, uv = (_form(x, y, q1, q12, q12, q2) for x, y in combinations)
-            kinks.append((v.clamp_min(_LEAST * (q1 + q2)), u, uv))
-        return cls(mean=mean, wins=wins, kinks=kinks)
+        # h1 = x g1 and h2 = y g1 + t g2, where g1 and g2 are the independent coordinates.
+        x = q[0::2].sqrt()
+        y = Q.diagonal(1)[:n:2] / x
+        t = (q[1::2] - y.square()).clamp_min(_LEAST * q[1::2]).sqrt()
+        zero = torch.zeros_like(x)
+        vanish = torch.stack([-x, zero, y, t, x - y, -t], 1).view(-1, 3, 2)
+        sizes = vanish.norm(dim=2)
+        angles = torch.atan2(x - y, t), torch.atan2(t.square() - y * (x - y), x * t)
+        return cls(
+            mean=sizes.sum(1) / math.sqrt(8 * math.pi),
+            wins=torch.stack(angles, 1) / (2 * math.pi) + 0.25,
+            whitening=torch.stack([1 / x, zero, -y / (x * t), 1 / t], 1).view(-1, 2, 2),
+            sizes=sizes,
+            normals=vanish / sizes[:, :, None],
+        )
 
 
-#: Least variance of a difference, relative to the variances.
+#: Least variance of h2 given h1, relative to that of h2.
 _LEAST = 1e-6
 
 
 def max_pooled(Q: Tensor, a: Pairs, b: Pairs) -> Tensor:
     """Return E[max(0, h1, h2) max(0, h3, h4)], shape ``(pairs_a, pairs_b)``."""
-    n, m = 2 * len(a.mean), 2 * len(b.mean)
-    C = [Q[i:n:2, j:m:2] for i in (0, 1) for j in (0, 1)]
-    moment = a.mean[:, None] * b.mean
-    for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        moment = moment + C[2 * i + j] * (a.wins[i][:, None] * b.wins[j])
-    for (zero_a, rest_a), kink_a in zip(_KINKS, a.kinks, strict=True):
-        v_a, u_a, uv_a = (x[:, None] for x in kink_a)
-        for (zero_b, rest_b), (v_b, u_b, uv_b) in zip(_KINKS, b.kinks, strict=True):
-            c = _form(zero_a, zero_b, *C)
-            scale = (v_a * v_b).sqrt()
-            constant, linear = _integrals(c / scale)
-            # Given that both vanish, at s = NODE: covariances of what must be positive.
-            vv, uu = NODE * c, NODE * _form(rest_a, rest_b, *C)
-            uv, vu = NODE * _form(rest_a, zero_b, *C), NODE * _form(zero_a, rest_b, *C)
-            det = v_a * v_b - vv.square()
-            s_a = u_a - (uv_a * (v_b * uv_a - vv * uv) + uv * (v_a * uv - vv * uv_a)) / det
-            of_a, of_b = v_b * vu - vv * uv_b, v_a * uv_b - vv * vu
-            s_b = u_b - (vu * of_a + uv_b * of_b) / det
-            s_ab = uu - (uv_a * of_a + uv * of_b) / det
-            rho = s_ab / (s_a.clamp_min(_LEAST * u_a) * s_b.clamp_min(_LEAST * u_b)).sqrt()
-            slope = torch.asin(rho.clamp(-_ALMOST, _ALMOST)) / (2 * math.pi * NODE)
-            moment = moment + scale * (constant / 4 + linear * slope)
-    return moment
+    n, m = len(a.mean), len(b.mean)
+    rows = Q[: 2 * n, : 2 * m].reshape(n, 2, 2 * m)
+    first, second = (a.wins[:, None] @ rows).view(n, m, 2).unbind(2)
+    slope = first * b.wins[:, 0] + second * b.wins[:, 1]
+    first, second = (a.whitening @ rows).view(n, 2, m, 2).unbind(3)
+    to_first, to_second = b.whitening.unbind(1)
+    K = torch.stack([first * to_first[:, 0], first * to_second[:, 0] + second * to_second[:, 1]], 2)
+    H: Tensor = _Conditioned.apply(NODE * K)  # type: ignore[no-untyped-call]
+    curvature: Tensor = _Curvature.apply(  # type: ignore[no-untyped-call]
+        _between_kinks(K, a, b), _between_kinks(H, a, b)
+    )
+    weighted = (a.sizes[:, None] @ curvature).view(n, 3, m) * b.sizes.mT
+    return torch.outer(a.mean, b.mean) + slope + weighted.sum(1)
 
 
-_ALMOST = 1 - 1e-6
-
-
-def _form(
-    x: tuple[float, float],
-    y: tuple[float, float],
-    c11: Tensor,
-    c12: Tensor,
-    c21: Tensor,
-    c22: Tensor,
-) -> Tensor:
-    """Covariance of two combinations, from those of what they combine."""
-    terms = ((x[0] * y[0], c11), (x[0] * y[1], c12), (x[1] * y[0], c21), (x[1] * y[1], c22))
-    return sum((weight * c for weight, c in terms if weight), torch.zeros_like(c11))
-
-
-def _both_positive(correlation: Tensor) -> Tensor:
-    """Chance that two Gaussians of mean 0 are both positive."""
-    return 0.25 + torch.asin(correlation.clamp(-_ALMOST, _ALMOST)) / (2 * math.pi)
-
-
-def _integrals(r: Tensor) -> tuple[Tensor, Tensor]:
-    """Integrals over s of (1 - s) w and of s (1 - s) w, w = r^2 / (2 pi sqrt(1 - s^2 r^2))."""
-    constant, linear = _Integrals.apply(r)  # type: ignore[no-untyped-call]
-    return constant, linear
+def _between_kinks(K: Tensor, a: Pairs, b: Pairs) -> Tensor:
+    """Return z_k^T K z_l from K ``(pairs_a, 2, 2, pairs_b)``; shape ``(pairs_a, 3, 3 pairs_b)``."""
+    first, second = b.normals.permute(2, 1, 0).contiguous()
+    half = torch.addcmul(K[:, :, 0, None] * first, K[:, :, 1, None], second)
+    return a.normals @ half.flatten(2)
 
 
 class _ArcCosine(torch.autograd.Function):
@@ -161,26 +151,84 @@ class _ArcCosine(torch.autograd.Function):
         )
 
 
-class _Integrals(torch.autograd.Function):
-    """The two integrals; autograd's own gradients are infinite where r = 1."""
+class _Conditioned(torch.autograd.Function):
+    """H from M, shape ``(pairs_a, 2, 2, pairs_b)``."""
 
     @staticmethod
-    def forward(ctx: Any, r: Tensor) -> tuple[Tensor, Tensor]:
-        r = r.clamp(-1, 1)
-        r = torch.where(r.abs() < _SMALL, _SMALL, r)
-        root, arcsine = (1 - r.square()).sqrt_(), torch.asin(r)
-        ctx.save_for_backward(r, root, arcsine)
-        constant = (r * arcsine + root - 1) / (2 * math.pi)
-        linear = (1 - (root + arcsine / r) / 2) / (2 * math.pi)
-        return constant, linear
+    def forward(ctx: Any, M: Tensor) -> Tensor:
+        (m11, m12), (m21, m22) = (row.unbind(1) for row in M.unbind(1))
+        det = torch.addcmul(m11 * m22, m12, m21, value=-1)
+        # 1 - |M|^2 + det^2, without cancellation where K = 1.
+        square = (1 - det).square_().sub_((m11 - m22).square_()).sub_((m12 + m21).square_())
+        scale = square.clamp_min_(_LEAST_SQUARE).rsqrt_()[:, None, None]
+        det = det[:, None, None]
+        H: Tensor = _cofactors(M).addcmul_(det, M, value=-1).mul_(scale)
+        ctx.save_for_backward(M, H, det, scale)
+        return H
 
     @staticmethod
-    def backward(ctx: Any, of_constant: Tensor, of_linear: Tensor) -> Tensor:
-        r, root, arcsine = ctx.saved_tensors
-        slope = (arcsine / r - root) / (2 * r)
-        gradient: Tensor = (of_constant * arcsine + of_linear * slope) / (2 * math.pi)
-        return gradient
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        M, H, det, scale = ctx.saved_tensors
+        along_M, along_H = ((gradient * x).sum((1, 2), keepdim=True) for x in (M, H))
+        inner = torch.addcmul(gradient, along_M, M, value=-1).addcmul_(along_H, H)
+        of_M: Tensor = _cofactors(inner).addcmul_(det, gradient, value=-1).mul_(scale)
+        return of_M
+
+
+#: Exact covariances leave (1 - NODE^2)^2 or more; rounding can go below.
+_LEAST_SQUARE = (1 - NODE**2) ** 2 / 2
+
+
+def _cofactors(M: Tensor) -> Tensor:
+    cofactors = M.flip((1, 2))
+    cofactors[:, 0, 1].neg_()
+    cofactors[:, 1, 0].neg_()
+    return cofactors
+
+
+class _Curvature(torch.autograd.Function):
+    """The integral over s, from c and n; autograd's own gradient is infinite where c = 1."""
+
+    @staticmethod
+    def forward(ctx: Any, c: Tensor, n: Tensor) -> Tensor:
+        results = [torch.empty_like(c) for _ in range(3)]
+        blocks = (torch.split(x.view(-1), _BLOCK) for x in (c, n, *results))
+        for block in zip(*blocks, strict=True):
+            _integrate(*block)
+        integral, *slopes = results
+        ctx.save_for_backward(*slopes)
+        return integral
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        by_c, by_n = ctx.saved_tensors
+        return gradient * by_c, gradient * by_n
+
+
+#: Elements at a time, for temporaries that stay in the cache.
+_BLOCK = 2**17
+
+
+def _integrate(c: Tensor, n: Tensor, integral: Tensor, by_c: Tensor, by_n: Tensor) -> None:
+    """Write the integral and its derivatives by c and n.
+
+    With r = |c| it is (r asin(r) + root - 1) / (8 pi) + linear asin(rho).
+    """
+    r = c.abs().clamp_(_SMALL, 1)
+    arcsine, square = torch.asin(r), r.square()
+    root, ratio = (1 - square).sqrt_(), arcsine / r
+    linear = torch.rsub(root + ratio, 2 * _LINEAR, alpha=_LINEAR)
+    left = torch.rsub(square, 1, alpha=NODE**2)
+    total = torch.addcmul(left, n, n)
+    angle = total.rsqrt().mul_(n).asin_()
+    torch.addcmul(root, r, arcsine, out=integral).sub_(1).mul_(_CONSTANT).addcmul_(linear, angle)
+    torch.mul(linear, left.sqrt(), out=by_n).div_(total)
+    slope = ratio.sub(root).div_(square)
+    torch.mul(ratio, _CONSTANT, out=by_c).addcmul_(slope, angle, value=_LINEAR)
+    by_c.addcmul_(n.div(left), by_n, value=NODE**2).mul_(c)
 
 
 #: Correlations below this count as this; they give integrals of 1e-6 or less.
 _SMALL = 1e-3
+_CONSTANT = 1 / (8 * math.pi)
+_LINEAR = 1 / (8 * math.pi**2 * NODE)

@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from nst_lib import ESC50, STFT
+from nst_lib import ESC50, STFT, moments
 from nst_lib.kernel import InfiniteCNN
-from nst_lib.moments import Pairs, _integrals, arc_cosine, max_pooled
+from nst_lib.moments import NODE, Pairs, _Curvature, arc_cosine, max_pooled
 
 
 def covariances(rng, n: int, m: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -51,7 +51,7 @@ def test_mean_of_a_maximum_and_chances_to_win(rng):
     h = rng.multivariate_normal(np.zeros(2), Q.numpy(), size=1_000_000)
     highest = h.max(1).clip(0)
     assert pairs.mean.item() == pytest.approx(highest.mean(), abs=4 * highest.std() / 1000)
-    for i, wins in enumerate(pairs.wins):
+    for i, wins in enumerate(pairs.wins.mT):
         share = ((h[:, i] > 0) & (h[:, i] >= h[:, 1 - i])).mean()
         assert wins.item() == pytest.approx(share, abs=0.002)
 
@@ -73,31 +73,50 @@ def test_neighbours_that_are_one_leave_the_arc_cosine(rng):
     )
 
 
-def exact(Q: np.ndarray) -> float:
-    """The module's integral for one pair with one pair, by adaptive quadrature; Q is 4 x 4."""
+def exact(Q: np.ndarray, node: float | None = None) -> float:
+    """The module's integral for one pair with one pair, by adaptive quadrature; Q is 4 x 4.
+
+    With a node, asin(rho) is linear through its value there.
+    """
     aa, bb, ab = Q[:2, :2], Q[2:, 2:], Q[:2, 2:]
     a, b = (Pairs.of(torch.from_numpy(x.copy())) for x in (aa, bb))
-    moment = float(a.mean * b.mean)
-    moment += sum(ab[i, j] * float(a.wins[i] * b.wins[j]) for i in (0, 1) for j in (0, 1))
+    moment = float(a.mean * b.mean) + (a.wins[0].numpy() @ ab @ b.wins[0].numpy())
     kinks = [((1, 0), (0, -1)), ((0, 1), (-1, 0)), ((1, -1), (0.5, 0.5))]
     for zero_a, rest_a in kinks:
         for zero_b, rest_b in kinks:
             x = np.zeros((4, 4))  # rows: what vanishes in a and b, what must be positive in a and b
             x[0, :2], x[1, 2:], x[2, :2], x[3, 2:] = zero_a, zero_b, rest_a, rest_b
 
-            def integrand(s, x=x, zero_a=zero_a, zero_b=zero_b):
+            def covariance(s, x=x):
                 scaled = Q.copy()
                 scaled[:2, 2:] *= s
                 scaled[2:, :2] *= s
-                C = x @ scaled @ x.T
+                return x @ scaled @ x.T
+
+            def angle(s, covariance=covariance):
+                C = covariance(s)
                 given = C[2:, 2:] - C[2:, :2] @ np.linalg.solve(C[:2, :2], C[:2, 2:])
                 rho = given[0, 1] / math.sqrt(given[0, 0] * given[1, 1])
-                chance = 0.25 + math.asin(np.clip(rho, -1, 1)) / (2 * math.pi)
-                c = zero_a @ ab @ np.array(zero_b)
-                return (1 - s) * c**2 * chance / (2 * math.pi * math.sqrt(np.linalg.det(C[:2, :2])))
+                return math.asin(np.clip(rho, -1, 1))
+
+            slope = node and angle(node) / node
+
+            def integrand(s, covariance=covariance, angle=angle, slope=slope):
+                chance = 0.25 + (angle(s) if slope is None else slope * s) / (2 * math.pi)
+                c = covariance(1)[0, 1]
+                root = math.sqrt(np.linalg.det(covariance(s)[:2, :2]))
+                return (1 - s) * c**2 * chance / (2 * math.pi * root)
 
             moment += quad(integrand, 0, 1 - 1e-9)[0]
     return moment
+
+
+def test_kinks_condition_as_gaussians_do(rng):
+    for _ in range(3):
+        Q_aa, Q_bb, Q_ab = covariances(rng, 2, 2)
+        Q = torch.cat([torch.cat([Q_aa, Q_ab], 1), torch.cat([Q_ab.mT, Q_bb], 1)]).numpy()
+        moment = max_pooled(Q_ab, Pairs.of(Q_aa), Pairs.of(Q_bb)).item()
+        assert moment == pytest.approx(exact(Q, NODE), rel=1e-7)
 
 
 def test_one_node_does_for_the_integral_on_recordings(esc50_root):
@@ -106,22 +125,59 @@ def test_one_node_does_for_the_integral_on_recordings(esc50_root):
         S = STFT()(torch.from_numpy(ESC50(esc50_root)[name].load(duration=1.0))).double()
         Q = network.convolve(S.mT @ S, 0)
         pairs = Pairs.of(Q)
-        moments = max_pooled(Q, pairs, pairs)
+        moment = max_pooled(Q, pairs, pairs)
         for i, j in ((3, 3), (10, 11), (20, 60), (5, 80), (40, 41), (70, 12)):
             rows = [2 * i, 2 * i + 1, 2 * j, 2 * j + 1]
             value = exact(Q[rows][:, rows].numpy() * (1 + 1e-9 * np.eye(4)))
-            assert moments[i, j].item() == pytest.approx(value, rel=1e-3)
+            assert moment[i, j].item() == pytest.approx(value, rel=1e-3)
 
 
-@pytest.mark.parametrize("r", [-0.9, -0.2, 0.01, 0.5, 0.99, 1.0])
-def test_integrals_in_closed_form(r):
-    constant, linear = _integrals(torch.tensor(r, dtype=torch.float64))
+def curvature(c: torch.Tensor, rho: float) -> torch.Tensor:
+    """The integral for correlations c, from rho at the node."""
+    return _Curvature.apply(c, rho * ((1 - (NODE * c) ** 2) / (1 - rho**2)).sqrt())
 
-    def w(s):
-        return r**2 / (2 * math.pi * math.sqrt(1 - s**2 * r**2))
 
-    assert constant.item() == pytest.approx(quad(lambda s: (1 - s) * w(s), 0, 1)[0], rel=1e-5)
-    assert linear.item() == pytest.approx(quad(lambda s: s * (1 - s) * w(s), 0, 1)[0], rel=1e-5)
+@pytest.mark.parametrize("rho", [-0.6, 0.0, 0.3])
+@pytest.mark.parametrize("c", [-0.9, -0.2, 0.01, 0.5, 0.99, 1.0])
+def test_integral_in_closed_form(c, rho):
+    def integrand(s):
+        chance = 0.25 + math.asin(rho) * s / NODE / (2 * math.pi)
+        return (1 - s) * c**2 / (2 * math.pi * math.sqrt(1 - s**2 * c**2)) * chance
+
+    value = curvature(torch.tensor(c, dtype=torch.float64), rho).item()
+    assert value == pytest.approx(quad(integrand, 0, 1)[0], rel=1e-5)
+
+
+def test_slope_of_the_integral():
+    c = torch.linspace(-0.95, 0.95, 20, dtype=torch.float64, requires_grad=True)
+    n = torch.linspace(-0.9, 0.8, 20, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(_Curvature.apply, (c, n))
+
+
+def test_slope_of_the_integral_vanishes_with_the_correlation():
+    c = torch.tensor([-1e-5, 0, 1e-5, 1e-2], dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(curvature(c, 0.4).sum(), c)
+    torch.testing.assert_close(slope[:3], slope[3] * c[:3] / c[3], rtol=1e-3, atol=0)
+
+
+def test_blocks_do_not_show(rng, monkeypatch):
+    Q_aa, Q_bb, Q_ab = covariances(rng, 10, 14)
+    Q_ab.requires_grad_()
+
+    def moment_and_gradient():
+        moment = max_pooled(Q_ab, Pairs.of(Q_aa), Pairs.of(Q_bb))
+        return moment, *torch.autograd.grad(moment.square().sum(), Q_ab)
+
+    whole = moment_and_gradient()
+    monkeypatch.setattr(moments, "_BLOCK", 8)  # of 9 x 5 x 7 pairs of kinks
+    torch.testing.assert_close(moment_and_gradient(), whole, rtol=1e-12, atol=1e-14)
+
+
+def test_an_odd_last_position_is_left(rng):
+    Q_aa, Q_bb, Q_ab = covariances(rng, 7, 5)
+    even = max_pooled(Q_ab[:6, :4], Pairs.of(Q_aa[:6, :6]), Pairs.of(Q_bb[:4, :4]))
+    assert even.shape == (3, 2)
+    torch.testing.assert_close(max_pooled(Q_ab, Pairs.of(Q_aa), Pairs.of(Q_bb)), even)
 
 
 def test_gradients(rng):
@@ -138,4 +194,14 @@ def test_gradient_is_finite_where_a_sound_meets_itself(rng):
     Q = A.mT @ A
     pairs = Pairs.of(Q)
     (gradient,) = torch.autograd.grad(max_pooled(Q, pairs, pairs).sum(), A)
+    assert gradient.isfinite().all()
+
+
+def test_gradient_is_finite_where_neighbours_are_one(rng):
+    A = torch.from_numpy(rng.random((4, 4))).float().repeat_interleave(4, 1).requires_grad_()
+    Q = A.mT @ A
+    pairs = Pairs.of(Q)
+    moment = max_pooled(Q, pairs, pairs)
+    (gradient,) = torch.autograd.grad(moment.sum(), A)
+    assert moment.isfinite().all()
     assert gradient.isfinite().all()
