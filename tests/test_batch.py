@@ -59,7 +59,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [NST, "batch", "grid.yaml", "--out", "out"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "2 conditions: 2 done\nout/results.csv\n")
-    lines = done.stderr.splitlines()
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("running")]
     assert len(lines) == 2
     assert all(
         re.fullmatch(rf"\[{n}/2\] done snoring-hand_saw-(max|average)-0-\w{{10}} \(\d+ s\)", line)
@@ -107,7 +107,7 @@ def test_results_are_one_tidy_row_for_each_sound(finished):
     table = pd.read_csv(finished / "out" / "results.csv")
     assert list(table["pooling"]) == ["max", "average"]
     assert set(table["pair"]) == {"snoring over hand saw"}
-    assert table[["timbre", "texture", "rhythm", "noise", "realised style"]].notna().all(None)
+    assert table[["timbre", "texture", "rhythm", "noise", "realised style"]].notna().all(axis=None)
     assert (table["loss best"] < table["loss start"]).all()
     assert (table["seconds notebook"] > table["seconds total"]).all()
     for column in ("sound", "figure", "metrics", "notebook"):
@@ -208,9 +208,11 @@ def test_one_that_fails_does_not_stop_the_others(nst, tmp_path):
     assert nst("status", "out").stdout == "2 conditions: 2 done\n"
 
 
-def start(folder: Path, grid: Path, *options: str) -> subprocess.Popen[str]:
+def start(
+    folder: Path, grid: Path, *options: str, out: Path = Path("out")
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [NST, "batch", grid, "--out", "out", *options],
+        [NST, "batch", grid, "--out", out, *options],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -373,16 +375,17 @@ def test_a_full_disk(nst, tiny_disk, tmp_path):
 def test_output_that_turns_read_only(nst, tiny_disk, tmp_path):
     subprocess.run(["mount", "-o", "remount,size=50m", str(tiny_disk)], check=True)
     write_grid(tmp_path)
-    (tmp_path / "out").symlink_to(tiny_disk / "out")
-    driver = start(tmp_path, tmp_path / "grid.yaml", "--jobs", "1")
-    wait_for(tiny_disk / "out" / "status.json")
-    subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=False)
+    out = tiny_disk / "out"
+    driver = start(tmp_path, tmp_path / "grid.yaml", "--jobs", "1", out=out)
+    wait_for(out / "status.json")
+    mount = ["mount", "-t", "tmpfs", "-o", "ro", "none", str(out / ".scratch")]
+    subprocess.run(mount, check=True)
     output, _ = driver.communicate(timeout=120)
-    subprocess.run(["mount", "-o", "remount,rw", str(tiny_disk)], check=True)
-    assert driver.returncode in (1, 2)
-    assert "Read-only file system" in output
+    subprocess.run(["umount", str(out / ".scratch")], check=True)
+    assert driver.returncode == 1
+    assert re.search(r"failed .*: Read-only file system: ", output)
     assert "Traceback" not in output
-    assert nst("batch", "grid.yaml", "--out", "out").returncode == 0
+    assert nst("batch", "grid.yaml", "--out", out).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -391,7 +394,10 @@ def test_output_that_turns_read_only(nst, tiny_disk, tmp_path):
         (("none.yaml", "--out", "out"), "none.yaml: cannot read (No such file or directory)"),
         (("grid.yaml", "--out", "/proc/no/out"), "/proc/no/out: cannot write here"),
         (("grid.yaml", "--out", "nope://out"), "nope://out: Protocol not known: nope"),
-        (("grid.yaml", "--out", "out", "--notebook", "no.ipynb"), "no.ipynb: no such notebook"),
+        (
+            ("grid.yaml", "--out", "out", "--notebook", "no.ipynb"),
+            "no.ipynb: cannot read (No",
+        ),
         (("grid.yaml", "--out", "out", "--notebook", "grid.yaml"), "grid.yaml: is not a notebook"),
         (("grid.yaml", "--out", "out", "--set", "pooling=max"), "grid.yaml: pooling is both"),
         (("grid.yaml", "--out", "out", "--set", "stps=1"), "grid.yaml: unknown setting 'stps'"),
@@ -400,7 +406,7 @@ def test_output_that_turns_read_only(nst, tiny_disk, tmp_path):
             ("grid.yaml", "--out", "out", "--set", "style_layers=relu9"),
             "grid.yaml: style_layers",
         ),
-        (("grid.yaml", "--out", "out", "--jobs", "0"), "Invalid value for '--jobs': 0"),
+        (("grid.yaml", "--out", "out", "--jobs", "0"), "Invalid value for '--jobs'"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(nst, tmp_path, arguments, message):

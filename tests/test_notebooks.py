@@ -8,6 +8,7 @@ from typing import Any
 
 import nbformat
 import numpy as np
+import pandas as pd
 import papermill
 import pytest
 import soundfile as sf
@@ -15,12 +16,13 @@ from matplotlib import image
 
 import nst_lib
 from nst_lib.config import TransferConfig
+from nst_lib.study.claims import CLAIMS, CONTRADICTED, SUPPORTED, UNDECIDED
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]
 
-#: Parameters that make each notebook quick; all run on simulated clips.
+#: Parameters that make each notebook quick; all run on simulated clips, but for 09, on a table.
 SMALL: dict[str, dict[str, Any]] = {
     "01_listen": {"duration": 1.0},
     "02_spectrograms": {"duration": 1.5, "n_iter": 2},
@@ -50,6 +52,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "steps": 2,
     },
     "06_scores": {"duration": 1.0, "steps": 6, "unrelated": 3, "snrs": [20, 0]},
+    "09_experiment": {},
 }
 
 
@@ -286,3 +289,46 @@ def test_transfer_runs_on_recordings(esc50_root: Path, tmp_path: Path) -> None:
     record = json.loads((out / "result.json").read_text(encoding="utf-8"))
     assert record["config"]["pooling"] == "max"
     assert record["inputs"] == {"content": parameters["content"], "style": parameters["style"]}
+
+
+def check_experiment(run: Any) -> str:
+    """What 09_experiment says of any table: by hand what the library says, and verdicts."""
+    assert images(run) == 3
+    said = text(run)
+    statistics = r": ([^%]*%.*?d_z -?[\d.]+)"
+    (by_hand,) = re.findall(rf"^by hand{statistics}", said, re.M)
+    assert re.findall(rf"^library{statistics}", said, re.M) == [by_hand]
+    ((ours, scipys),) = re.findall(r"t test: p = (\S+), SciPy's: (\S+)", said)
+    assert ours == scipys
+    for claim in CLAIMS:
+        lines = re.findall(rf"^- {claim.text}, .*: (.*)$", said, re.M)
+        assert lines
+        for line in lines:
+            verdicts = re.findall(r"\*\*([a-z ]+)\*\* \(([a-z, ]+)\)", line)
+            assert {word for word, _ in verdicts} <= {SUPPORTED, CONTRADICTED, UNDECIDED}
+            assert {s for _, scores in verdicts for s in scores.split(", ")} == set(claim.scores)
+    return said
+
+
+def test_experiment_runs_with_its_solutions_on_the_shipped_table(tmp_path: Path) -> None:
+    said = check_experiment(execute("09_experiment", tmp_path, {}, solve=True))
+    assert "recorded, from ESC-50" in said
+    assert "published layer weights: **" in said
+    assert "balanced layer weights: **" in said
+    assert said.count("without ") == 5, "exercise 4 leaves out each of the five pairs"
+
+
+def test_experiment_runs_on_a_batch_of_other_factors_and_seeds(tmp_path: Path) -> None:
+    table = pd.read_csv(FOLDER / "conditions" / "claims.csv")
+    table = table[table["layer_weights"] == "published"].drop(columns="layer_weights")
+    again = table.assign(seed=1, rhythm=table["rhythm"] + 0.01)
+    conditions = [{}] * (2 * len(table))
+    pd.concat([table, again[1:]]).to_csv(tmp_path / "results.csv", index=False)
+    about = {"simulated": True, "conditions": conditions}
+    (tmp_path / "batch.json").write_text(json.dumps(about), encoding="utf-8")
+    run = execute("09_experiment", tmp_path, {"results": str(tmp_path)}, solve=True)
+    said = check_experiment(run)
+    assert f"{len(conditions) - 1} sounds** of {len(conditions)}" in said
+    assert "simulated" in said
+    assert "**seeds**: 0, 1" in said
+    assert "Pooling makes no difference, all: " in said

@@ -13,8 +13,9 @@ from nst_lib.study import unit
 from nst_lib.study.unit import HEARTBEAT, Outcome, Report, Unit
 
 _TOPIC = "nst-progress"
+_SCHEMES = ("tcp", "tls", "ucx", "ws", "wss")
 #: Longest wait for a scheduler, in seconds.
-_PATIENCE = 30
+_PATIENCE = 20
 
 
 class Cluster:
@@ -38,6 +39,9 @@ class Cluster:
             from distributed import Client
         except ImportError as error:
             raise ValueError("--dask needs distributed: pip install 'nst-lib[dask]'") from error
+        scheme = address.partition("://")[0] if "://" in address else "tcp"
+        if scheme not in _SCHEMES:
+            raise ValueError(f"--dask {address}; accepted: {', '.join(_SCHEMES)}://HOST:PORT")
         where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
         try:
             self._client = Client(**where, timeout=_PATIENCE, set_as_default=False)

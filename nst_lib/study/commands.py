@@ -134,7 +134,14 @@ def gallery(
     """Make a page to listen to of the results of a batch: static, offline, one folder to copy."""
     from nst_lib.study.gallery import write_gallery
 
-    print(write_gallery(out, to))
+    with tqdm(desc="gallery", unit="sound", delay=2, leave=False, disable=_hidden()) as bar:
+
+        def callback(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        page = write_gallery(out, to, callback=callback)
+    print(page)
 
 
 @dataclass(frozen=True)
@@ -172,7 +179,7 @@ def _place(
 
 def _run(plan: Plan, place: _Place, limits: Limits, estimates: dict[str, Estimate]) -> Status:
     """Run a plan with a display."""
-    display = Bars(left=len(plan.left)) if sys.stderr.isatty() else Lines()
+    display = Lines() if _hidden() else Bars(left=len(plan.left))
     try:
         return driver.run(
             plan,
@@ -191,9 +198,7 @@ def _estimate(plan: Plan) -> dict[str, Estimate]:
     known: dict[TransferConfig, Estimate] = {}
     configs = {name: condition.config.replace(seed=0) for name, condition in plan.left.items()}
     different = set(configs.values())
-    for config in tqdm(
-        different, desc="estimating", delay=1, leave=False, disable=not sys.stderr.isatty()
-    ):
+    for config in tqdm(different, desc="estimating", delay=1, leave=False, disable=_hidden()):
         known[config] = estimate(config)
     return {name: known[config] for name, config in configs.items()}
 
@@ -211,6 +216,11 @@ def _list(plan: Plan, estimates: dict[str, Estimate], jobs: int) -> None:
         f"{len(plan.conditions)} conditions, {len(plan.left)} to run: about {duration(total)} with "
         f"{jobs} at a time, up to {most:.1f} GB each (estimated on this machine)"
     )
+
+
+def _hidden() -> bool:
+    """Whether there is nobody to show a bar to."""
+    return not sys.stderr.isatty()
 
 
 def _resources(given: list[str]) -> dict[str, float]:

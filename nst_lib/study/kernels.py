@@ -11,12 +11,13 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+import psutil
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
@@ -49,11 +50,12 @@ def can_fork() -> bool:
 def fork_context() -> Any:
     """Return the context whose processes are forked from the fork server, which is running then.
 
-    Its libraries start no threads of their own: threads do not survive a fork.
+    Its libraries start no threads of their own, which would not survive a fork, and the folder that
+    it is started in holds none of its modules.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(_PRELOAD))
-    with _environment(dict.fromkeys(_THREADS, "1")):
+    with _environment({**dict.fromkeys(_THREADS, "1"), "PYTHONSAFEPATH": "1"}):
         forkserver.ensure_running()
     return context
 
@@ -68,6 +70,15 @@ def exit_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def kill(pid: int) -> None:
+    """Kill a process with its children, where it still runs."""
+    with suppress(psutil.Error):
+        parent = psutil.Process(pid)
+        for process in (*parent.children(recursive=True), parent):
+            with suppress(psutil.Error):
+                process.kill()
 
 
 class KernelManager(AsyncKernelManager):
@@ -100,6 +111,15 @@ class KernelManager(AsyncKernelManager):
     def pid(self) -> int | None:
         """Process of the kernel, while there is one."""
         return self.provisioner.pid if isinstance(self.provisioner, LocalProvisioner) else None
+
+    def end(self) -> None:
+        """Kill the kernel with its children, and remove what it was reached by."""
+        process = getattr(self.provisioner, "process", None)
+        if process is not None:
+            kill(process.pid)
+            process.wait()
+        self.cleanup_connection_file()
+        self.cleanup_ipc_files()
 
     async def _async_pre_start_kernel(self, **kwargs: Any) -> tuple[list[str], dict[str, Any]]:
         if can_fork():

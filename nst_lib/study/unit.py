@@ -7,8 +7,6 @@ happens. What it leaves in the store is whole, or absent.
 import hashlib
 import json
 import logging
-import os
-import signal
 import tempfile
 import threading
 import time
@@ -239,17 +237,8 @@ def _execute(
     except (DeadKernelError, CellTimeoutError, RuntimeError):
         return Outcome("killed")
     finally:
-        _stop(manager)
+        manager.end()
     return None
-
-
-def _stop(manager: "KernelManager") -> None:
-    """End the kernel of a manager; nothing in it needs to be asked."""
-    pid = manager.pid
-    if pid is not None:
-        _kill(pid)
-    manager.cleanup_connection_file()
-    manager.cleanup_ipc_files()
 
 
 def _validate(unit: Unit) -> None:
@@ -296,6 +285,8 @@ class _Guard:
         self._thread.join()
 
     def _watch(self) -> None:
+        from nst_lib.study.kernels import kill
+
         began, last = time.monotonic(), 0.0
         while not self._ended.wait(_WATCH):
             self.verdict = self._judge(time.monotonic() - began)
@@ -307,7 +298,7 @@ class _Guard:
                 except CancelledError:
                     self.verdict = Outcome("killed", "cancelled")
             if self.verdict is not None and self._manager.pid is not None:
-                _kill(self._manager.pid)
+                kill(self._manager.pid)
                 return
 
     def _judge(self, seconds: float) -> Outcome | None:
@@ -324,19 +315,6 @@ class _Guard:
             message = f"took {taken / 1e9:.1f} GB; accepted: {memory / 1e9:.1f} GB for each job"
             return Outcome("killed", message)
         return None
-
-
-def _kill(pid: int) -> None:
-    """Kill a process with its children."""
-    try:
-        processes = [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]
-    except psutil.Error:
-        return
-    for process in processes:
-        try:
-            os.kill(process.pid, signal.SIGKILL)
-        except OSError:
-            continue
 
 
 def _line(text: str) -> str:

@@ -1,0 +1,510 @@
+"""The study's claims, checked on the table of results of a batch.
+
+Two levels of a factor are compared at otherwise equal conditions: same pair of recordings, same
+other factors, same seed. These differences are averaged within each pair of recordings, and *pairs*
+are what is counted: a claim is about recordings in general, of which the conditions and seeds of
+one pair are no independent samples. With n pairs, differences of mean m and standard deviation s:
+
+    interval       m +- t(n - 1) s / sqrt(n), as if the differences were normally distributed
+    effect size    d_z = m / s (Lakens, 2013); g = J d_z is less biased where n is small, with
+                   J = gamma(f / 2) / (sqrt(f / 2) gamma((f - 1) / 2)), f = n - 1 (Hedges, 1981)
+    equivalence    two one-sided tests at 5 % (Schuirmann, 1987; Lakens, 2017): the difference is
+                   within +-margin if its 90 % interval is
+
+Verdict of a claim that a > b: "supported" if the 95 % interval is above 0, "contradicted" if below.
+Of a claim that a = b: "supported" if the 90 % interval is within +-margin, however surely it
+excludes 0; "contradicted" if not, and the 95 % interval excludes 0, and the mean is outside
++-margin. Else "undecided".
+"""
+
+import io
+import math
+import os
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scipy import special
+
+from nst_lib.config import TransferConfig
+from nst_lib.study.results import RESULTS, SCORES, collect
+from nst_lib.study.store import Store
+from nst_lib.validation import hint, validate_positive
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Smallest differences of interest, in units of the score: our choice.
+MARGINS = {"timbre": 0.05, "texture": 0.05, "rhythm": 0.05, "noise": 1.0}
+SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
+MISSING = "not in this table"
+#: What a setting that is not set is called.
+_UNSET = "none"
+#: Settings by which rows may differ and yet be compared: chance, and the machine.
+_NOT_FACTORS = ("seed", "device")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is claimed of two levels of a factor.
+
+    Attributes
+    ----------
+    text : str
+        In words.
+    factor, a, b : str
+        A setting and two of its values.
+    scores : tuple of str
+        What it is claimed of.
+    equal : bool
+        Whether the claim is a = b; else a > b.
+    """
+
+    text: str
+    factor: str
+    a: str
+    b: str
+    scores: tuple[str, ...]
+    equal: bool = False
+
+
+#: The study's (D. Milacic, *Neural Style Transfer of Environmental Audio Spectrograms*, 2020).
+CLAIMS = (
+    Claim("Pooling makes no difference", "pooling", "max", "average", tuple(MARGINS), equal=True),
+    Claim("CQT adds noise", "transform", "cqt", "stft", ("noise",)),
+    Claim("STFT is nearer the style", "transform", "stft", "cqt", ("timbre", "texture")),
+    Claim("CQT keeps more of the content", "transform", "cqt", "stft", ("rhythm",)),
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The difference a - b in a score, pair by pair; its statistics are NaN for less than two.
+
+    Attributes
+    ----------
+    factor, a, b, score : str
+        What differs, its levels, and in what.
+    values : dict of str to float
+        Pair of recordings -> mean difference.
+    compared : int
+        Differences between two sounds that these are the means of.
+    """
+
+    factor: str
+    a: str
+    b: str
+    score: str
+    values: dict[str, float]
+    compared: int
+
+    @property
+    def n(self) -> int:
+        """Pairs of recordings."""
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        """Mean over pairs."""
+        return statistics.fmean(self.values.values()) if self.n else math.nan
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation over pairs."""
+        return statistics.stdev(self.values.values()) if self.n > 1 else math.nan
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 95 % interval."""
+        return self.interval()[0]
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 95 % interval."""
+        return self.interval()[1]
+
+    @property
+    def d(self) -> float:
+        """Effect size d_z; infinite if all pairs agree in a difference, 0 if they do in none."""
+        return _ratio(self.mean, self.sd)
+
+    @property
+    def g(self) -> float:
+        """Effect size with Hedges' correction; NaN for less than three pairs."""
+        f = self.n - 1
+        if f < 2:
+            return math.nan
+        gammas = math.lgamma(f / 2) - math.lgamma((f - 1) / 2)
+        return math.exp(gammas) / math.sqrt(f / 2) * self.d
+
+    @property
+    def p(self) -> float:
+        """Two-sided p of the t test that the mean is 0."""
+        t = _ratio(self.mean, self._error)
+        return 2 * float(special.stdtr(self.n - 1, -abs(t)))
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the t interval of the mean at a level between 0 and 1."""
+        if not 0 < level < 1:
+            raise ValueError(f"level {level!r}; accepted: between 0 and 1")
+        half = float(special.stdtrit(self.n - 1, (1 + level) / 2)) * self._error
+        return self.mean - half, self.mean + half
+
+    def equivalence(self, margin: float) -> float:
+        """Return the p of equivalence, the larger one of the two one-sided tests."""
+        validate_positive(margin=margin)
+        return float(special.stdtr(self.n - 1, -_ratio(margin - abs(self.mean), self._error)))
+
+    @property
+    def _error(self) -> float:
+        return self.sd / math.sqrt(self.n) if self.n else math.nan
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a table says of a claim, in one score.
+
+    Attributes
+    ----------
+    claim : Claim
+        Of what.
+    circumstance : str
+        Which part of the table.
+    score : str
+        In what.
+    margin : float
+        Smallest difference of interest.
+    difference : Difference
+        Of the two levels; of no pair, where the table has nothing to compare.
+    """
+
+    claim: Claim
+    circumstance: str
+    score: str
+    margin: float
+    difference: Difference
+
+    @property
+    def verdict(self) -> str:
+        """One of four words; the module has the rules."""
+        if not self.difference.n:
+            return MISSING
+        low, high = self.difference.interval(0.95)
+        if not self.claim.equal:
+            return SUPPORTED if low > 0 else CONTRADICTED if high < 0 else UNDECIDED
+        if self.beyond == "no":
+            return SUPPORTED
+        differs = (low > 0 or high < 0) and abs(self.difference.mean) > self.margin
+        return CONTRADICTED if differs else UNDECIDED
+
+    @property
+    def beyond(self) -> str:
+        """Whether the difference exceeds the margin: "yes" or "no" if all of the 90 % interval."""
+        low, high = self.difference.interval(0.90)
+        if -self.margin < low and high < self.margin:
+            return "no"
+        return "yes" if low > self.margin or high < -self.margin else "open"
+
+    @property
+    def p(self) -> float:
+        """The p of equivalence where that is claimed, else of the t test."""
+        return self.difference.equivalence(self.margin) if self.claim.equal else self.difference.p
+
+
+def load(source: str | os.PathLike[str]) -> "pd.DataFrame":
+    """Read a table of results.
+
+    Parameters
+    ----------
+    source : path or URL
+        A results.csv, or what `nst batch` wrote it to; where it has not yet, what is done so far.
+
+    Raises
+    ------
+    ValueError
+        If there is no such table.
+    """
+    accepted = f"accepted: a {RESULTS}, or the folder that `nst batch` wrote it to"
+    if Path(source).is_dir() or "://" in str(source):
+        store = Store(source)
+        table = _parse(store.read(RESULTS)) if store.exists(RESULTS) else collect(store)
+    else:
+        try:
+            table = _parse(Path(source).read_bytes())
+        except OSError as error:
+            raise ValueError(f"{source}: cannot read ({error.strerror}); {accepted}") from error
+    if "pair" not in table or table.empty:
+        raise ValueError(f"{source}: has no results; {accepted}")
+    return table
+
+
+def factors(table: "pd.DataFrame") -> dict[str, list[Any]]:
+    """Return the settings that vary within a table, with their values, both in order."""
+    settings = _settings(table)
+    levels = {name: list(_tidy(table)[name].unique()) for name in settings}
+    return {name: values for name, values in levels.items() if len(values) > 1}
+
+
+def pair_means(
+    table: "pd.DataFrame", by: str | Sequence[str], scores: Sequence[str] | None = None
+) -> "pd.DataFrame":
+    """Return the mean scores of every pair of recordings under every condition.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Of results.
+    by : str or sequence of str
+        Columns that make a condition; everything else is averaged over, seeds among them.
+    scores : sequence of str or None
+        Columns to average; None is those of `SCORES` that there are.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns: those of `by`, pair, scores.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing.
+    """
+    by = [by] if isinstance(by, str) else list(by)
+    chosen = [name for name in SCORES if name in table] if scores is None else list(scores)
+    _need(table, "pair", *by, *chosen)
+    rows = _tidy(table).groupby([*by, "pair"], sort=False, as_index=False)
+    return rows[chosen].mean()
+
+
+def summarise(
+    table: "pd.DataFrame", by: str | Sequence[str], scores: Sequence[str] | None = None
+) -> "pd.DataFrame":
+    """Return the mean of each score under every condition, with a 95 % t interval over pairs.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Of results.
+    by : str or sequence of str
+        Columns that make a condition.
+    scores : sequence of str or None
+        Columns to average; None is those of `SCORES` that there are.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns: those of `by`, score, mean, low, high, n (pairs). One pair has no interval: NaN.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing.
+    """
+    by = [by] if isinstance(by, str) else list(by)
+    tidy = pair_means(table, by, scores).melt([*by, "pair"], var_name="score", value_name="mean")
+    result = tidy.groupby([*by, "score"], sort=False)["mean"].agg(["mean", "std", "count"])
+    count = result["count"]
+    half = special.stdtrit(count - 1, 0.975) * result.pop("std") / count**0.5
+    result["low"], result["high"] = result["mean"] - half, result["mean"] + half
+    return result.assign(n=result.pop("count")).reset_index()
+
+
+def difference(
+    table: "pd.DataFrame",
+    factor: str,
+    a: Any,
+    b: Any,
+    score: str,
+    where: Mapping[str, Any] | None = None,
+) -> Difference:
+    """Return the paired difference a - b between two levels of a factor.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Of results.
+    factor : str
+        A column.
+    a, b : Any
+        Two of its values.
+    score : str
+        A column of numbers.
+    where : mapping of str to Any or None
+        Columns and the value that they must have.
+
+    Raises
+    ------
+    ValueError
+        If a column or a value is not there, or there are less than two pairs to compare.
+    """
+    found = _difference(_where(table, where or {}), factor, a, b, score)
+    if found.n < 2:
+        raise ValueError(
+            f"{factor}: {found.n} pairs of recordings have {score} of both {a} and {b}, with all "
+            "else equal; accepted: two or more"
+        )
+    return found
+
+
+def examine(
+    table: "pd.DataFrame",
+    *,
+    margins: Mapping[str, float] = MARGINS,
+    split: str | None = "layer_weights",
+    claims: Sequence[Claim] = CLAIMS,
+) -> list[Finding]:
+    """Look at each claim in each of its scores, for every value of another factor.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Of results.
+    margins : mapping of str to float > 0
+        Smallest difference of interest in each score.
+    split : str or None
+        The other factor; None, or one that the table has not, looks at the whole table at once.
+    claims : sequence of Claim
+        What to look at.
+
+    Raises
+    ------
+    ValueError
+        If the table has no pairs, or a score no margin.
+    """
+    _need(table, "pair")
+    for score in (score for claim in claims for score in claim.scores):
+        if score not in margins:
+            raise ValueError(f"score {score!r} has no margin; accepted: {', '.join(margins)}")
+    parts: dict[str, dict[str, Any]] = {"all": {}}
+    if split is not None and split in table:
+        words = split.replace("_", " ")
+        parts = {f"{value} {words}": {split: value} for value in _tidy(table)[split].unique()}
+    return [
+        Finding(claim, name, score, margins[score], _claimed(_where(table, where), claim, score))
+        for claim in claims
+        for score in claim.scores
+        for name, where in parts.items()
+    ]
+
+
+def check(
+    table: "pd.DataFrame",
+    *,
+    margins: Mapping[str, float] = MARGINS,
+    split: str | None = "layer_weights",
+    claims: Sequence[Claim] = CLAIMS,
+) -> "pd.DataFrame":
+    """Return a table of verdicts; parameters and errors are those of :func:`examine`.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns: claim; circumstance; score; difference, of what and what; n, pairs; mean; low and
+        high, the 95 % interval; d_z; g; p, of equivalence where that is claimed; p Holm, corrected
+        for the number of rows; margin; beyond margin, "yes", "no" or "open"; verdict, by p alone.
+    """
+    import pandas as pd
+
+    rows = [
+        {
+            "claim": finding.claim.text,
+            "circumstance": finding.circumstance,
+            "score": finding.score,
+            "difference": f"{finding.claim.a} − {finding.claim.b}",
+            **{name: getattr(finding.difference, name) for name in ("n", "mean", "low", "high")},
+            "d_z": finding.difference.d,
+            "g": finding.difference.g,
+            "p": finding.p,
+            "p Holm": math.nan,
+            "margin": finding.margin,
+            "beyond margin": finding.beyond,
+            "verdict": finding.verdict,
+        }
+        for finding in examine(table, margins=margins, split=split, claims=claims)
+    ]
+    result = pd.DataFrame(rows)
+    result["p Holm"] = holm(result["p"].tolist())
+    return result
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number by Holm's (1979) method; NaNs do not count."""
+    order = sorted((value, k) for k, value in enumerate(p) if not math.isnan(value))
+    corrected, largest = [math.nan] * len(p), 0.0
+    for done, (value, k) in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - done) * value))
+        corrected[k] = largest
+    return corrected
+
+
+def _claimed(table: "pd.DataFrame", claim: Claim, score: str) -> Difference:
+    """Return what a claim is about; of no pair, where a column or a level is missing."""
+    there = claim.factor in table and score in table
+    if not there or not {claim.a, claim.b} <= set(table[claim.factor]):
+        return Difference(claim.factor, claim.a, claim.b, score, {}, 0)
+    return _difference(table, claim.factor, claim.a, claim.b, score)
+
+
+def _difference(table: "pd.DataFrame", factor: str, a: Any, b: Any, score: str) -> Difference:
+    """Return the difference over however many pairs there are."""
+    _need(table, "pair", factor, score)
+    same = [name for name in (*_settings(table), "seed") if name in table and name != factor]
+    sides = [
+        _where(table, {factor: level}).groupby(["pair", *same], sort=False)[score].mean()
+        for level in (a, b)
+    ]
+    found = (sides[0] - sides[1]).dropna()
+    means = found.groupby(level="pair").mean().to_dict()
+    values = {str(pair): float(means[pair]) for pair in table["pair"].unique() if pair in means}
+    return Difference(factor, a, b, score, values, len(found))
+
+
+def _where(table: "pd.DataFrame", where: Mapping[str, Any]) -> "pd.DataFrame":
+    """Return the rows with these values."""
+    _need(table, *where)
+    table = _tidy(table)
+    for name, value in where.items():
+        rows = table[table[name] == value]
+        if rows.empty:
+            levels = [str(level) for level in table[name].unique()]
+            raise ValueError(f"{name} {value!r} is not in this table; {hint(str(value), levels)}")
+        table = rows
+    return table
+
+
+def _settings(table: "pd.DataFrame") -> list[str]:
+    """Return the columns that are settings, but for those that may differ."""
+    known = {field.name for field in fields(TransferConfig)} - set(_NOT_FACTORS)
+    return [name for name in table if name in known]
+
+
+def _tidy(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return a table in which no setting is NaN, which equals nothing."""
+    columns = {name: table[name].astype(object) for name in _settings(table)}
+    return table.assign(**{name: c.where(c.notna(), _UNSET) for name, c in columns.items()})
+
+
+def _need(table: "pd.DataFrame", *columns: str) -> None:
+    """Raise ValueError unless a table has these columns."""
+    for name in columns:
+        if name not in table:
+            raise ValueError(f"no column {name!r} in this table; {hint(name, map(str, table))}")
+
+
+def _parse(data: bytes) -> "pd.DataFrame":
+    """Read a CSV file; what is not one has no columns."""
+    import pandas as pd
+
+    try:
+        return pd.read_csv(io.BytesIO(data))
+    except ValueError:  # pandas' own errors, and text that is none
+        return pd.DataFrame()
+
+
+def _ratio(value: float, spread: float) -> float:
+    """Return value / spread; where nothing is spread, 0 or infinity."""
+    if spread == 0:
+        return 0.0 if value == 0 else math.copysign(math.inf, value)
+    return value / spread
