@@ -18,10 +18,12 @@ test: $(READY)
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
 
-# The published recipe and both engines: benchmarks/speed.json; CQT and CWT: benchmarks/bands.json.
+# Into benchmarks/: published recipe and both engines (speed.json), CQT and CWT (bands.json), the study's
+# grid in batch (batch.json).
 bench: $(READY)
 	@$(BIN)/python -W ignore benchmarks/speed.py
 	@$(BIN)/python -W ignore benchmarks/bands.py
+	@$(BIN)/python -W ignore benchmarks/batch.py
 
 # The search behind the default preset (hours; NST_ESC50 names the recordings): benchmarks/front.md.
 front: $(READY)

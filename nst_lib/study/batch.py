@@ -16,7 +16,7 @@ import psutil
 
 import nst_lib
 from nst_lib import audio
-from nst_lib.datasets import RecordedClip
+from nst_lib.datasets import RecordedClip, SyntheticClip
 from nst_lib.study import results
 from nst_lib.study.grid import Condition, Grid, checksum, identify
 from nst_lib.study.status import STATUS, Entry, Status
@@ -305,6 +305,7 @@ def _describe(plan: Plan) -> dict[str, Any]:
                 "category": clip.category,
                 "licence": clip.licence,
                 "attribution": clip.attribution,
+                "simulated": isinstance(clip, SyntheticClip),
                 "checksum": plan.checksums[key],
             }
             for key, clip in grid.clips.items()

@@ -12,7 +12,6 @@ from tqdm.auto import tqdm
 
 from nst_lib.config import TransferConfig, parse_settings
 from nst_lib.study import batch as driver
-from nst_lib.study import pool
 from nst_lib.study.batch import Plan
 from nst_lib.study.estimate import Estimate, estimate
 from nst_lib.study.grid import read_grid
@@ -81,7 +80,9 @@ def batch(
     wanted = read_grid(grid, parse_settings(settings or []))
     plan = driver.plan(wanted, out, notebook=notebook)
     if plan.left and not dry_run and dask is None:
-        pool.prepare()
+        from nst_lib.study import kernels
+
+        kernels.preloaded()  # while the estimates are made
     estimates = _estimate(plan)
     with _place(plan, estimates, jobs=jobs, dask=dask, resources=resources) as place:
         if dry_run:
@@ -171,6 +172,8 @@ def _place(
         with closing(Cluster(dask, resources=resources)) as cluster:
             yield _Place(jobs=cluster.slots, threads=1, memory=None, runner=cluster.run)
         return
+    from nst_lib.study import pool
+
     most = max((one.memory for one in estimates.values()), default=1.0)
     count = jobs or driver.default_jobs(most, wanted=len(plan.left))
     threads, memory = driver.share(count)

@@ -225,7 +225,7 @@ def _page(batch: dict[str, Any], pairs: list[dict[str, Any]]) -> str:
     clips = [{"name": name, **clip} for name, clip in batch["clips"].items()]
     data = {
         "version": batch["version"],
-        "simulated": _simulated(batch, clips),
+        "simulated": _simulated(clips),
         "esc50": any(_ESC50.fullmatch(clip["name"]) for clip in clips),
         "factors": {name: [_text(v) for v in values] for name, values in batch["factors"].items()},
         "seeds": batch["seeds"],
@@ -253,9 +253,9 @@ def _page(batch: dict[str, Any], pairs: list[dict[str, Any]]) -> str:
     )
 
 
-def _simulated(batch: dict[str, Any], clips: list[dict[str, Any]]) -> str:
-    """Return what to say of simulated recordings; a clip without a category is someone's file."""
-    simulated = [clip["name"] for clip in clips if batch["simulated"] and clip["category"]]
+def _simulated(clips: list[dict[str, Any]]) -> str:
+    """Return what to say of simulated recordings."""
+    simulated = [clip["name"] for clip in clips if clip["simulated"]]
     if len(simulated) == len(clips):
         return "All recordings are simulated"
     return f"Some recordings are simulated: {', '.join(simulated)}" if simulated else ""

@@ -206,7 +206,7 @@ def find_clip(key: str, dataset: Dataset, folder: Path = Path()) -> Clip:
     path = folder / key
     if path.is_file():
         return RecordedClip(
-            name=path.stem,
+            name=key,
             category="",
             fold=1,
             licence="licence not stated",

@@ -1,8 +1,8 @@
 """Jupyter kernels that start at once, and end with the process that wanted them.
 
-A kernel spends six seconds of CPU on imports. Where the platform has multiprocessing's fork server,
-one process has made them, and kernels, and the workers of a batch, are forked from it: 0.8 s.
-They talk over IPC, where parallel starts have no ports to race for.
+A kernel spends seven seconds of CPU on imports. Where the platform can fork, one process makes them
+for a whole batch: workers are forked from multiprocessing's fork server, and kernels from their
+workers, in half a second. They talk over IPC, where parallel starts have no ports to race for.
 """
 
 import multiprocessing
@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -35,29 +35,65 @@ _PRELOAD = (
     "pandas.io.formats.style",
     "papermill",
     "scipy.signal",
+    "torch._dynamo",  # which every optimiser imports
     "tqdm.auto",
 )
 #: Environment variables that say how many threads numerical libraries take.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-def can_fork() -> bool:
-    """Whether processes can be forked from a fork server here."""
-    daemonic = multiprocessing.current_process().daemon
-    return "forkserver" in multiprocessing.get_all_start_methods() and not daemonic
+def preloaded() -> Any:
+    """Return a context whose processes begin with all imports made, where the platform can.
 
-
-def fork_context() -> Any:
-    """Return the context whose processes are forked from the fork server, which is running then.
-
-    Its libraries start no threads of their own, which would not survive a fork, and the folder that
-    it is started in holds none of its modules.
+    Their libraries start no threads of their own, which would not survive a fork, and the folder
+    that this was started in holds none of their modules.
     """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(_PRELOAD))
     with _environment({**dict.fromkeys(_THREADS, "1"), "PYTHONSAFEPATH": "1"}):
         forkserver.ensure_running()
     return context
+
+
+class Template:
+    """A copy of this process, with one thread, from which kernels are forked.
+
+    To be made before this process has a second thread. Where there is none, kernels are started as
+    anywhere else.
+    """
+
+    current: "Template | None" = None
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("fork")
+        self._connection, theirs = context.Pipe()
+        self._lock = threading.Lock()
+        context.Process(target=self._fork_on_demand, args=(theirs,)).start()
+        theirs.close()
+        Template.current = self
+
+    def launch(self, *arguments: Any) -> int:
+        """Fork a kernel, and return its process."""
+        with self._lock:
+            self._connection.send(arguments)
+            pid: int = self._connection.recv()
+        return pid
+
+    def _fork_on_demand(self, theirs: Connection) -> None:
+        self._connection.close()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead need nobody to wait for them
+        while True:
+            try:
+                arguments = theirs.recv()
+            except EOFError:
+                os._exit(0)
+            pid = os.fork()
+            if not pid:
+                theirs.close()
+                _serve(*arguments)
+            theirs.send(pid)
 
 
 def exit_with_parent() -> None:
@@ -117,12 +153,12 @@ class KernelManager(AsyncKernelManager):
         process = getattr(self.provisioner, "process", None)
         if process is not None:
             kill(process.pid)
-            process.wait()
+            process.wait(10)
         self.cleanup_connection_file()
         self.cleanup_ipc_files()
 
     async def _async_pre_start_kernel(self, **kwargs: Any) -> tuple[list[str], dict[str, Any]]:
-        if can_fork():
+        if Template.current is not None:
             self.provisioner = _Forked(kernel_id="", kernel_spec=self.kernel_spec, parent=self)
             self.provisioner.threads = self._threads
         command, kwargs = await super()._async_pre_start_kernel(**kwargs)
@@ -137,35 +173,20 @@ class _Forked(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         options = cmd[cmd.index("-f") :]
-        process = fork_context().Process(
-            target=_serve, args=(options, kwargs["env"], kwargs["cwd"], self.threads)
-        )
-        process.start()
-        self.process = _Process(process)  # type: ignore[assignment]
-        self.pid = process.pid
+        assert Template.current is not None
+        pid = Template.current.launch(options, kwargs["env"], kwargs["cwd"], self.threads)
+        self.process = _Process(pid)  # type: ignore[assignment]
+        self.pid = pid
         return self.connection_info
 
 
-class _Process:
+class _Process(psutil.Process):
     """A forked process with the part of ``subprocess.Popen`` that the provisioner uses."""
 
     stdin = stdout = stderr = None
 
-    def __init__(self, process: ForkServerProcess) -> None:
-        self._process = process
-        self.send_signal = self._send
-        self.kill, self.terminate = process.kill, process.terminate
-
     def poll(self) -> int | None:
-        return self._process.exitcode
-
-    def wait(self) -> int | None:
-        self._process.join()
-        return self._process.exitcode
-
-    def _send(self, signum: int) -> None:
-        if self._process.pid is not None and self._process.is_alive():
-            os.kill(self._process.pid, signum)
+        return None if self.is_running() else 1
 
 
 def _serve(options: list[str], environment: dict[str, str], folder: str, threads: int) -> None:
@@ -173,6 +194,7 @@ def _serve(options: list[str], environment: dict[str, str], folder: str, threads
     exit_with_parent()
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

@@ -8,14 +8,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from nst_lib.study import unit
+from nst_lib.study.kernels import Template, exit_with_parent, preloaded
 from nst_lib.study.unit import HEARTBEAT, Outcome, Report, Unit
-
-
-def prepare() -> Any:
-    """Begin to import what workers need, in the process that they will be forked from."""
-    from nst_lib.study.kernels import can_fork, fork_context
-
-    return fork_context() if can_fork() else multiprocessing.get_context("spawn")
 
 
 def run(units: Sequence[Unit], *, jobs: int) -> Generator[Report | None]:
@@ -36,7 +30,7 @@ def run(units: Sequence[Unit], *, jobs: int) -> Generator[Report | None]:
         A report; None when there was none for a while.
     """
     waiting, deaths = deque(units), Counter[str]()
-    context = prepare()
+    context = preloaded()
     workers: dict[Connection, _Worker] = {}
     try:
         while waiting or any(worker.unit for worker in workers.values()):
@@ -106,9 +100,9 @@ class _Worker:
 
 
 def _serve(connection: Connection) -> None:
-    from nst_lib.study.kernels import exit_with_parent
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "fork" in multiprocessing.get_all_start_methods():
+        Template()
     exit_with_parent()
     while True:
         wanted: Unit = connection.recv()

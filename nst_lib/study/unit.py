@@ -154,6 +154,8 @@ def run(unit: Unit, on_progress: Progress | None = None) -> Outcome:
             outcome = Outcome("failed", str(error))
         except OSError as error:
             outcome = Outcome("failed", f"{error.strerror or error}: {error.filename or store}")
+        except Exception as error:  # a notebook of someone's own may leave anything
+            outcome = Outcome("failed", _line(f"{type(error).__name__}: {error}"))
         outcome = replace(outcome, seconds=time.monotonic() - began, attempts=attempt)
         if outcome.state != "killed" or outcome.message:
             break
