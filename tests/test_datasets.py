@@ -110,3 +110,27 @@ def test_open_dataset_by_name(small, monkeypatch, tmp_path):
     monkeypatch.setenv("NST_ESC50", str(small))
     assert isinstance(open_dataset(), ESC50)
     assert isinstance(open_dataset("synthetic"), Synthetic)
+
+
+def test_a_folder_of_recordings(tmp_path, make_wav):
+    make_wav("bell.wav")
+    (tmp_path / "birds").mkdir()
+    make_wav("birds/crow.wav")
+    make_wav("birds/owl.flac")
+    (tmp_path / "notes.txt").touch()
+    folder = open_dataset(tmp_path)
+    assert [(clip.name, clip.category) for clip in folder] == [
+        ("bell", "bell"),
+        ("crow", "birds"),
+        ("owl", "birds"),
+    ]
+    assert folder["owl"].attribution == "birds/owl.flac"
+    assert folder["bell"].load().shape == (5 * 22050,)
+    make_wav("birds/bell.wav")
+    with pytest.raises(ValueError, match="two recordings have one name"):
+        open_dataset(tmp_path)
+
+
+def test_a_folder_without_recordings(tmp_path):
+    with pytest.raises(ValueError, match=r"holds no recordings; accepted: a folder of audio files"):
+        open_dataset(tmp_path)

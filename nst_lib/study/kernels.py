@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ import psutil
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+#: Whether processes are forked: macOS can, too, but not all of its libraries survive it.
+FORKS = sys.platform == "linux"
 #: What the fork server imports: all that a batch and its notebook need.
 _PRELOAD = (
     "IPython.core.completer",
@@ -48,8 +49,10 @@ def preloaded() -> Any:
     Their libraries start no threads of their own, which would not survive a fork, and the folder
     that this was started in holds none of their modules.
     """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    if not FORKS:
         return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver
+
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(_PRELOAD))
     with _environment({**dict.fromkeys(_THREADS, "1"), "PYTHONSAFEPATH": "1"}):
@@ -92,7 +95,10 @@ class Template:
             pid = os.fork()
             if not pid:
                 theirs.close()
-                _serve(*arguments)
+                try:
+                    _serve(*arguments)
+                finally:
+                    os._exit(1)
             theirs.send(pid)
 
 
@@ -137,7 +143,7 @@ class KernelManager(AsyncKernelManager):
     ) -> None:
         super().__init__(
             kernel_name="python3",
-            transport="ipc",
+            transport="ipc" if os.name == "posix" else "tcp",
             connection_file=str(runtime / "kernel.json"),
         )
         self._folder, self._threads = folder, threads

@@ -33,7 +33,8 @@ class Bars:
             bar.set_postfix_str(describe(entry), refresh=False)
             bar.refresh()
             return
-        self._bars.pop(name, self._total).close() if name in self._bars else None
+        if name in self._bars:
+            self._bars.pop(name).close()
         self._total.write(finished(name, entry), file=sys.stderr)
         self._total.update()
 

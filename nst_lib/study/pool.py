@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from nst_lib.study import unit
-from nst_lib.study.kernels import Template, exit_with_parent, preloaded
+from nst_lib.study.kernels import FORKS, Template, exit_with_parent, preloaded
 from nst_lib.study.unit import HEARTBEAT, Outcome, Report, Unit
 
 
@@ -101,7 +101,7 @@ class _Worker:
 
 def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if "fork" in multiprocessing.get_all_start_methods():
+    if FORKS:
         Template()
     exit_with_parent()
     while True:

@@ -113,7 +113,11 @@ class Status:
         if "ended" in self.driver or not self.driver:
             return False
         if self.driver["host"] == socket.gethostname():
-            return psutil.pid_exists(self.driver["pid"])
+            try:
+                began = psutil.Process(self.driver["pid"]).create_time()
+            except psutil.Error:
+                return False
+            return bool(began <= self.driver["began"])
         return bool(time.time() - self.driver["updated"] < _SILENCE)
 
     @property

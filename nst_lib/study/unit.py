@@ -232,7 +232,13 @@ def _execute(
     notebook = nbformat.from_dict(without_lesson(json.loads(unit.notebook)))
     try:
         papermill.execute_notebook(
-            notebook, str(out), parameters, km=manager, progress_bar=False, start_timeout=120
+            notebook,
+            str(out),
+            parameters,
+            km=manager,
+            progress_bar=False,
+            start_timeout=120,
+            request_save_on_cell_execute=False,
         )
     except papermill.PapermillExecutionError as error:
         return Outcome("failed", _line(f"{error.ename}: {error.evalue}"))
