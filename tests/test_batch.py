@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -175,7 +176,7 @@ def test_status_and_dry_run_write_nothing(nst, folder):
     first, second, total = dry.stdout.splitlines()
     assert re.fullmatch(r"snoring-hand_saw-max-0-\w+ +done", first)
     assert re.fullmatch(r"snoring-hand_saw-none-0-\w+ +\d+ s +0\.\d GB", second)
-    assert re.match(r"2 conditions, 1 to run: about \d+ s with 1 at a time, up to 0\.", total)
+    assert re.match(r"2 conditions, 1 to run: about \d+ s with 2 at a time, up to 0\.", total)
     assert contents(folder) == before
     assert nst("batch", folder / "grid.yaml", "--out", "nowhere", "--dry-run").returncode == 0
     assert not (folder / "nowhere").exists()
@@ -325,6 +326,7 @@ def test_ctrl_c_stops_and_the_same_command_goes_on(nst, tmp_path):
 def test_bars_on_a_terminal(tmp_path):
     grid = write_grid(tmp_path)
     leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, 160))
     command = [NST, "batch", grid, "--out", "out"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=follower, stderr=follower) as driver:
         os.close(follower)

@@ -175,7 +175,8 @@ def _place(
     from nst_lib.study import pool
 
     most = max((one.memory for one in estimates.values()), default=1.0)
-    count = jobs or driver.default_jobs(most, wanted=len(plan.left))
+    # As many as for all conditions, done or not: the number of threads changes the last digits.
+    count = jobs or driver.default_jobs(most, wanted=len(plan.conditions))
     threads, memory = driver.share(count)
     yield _Place(count, threads, memory, lambda units: pool.run(units, jobs=count))
 

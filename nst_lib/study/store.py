@@ -165,9 +165,10 @@ class Store:
 
     def remove(self, run: str) -> None:
         """Remove the folder of a run, its `done` first."""
-        for name in (f"runs/{run}/{DONE}", f"runs/{run}"):
-            if self.exists(name):
-                self._fs.rm(f"{self._root}/{name}", recursive=True)
+        if self.exists(f"runs/{run}/{DONE}"):
+            self._fs.rm_file(f"{self._root}/runs/{run}/{DONE}")
+        if self.exists(f"runs/{run}"):
+            self._fs.rm(f"{self._root}/runs/{run}", recursive=True)
 
     def finished(self, run: str) -> dict[str, Any] | None:
         """Return what `done` of a run says, if all its files are there and as they were written."""
