@@ -1,16 +1,19 @@
-"""kill -9 of the driver, of a worker, of a kernel, at random moments: what is resumed is complete.
+"""kill -9 of the driver, of a worker, of a kernel, at random moments: the batch ends complete.
 
-Twenty moments each with ``pytest -m 'slow or not slow' tests/test_kills.py``; one each otherwise.
+Two moments each on a small grid; twenty, with ``pytest -m slow tests/test_kills.py``, on a larger
+one.
 """
 
 import hashlib
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -20,28 +23,23 @@ import pytest
 from nst_lib.study.status import Status
 from nst_lib.study.store import DONE, Store
 
-GRID = """
-dataset: synthetic
-pairs: [[snoring, hand_saw], [hen, car_horn]]
-factors: {pooling: [max, average]}
-settings: {steps: 30, duration: 1, n_iter: 4}
-"""
-TRIALS = 20
+GRID = {
+    "dataset": "synthetic",
+    "pairs": [["snoring", "hand_saw"], ["hen", "car_horn"]],
+    "factors": {"pooling": ["max", "average"]},
+    "settings": {"steps": 30, "duration": 1, "n_iter": 4},
+}
+#: Kills, and seeds of the grid: four conditions for each.
+SIZES = [(2, 1), pytest.param((20, 10), marks=pytest.mark.slow)]
+#: A driver needs so long until its first result, in seconds.
+START = 15.0
 
 
-@dataclass(frozen=True)
-class Reference:
-    """The grid, run without a break: how long it took, and what came of it."""
-
-    seconds: float
-    sounds: dict[str, str]
-
-
-def start(folder: Path, *options: object) -> subprocess.Popen[bytes]:
-    (folder / "grid.yaml").write_text(GRID)
+def start(folder: Path, seeds: int) -> subprocess.Popen[bytes]:
+    (folder / "grid.yaml").write_text(json.dumps({**GRID, "seeds": list(range(seeds))}))
     command = [Path(sys.executable).with_name("nst"), "batch", "grid.yaml", "--out", "out"]
     return subprocess.Popen(
-        [*command, "--jobs", "2", *map(str, options)],
+        [*command, "--jobs", "2", "--threads", "1", "--retries", "20"],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -58,84 +56,113 @@ def sounds(folder: Path) -> dict[str, str]:
 
 
 def kernels_and_workers(driver: int) -> tuple[list[int], list[int]]:
-    """Return the processes below a driver: kernels lead a session of their own."""
+    """Return the processes below a driver: kernels lead a session of their own.
+
+    The others are workers and, of each, the template that its kernels are forked from.
+    """
     kernels, workers = [], []
-    try:
-        children = psutil.Process(driver).children(recursive=True)
-    except psutil.Error:
-        return [], []
-    server = next((p for p in children if "forkserver" in " ".join(_command(p))), None)
-    for process in children:
-        try:
-            if server is not None and process.ppid() == server.pid:
-                (kernels if os.getsid(process.pid) == process.pid else workers).append(process.pid)
-        except (psutil.Error, OSError):
-            continue
+    with suppress(psutil.Error):
+        for server in psutil.Process(driver).children():
+            for process in server.children(recursive=True):
+                with suppress(psutil.Error, OSError):
+                    leads = os.getsid(process.pid) == process.pid
+                    (kernels if leads else workers).append(process.pid)
     return kernels, workers
 
 
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
+def done(folder: Path) -> dict[str, int]:
+    """Return when each finished condition was."""
+    markers = (folder / "out" / "runs").glob(f"*/{DONE}")
+    return {path.parent.name: path.stat().st_mtime_ns for path in markers}
 
 
-def wait_for_victim(driver: subprocess.Popen[bytes], kind: str, chance: random.Random) -> int:
-    """Return a process of a kind as soon as there is one; 0 if the driver ended before."""
-    while driver.poll() is None:
-        kernels, workers = kernels_and_workers(driver.pid)
-        candidates = {"driver": [driver.pid], "worker": workers, "kernel": kernels}[kind]
-        if candidates:
-            return chance.choice(candidates)
-        time.sleep(0.02)
-    return 0
+class Watch:
+    """Sees that nothing that is done is lost or done again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._seen = folder, dict[str, int]()
+
+    def __call__(self) -> None:
+        now = done(self._folder)
+        assert {name: now.get(name) for name in self._seen} == self._seen
+        self._seen = now
+
+
+def finish(driver: subprocess.Popen[bytes]) -> None:
+    output, _ = driver.communicate(timeout=600)
+    assert driver.returncode == 0, output
+
+
+def kill_the_driver(folder: Path, seeds: int, kills: int, chance: random.Random) -> int:
+    watch, count = Watch(folder), 0
+    for _ in range(kills):
+        driver = start(folder, seeds)
+        time.sleep(chance.uniform(0, 2 * START))
+        everyone = [pid for pids in kernels_and_workers(driver.pid) for pid in pids]
+        count += driver.poll() is None
+        driver.kill()
+        driver.communicate()
+        watch()
+        time.sleep(1)
+        assert not [pid for pid in everyone if psutil.pid_exists(pid)], "a process is left"
+    finish(start(folder, seeds))
+    watch()
+    return count
+
+
+def kill_others(
+    folder: Path, seeds: int, kills: int, chance: random.Random, *, kernels: bool
+) -> int:
+    watch, count = Watch(folder), 0
+    driver = start(folder, seeds)
+    time.sleep(START / 2)
+    while count < kills and driver.poll() is None:
+        time.sleep(chance.uniform(0, 3))
+        victims = kernels_and_workers(driver.pid)[0 if kernels else 1]
+        if victims:
+            os.kill(chance.choice(victims), signal.SIGKILL)
+            count += 1
+        watch()
+    finish(driver)
+    watch()
+    return count
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    folder = tmp_path_factory.mktemp("reference")
-    began = time.monotonic()
-    driver = start(folder)
-    output, _ = driver.communicate(timeout=300)
-    assert driver.returncode == 0, output
-    assert len(sounds(folder)) == 4
-    return Reference(seconds=time.monotonic() - began, sounds=sounds(folder))
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], dict[str, str]]:
+    """Run a grid without a break; return the checksums of its sounds."""
+    found: dict[int, dict[str, str]] = {}
+
+    def run(seeds: int) -> dict[str, str]:
+        if seeds not in found:
+            folder = tmp_path_factory.mktemp("expected")
+            finish(start(folder, seeds))
+            found[seeds] = sounds(folder)
+            assert len(found[seeds]) == 4 * seeds
+        return found[seeds]
+
+    return run
 
 
-@pytest.mark.parametrize(
-    "trial", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, TRIALS))]
-)
-@pytest.mark.parametrize("kind", ["driver", "worker", "kernel"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("victim", ["driver", "worker", "kernel"])
 def test_nothing_is_lost_doubled_or_corrupt(
-    kind: str, trial: int, reference: Reference, tmp_path: Path
+    victim: str,
+    size: tuple[int, int],
+    expected: Callable[[int], dict[str, str]],
+    tmp_path: Path,
 ) -> None:
-    chance = random.Random(f"{kind} {trial}")
-    driver = start(tmp_path)
-    time.sleep(chance.uniform(0, reference.seconds))
-    victim = wait_for_victim(driver, kind, chance)
-    everyone = [pid for pids in kernels_and_workers(driver.pid) for pid in pids]
-    kept = {
-        path: path.stat().st_mtime_ns
-        for path in (tmp_path / "out" / "runs").glob(f"*/{DONE}")
-        if victim
-    }
-    if victim:
-        os.kill(victim, signal.SIGKILL)
-    output, _ = driver.communicate(timeout=300)
-    if kind == "driver":
-        time.sleep(2)
-        assert not [pid for pid in everyone if psutil.pid_exists(pid)], "a process is left"
-        again = start(tmp_path)
-        output, _ = again.communicate(timeout=300)
-        assert again.returncode == 0, output
+    kills, seeds = size
+    chance = random.Random(victim)
+    if victim == "driver":
+        count = kill_the_driver(tmp_path, seeds, kills, chance)
     else:
-        assert driver.returncode == 0, output
-    assert sounds(tmp_path) == reference.sounds
-    assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
+        count = kill_others(tmp_path, seeds, kills, chance, kernels=victim == "kernel")
+    assert count == kills
+    assert sounds(tmp_path) == expected(seeds)
     store = Store(tmp_path / "out")
-    assert all(store.finished(name) for name in reference.sounds)
-    assert Status.read(store).counts["done"] == len(reference.sounds)
+    assert all(store.finished(name) for name in expected(seeds))
+    assert Status.read(store).counts["done"] == 4 * seeds
     table = pd.read_csv(tmp_path / "out" / "results.csv")
-    assert sorted(table["id"]) == sorted(reference.sounds)
+    assert sorted(table["id"]) == sorted(expected(seeds))
     assert not list((tmp_path / "out" / ".scratch").iterdir())

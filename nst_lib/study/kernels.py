@@ -78,10 +78,13 @@ class Template:
         Template.current = self
 
     def launch(self, *arguments: Any) -> int:
-        """Fork a kernel, and return its process."""
+        """Fork a kernel, and return its process; without the template this process ends, too."""
         with self._lock:
-            self._connection.send(arguments)
-            pid: int = self._connection.recv()
+            try:
+                self._connection.send(arguments)
+                pid: int = self._connection.recv()
+            except (EOFError, OSError):
+                os._exit(1)
         return pid
 
     def _fork_on_demand(self, theirs: Connection) -> None:

@@ -1,0 +1,44 @@
+"""Estimates: what they grow with, and that they see settings that do not go together."""
+
+import pytest
+
+from nst_lib import TransferConfig
+from nst_lib.network import n_weights
+from nst_lib.study.estimate import estimate
+
+SHORT = {"duration": 1.0, "n_iter": 0}
+
+
+def test_steps_are_what_takes_time():
+    few, many = (estimate(TransferConfig.from_preset(steps=steps, **SHORT)) for steps in (0, 10000))
+    assert few.seconds < 10
+    assert many.seconds > 20 * few.seconds
+    assert many.memory == pytest.approx(few.memory, rel=0.2)
+
+
+def test_the_weights_of_the_study_are_in_the_memory():
+    config = TransferConfig(**SHORT)
+    weights = 4 * n_weights(fan=513, stacks=3, channels=4096, kernel=11, dimensions=1)
+    assert weights == pytest.approx(1.6e9, rel=0.05)
+    assert 1 < estimate(config).memory / (weights + 0.6e9) < 2
+
+
+def test_wider_networks_take_longer():
+    narrow, wide = (
+        estimate(TransferConfig(channels=channels, **SHORT)).seconds for channels in (256, 4096)
+    )
+    assert wide > 50 * narrow
+
+
+def test_kernels_grow_with_the_square_of_the_sound():
+    config = TransferConfig.from_preset(domain="spectrogram", steps=100000, n_iter=0)
+    five, twenty = (estimate(config.replace(duration=seconds)) for seconds in (5, 20))
+    assert 8 < twenty.seconds / five.seconds < 32
+    assert 8 < (twenty.memory - 0.6e9) / (five.memory - 0.6e9) < 32
+
+
+def test_settings_that_do_not_go_together():
+    with pytest.raises(ValueError, match="pooling 'max' of orientation '2d'"):
+        estimate(TransferConfig.from_preset(orientation="2d", pooling="max", **SHORT))
+    with pytest.raises(ValueError, match="relu"):
+        estimate(TransferConfig.from_preset(style_layers=["bn1"], **SHORT))
