@@ -28,7 +28,7 @@ def batch(
     grid: Annotated[Path, typer.Argument(help="Conditions to run, in YAML.")],
     out: Annotated[str, typer.Option(help="Folder for the results, or a URL that fsspec opens.")],
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Conditions at a time; one for each core.")
+        int | None, typer.Option(min=1, help="Conditions at a time; by default one for each core.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the conditions and what they take; run none.")
@@ -44,7 +44,7 @@ def batch(
     memory: Annotated[
         float | None,
         typer.Option(
-            min=0.1, metavar="GB", help="Most memory for one condition; its share of what is free."
+            min=0.1, metavar="GB", help="Most memory for one condition; by default its share."
         ),
     ] = None,
     retries: Annotated[
@@ -52,7 +52,7 @@ def batch(
     ] = 2,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, help="Threads of each condition; its share of the cores."),
+        typer.Option(min=1, help="Threads of each condition; by default its share."),
     ] = None,
     notebook: Annotated[
         Path, typer.Option(help="Notebook to execute for each condition.", show_default=False)
