@@ -1,8 +1,7 @@
 """What a batch costs beside its transfers: benchmarks/batch.json.
 
-The study's grid with the default preset, on all cores; a second run of it; and, one condition at a
-time, the first pair through `nst batch` against the same transfers in one process with as many
-threads, all in one run.
+The study's grid with the default preset, on all cores; a second run of it; and the same transfers
+one after the other in one process with a thread for each core, all in one run.
 """
 
 import json
@@ -22,21 +21,19 @@ ROOT = Path(__file__).parents[1]
 GRID = ROOT / "notebooks" / "conditions" / "milacic2020.yaml"
 NST = Path(sys.executable).with_name("nst")
 OVERRIDES = {"preset": "fast"}
-#: Conditions of the comparison: those of two pairs.
-COMPARED = 8
 
 
-def batch(out: Path, grid: Path = GRID, *options: str) -> float:
+def batch(out: Path) -> float:
     """Run `nst batch` and return its seconds."""
     settings = [f"--set={name}={value}" for name, value in OVERRIDES.items()]
     began = time.perf_counter()
-    subprocess.run([NST, "batch", grid, "--out", out, *settings, *options], check=True)
+    subprocess.run([NST, "batch", GRID, "--out", out, *settings], check=True)
     return time.perf_counter() - began
 
 
-def in_one_process(grid: Path, out: Path) -> float:
+def in_one_process(out: Path) -> float:
     """Make the same sounds in this process, and return the seconds from its first transfer on."""
-    wanted = read_grid(grid, OVERRIDES)
+    wanted = read_grid(GRID, OVERRIDES)
     began = time.perf_counter()
     for condition in wanted.conditions:
         content, style = wanted.clips[condition.content], wanted.clips[condition.style]
@@ -49,23 +46,15 @@ def in_one_process(grid: Path, out: Path) -> float:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        first = folder / "first.yaml"
-        text = GRID.read_text(encoding="utf-8")
-        pairs = [line for line in text.splitlines() if line.startswith("  - ")]
-        for pair in pairs[COMPARED // 4 :]:
-            text = text.replace(f"{pair}\n", "")
-        first.write_text(text, encoding="utf-8")
         found = {
             "cores": os.cpu_count(),
-            "sounds": 20,
-            "grid_seconds": batch(folder / "grid"),
+            "sounds": len(read_grid(GRID).conditions),
+            "batch_seconds": batch(folder / "grid"),
             "again_seconds": batch(folder / "grid"),
-            "compared_sounds": COMPARED,
-            "compared_batch_seconds": batch(folder / "compared", first, "--jobs=1"),
-            "compared_process_seconds": in_one_process(first, folder),
-            "threads": torch.get_num_threads(),
+            "process_seconds": in_one_process(folder),
+            "process_threads": torch.get_num_threads(),
         }
-    found["overhead"] = found["compared_batch_seconds"] / found["compared_process_seconds"] - 1
+    found["overhead"] = found["batch_seconds"] / found["process_seconds"] - 1
     text = json.dumps(found, indent=2)
     (ROOT / "benchmarks" / "batch.json").write_text(text + "\n", encoding="utf-8")
     print(text)
