@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -60,7 +61,13 @@ def workers() -> list[psutil.Process]:
 
 
 def kernels() -> list[psutil.Process]:
-    return [p for worker in workers() for p in worker.children() if "ipykernel" in str(p.cmdline())]
+    """Return the kernels of the workers that live."""
+    found = []
+    for process in (child for worker in workers() for child in worker.children()):
+        with suppress(psutil.Error):
+            if "ipykernel" in str(process.cmdline()):
+                found.append(process)
+    return found
 
 
 def test_a_worker_that_is_killed_costs_nothing(nst, scheduler, tmp_path):
