@@ -16,7 +16,7 @@ from nst_lib.checkpoint import SUFFIXES
 from nst_lib.config import ConfigError, TransferConfig, parse_settings
 from nst_lib.files import FIGURE_FORMATS, validate_output
 from nst_lib.presets import PRESETS, preset
-from nst_lib.progress import track
+from nst_lib.progress import track, unwatched
 from nst_lib.study import commands
 from nst_lib.transfer import transfer as run_transfer
 
@@ -132,7 +132,7 @@ def transfer(
     _validate_outputs(
         out, plot, checkpoint, inputs=[style] if content is None else [content, style]
     )
-    with track(config, hidden=_hidden()) as progress, _stop_on_interrupt() as stop:
+    with track(config, hidden=unwatched()) as progress, _stop_on_interrupt() as stop:
         result = run_transfer(
             content,
             style,
@@ -182,7 +182,7 @@ def demo(
     """Transfer one style onto one content, and make a page of it."""
     from nst_lib import demo
 
-    with track(demo.CONFIG, hidden=_hidden()) as progress:
+    with track(demo.CONFIG, hidden=unwatched()) as progress:
         files = demo.run(out, **progress)
     for path in files:
         print(path)
@@ -235,11 +235,6 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def _hidden() -> bool:
-    """Whether there is nobody to show a bar to."""
-    return not sys.stderr.isatty()
 
 
 def _show(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,11 @@ STAGES = {
     "refine": "refining the sound",
     "score": "scoring",
 }
+
+
+def unwatched() -> bool:
+    """Whether there is nobody to show a bar to: standard error is no terminal."""
+    return not sys.stderr.isatty()
 
 
 @contextmanager

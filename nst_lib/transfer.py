@@ -256,6 +256,18 @@ def load(source: Source, config: TransferConfig) -> Audio:
     return audio.level(y, sr=config.sr, measure=config.level, target=config.level_target)
 
 
+def count_weights(config: TransferConfig, *, n_freq: int, n_frames: int) -> int:
+    """Return the number of weights that the settings draw, for spectrograms of a size."""
+    return n_weights(
+        fan={"freq": n_freq, "time": n_frames, "2d": 1}[config.orientation],
+        stacks=config.stacks,
+        channels=config.channels,
+        kernel=config.kernel,
+        dimensions=2 if config.orientation == "2d" else 1,
+        convolution=config.convolution,
+    )
+
+
 def make_network(config: TransferConfig, *, n_freq: int, n_frames: int) -> RandomCNN | InfiniteCNN:
     """Return the settings' network for spectrograms of a size, if its weights fit in memory."""
     settings: dict[str, Any] = {
@@ -272,15 +284,7 @@ def make_network(config: TransferConfig, *, n_freq: int, n_frames: int) -> Rando
     }
     if config.engine == "infinite":
         return InfiniteCNN(n_freq=n_freq, n_frames=n_frames, **settings)
-    fan = {"freq": n_freq, "time": n_frames, "2d": 1}[config.orientation]
-    weights = n_weights(
-        fan=fan,
-        stacks=config.stacks,
-        channels=config.channels,
-        kernel=config.kernel,
-        dimensions=2 if config.orientation == "2d" else 1,
-        convolution=config.convolution,
-    )
+    weights = count_weights(config, n_freq=n_freq, n_frames=n_frames)
     available = psutil.virtual_memory().available
     if 4 * weights > available:
         raise ConfigError(

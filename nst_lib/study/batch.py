@@ -1,7 +1,6 @@
 """A grid of conditions, each as an executed notebook: planned, run, resumed, summed up."""
 
 import ast
-import hashlib
 import json
 import os
 import time
@@ -15,7 +14,7 @@ import filelock
 import psutil
 
 import nst_lib
-from nst_lib import audio
+from nst_lib import audio, files
 from nst_lib.datasets import RecordedClip, SyntheticClip
 from nst_lib.study import results
 from nst_lib.study.grid import Condition, Grid, checksum, identify
@@ -145,10 +144,8 @@ def run(
         order = sorted(plan.left, key=lambda name: -expected[name])
         units = [_unit(plan, name, limits) for name in order]
         try:
-            with closing(runner(units)) as reports:
+            with suppress(KeyboardInterrupt), closing(runner(units)) as reports:
                 _drive(reports, status, store, observer or _ignore)
-        except KeyboardInterrupt:
-            status.driver["interrupted"] = True
         finally:
             for name, entry in status.entries.items():
                 if entry.state == "running":
@@ -215,8 +212,10 @@ def _lock(store: Store) -> Iterator[None]:
         raise ValueError(
             f"{store}: another `nst batch` is running there; `nst status {store}` shows it"
         ) from error
-    with lock:
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _read_notebook(path: Path, condition: Condition) -> tuple[str, str]:
@@ -240,7 +239,7 @@ def _read_notebook(path: Path, condition: Condition) -> tuple[str, str]:
     missing = {*needed, *condition.parameters()} - given
     if missing:
         raise ValueError(f"{path}: has no parameter {', '.join(sorted(missing))}")
-    return text, hashlib.sha256(json.dumps(sources).encode()).hexdigest()
+    return text, files.checksum(json.dumps(sources).encode())
 
 
 def _unit(plan: Plan, name: str, limits: Limits) -> Unit:
@@ -332,7 +331,7 @@ def _write_inputs(plan: Plan) -> None:
 def _input_name(condition: Condition, key: str, plan: Plan) -> str:
     config = condition.config
     used = [config.sr, config.duration, config.level, config.level_target, plan.checksums[key]]
-    digest = hashlib.sha256(json.dumps(used).encode()).hexdigest()[:8]
+    digest = files.checksum(json.dumps(used).encode())[:8]
     return f"inputs/{Path(plan.grid.clips[key].name).stem}-{digest}.wav"
 
 

@@ -11,6 +11,7 @@ import typer
 from tqdm.auto import tqdm
 
 from nst_lib.config import TransferConfig, parse_settings
+from nst_lib.progress import unwatched
 from nst_lib.study import batch as driver
 from nst_lib.study.batch import Plan
 from nst_lib.study.estimate import Estimate, estimate
@@ -135,7 +136,7 @@ def gallery(
     """Make a page to listen to of the results of a batch: static, offline, one folder to copy."""
     from nst_lib.study.gallery import write_gallery
 
-    with tqdm(desc="gallery", unit="sound", delay=2, leave=False, disable=_hidden()) as bar:
+    with tqdm(desc="gallery", unit="sound", delay=2, leave=False, disable=unwatched()) as bar:
 
         def callback(done: int, total: int) -> None:
             bar.total = total
@@ -183,7 +184,7 @@ def _place(
 
 def _run(plan: Plan, place: _Place, limits: Limits, estimates: dict[str, Estimate]) -> Status:
     """Run a plan with a display."""
-    display = Lines() if _hidden() else Bars(left=len(plan.left))
+    display = Lines() if unwatched() else Bars(left=len(plan.left))
     try:
         return driver.run(
             plan,
@@ -202,7 +203,7 @@ def _estimate(plan: Plan) -> dict[str, Estimate]:
     known: dict[TransferConfig, Estimate] = {}
     configs = {name: condition.config.replace(seed=0) for name, condition in plan.left.items()}
     different = set(configs.values())
-    for config in tqdm(different, desc="estimating", delay=1, leave=False, disable=_hidden()):
+    for config in tqdm(different, desc="estimating", delay=1, leave=False, disable=unwatched()):
         known[config] = estimate(config)
     return {name: known[config] for name, config in configs.items()}
 
@@ -220,11 +221,6 @@ def _list(plan: Plan, estimates: dict[str, Estimate], jobs: int) -> None:
         f"{len(plan.conditions)} conditions, {len(plan.left)} to run: about {duration(total)} with "
         f"{jobs} at a time, up to {most:.1f} GB each (estimated on this machine)"
     )
-
-
-def _hidden() -> bool:
-    """Whether there is nobody to show a bar to."""
-    return not sys.stderr.isatty()
 
 
 def _resources(given: list[str]) -> dict[str, float]:

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from nst_lib.config import TransferConfig
-from nst_lib.network import n_weights
 from nst_lib.objective import Losses
-from nst_lib.transfer import choose_device, make_loss, make_transform
+from nst_lib.transfer import choose_device, count_weights, make_loss, make_transform
 
 #: Longest sound, and most channels, of a trial.
 SECONDS, CHANNELS = 5.0, 256
@@ -117,21 +116,9 @@ def _growth(config: TransferConfig, small: TransferConfig, S: Tensor, longer: fl
         square = 1.0 if config.orientation == "time" else longer**2
         return _Growth(time=square, memory=square, weights=0.0)
     n_freq, n_frames = S.shape
-    fan = {"freq": n_freq, "time": n_frames, "2d": 1}[config.orientation]
-
-    def weights(settings: TransferConfig) -> float:
-        return n_weights(
-            fan=fan,
-            stacks=settings.stacks,
-            channels=settings.channels,
-            kernel=settings.kernel,
-            dimensions=2 if settings.orientation == "2d" else 1,
-            convolution=settings.convolution,
-        )
-
-    wider = config.channels / small.channels
+    few, many = (count_weights(c, n_freq=n_freq, n_frames=n_frames) for c in (small, config))
     return _Growth(
-        time=longer * weights(config) / weights(small),
-        memory=longer * math.ceil(wider),
-        weights=4 * weights(config),
+        time=longer * many / few,
+        memory=longer * math.ceil(config.channels / small.channels),
+        weights=4.0 * many,
     )

@@ -10,7 +10,6 @@ A category stands for one clip of it, the one that the lessons take. YAML's word
 is a word, ``1e-3`` is a number.
 """
 
-import hashlib
 import itertools
 import json
 import os
@@ -22,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from nst_lib import files
 from nst_lib.config import ConfigError, TransferConfig
 from nst_lib.datasets import Clip, Dataset, RecordedClip, Synthetic, open_dataset
 from nst_lib.validation import hint
@@ -227,7 +227,7 @@ def checksum(clip: Clip) -> str:
         If the file cannot be read.
     """
     data = clip.path.read_bytes() if isinstance(clip, RecordedClip) else clip.name.encode()
-    return hashlib.sha256(data).hexdigest()
+    return files.checksum(data)
 
 
 def identify(condition: Condition, grid: Grid, checksums: Mapping[str, str], *code: str) -> str:
@@ -248,7 +248,7 @@ def identify(condition: Condition, grid: Grid, checksums: Mapping[str, str], *co
         (grid.clips[key].name, checksums[key]) for key in (condition.style, condition.content)
     ]
     covered = json.dumps([condition.config.to_dict(), sounds, code], sort_keys=True)
-    return f"{condition.slug}-{hashlib.sha256(covered.encode()).hexdigest()[:10]}"
+    return f"{condition.slug}-{files.checksum(covered.encode())[:10]}"
 
 
 def _dataset(value: Any, folder: Path) -> tuple[Dataset, str]:

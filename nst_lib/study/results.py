@@ -4,7 +4,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from nst_lib.study.store import Store
+from nst_lib.study.store import DONE, Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,12 +42,9 @@ def collect(store: Store) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    batch = store.read_json("batch.json")
-    if not batch:
-        raise ValueError(f"{store}: holds no batch; accepted: what `nst batch` wrote")
     rows = []
-    for condition in batch["conditions"]:
-        marker = store.read_json(f"runs/{condition['id']}/done")
+    for condition in store.batch()["conditions"]:
+        marker = store.read_json(f"runs/{condition['id']}/{DONE}")
         if marker:
             metrics = json.loads(store.read(f"runs/{condition['id']}/metrics.json"))
             rows.append(_row(condition, metrics, marker))

@@ -94,12 +94,9 @@ class Status:
             If there is no batch.
         """
         written = store.read_json(STATUS)
-        batch = store.read_json("batch.json")
-        if not batch:
-            raise ValueError(f"{store}: holds no batch; accepted: what `nst batch` wrote")
         known = {name: Entry(**entry) for name, entry in written.get("entries", {}).items()}
         status = cls(
-            entries={c["id"]: known.get(c["id"], Entry()) for c in batch["conditions"]},
+            entries={c["id"]: known.get(c["id"], Entry()) for c in store.batch()["conditions"]},
             jobs=written.get("jobs", 1),
             driver=written.get("driver", {}),
         )

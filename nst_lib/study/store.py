@@ -10,7 +10,6 @@
 it is no result, and neither is one whose files have changed.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -24,7 +23,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from nst_lib.checkpoint import SUFFIXES
-from nst_lib.files import atomic, set_default_mode
+from nst_lib.files import atomic, checksum, set_default_mode
 
 DONE, FAILED = "done", "failed.json"
 #: Folder, inside a local store, of what is being made; nothing in it is ever a result.
@@ -90,6 +89,19 @@ class Store:
             return {}
         return data
 
+    def batch(self) -> dict[str, Any]:
+        """Return batch.json.
+
+        Raises
+        ------
+        ValueError
+            If there is no batch.
+        """
+        batch = self.read_json("batch.json")
+        if not batch:
+            raise ValueError(f"{self}: holds no batch; accepted: what `nst batch` wrote")
+        return batch
+
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole; make the folder that it is in."""
         if self.folder is None:
@@ -146,7 +158,7 @@ class Store:
             Added to `done`.
         """
         names = sorted(path.name for path in folder.iterdir())
-        files = {name: _checksum((folder / name).read_bytes()) for name in names}
+        files = {name: checksum((folder / name).read_bytes()) for name in names}
         marker = json.dumps({**about, "files": files}, indent=1) + "\n"
         if self.folder is None:
             self.remove(run)
@@ -175,15 +187,11 @@ class Store:
         marker = self.read_json(f"runs/{run}/{DONE}")
         if not marker:
             return None
-        for name, checksum in marker["files"].items():
+        for name, expected in marker["files"].items():
             try:
-                whole = _checksum(self.read(f"runs/{run}/{name}")) == checksum
+                whole = checksum(self.read(f"runs/{run}/{name}")) == expected
             except (FileNotFoundError, NotADirectoryError):
                 whole = False
             if not whole:
                 return None
         return marker
-
-
-def _checksum(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -4,7 +4,6 @@ The same on this machine and on a cluster: :func:`run` takes a unit, and returns
 happens. What it leaves in the store is whole, or absent.
 """
 
-import hashlib
 import json
 import logging
 import tempfile
@@ -12,13 +11,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from nst_lib import progress
+from nst_lib.files import checksum
 from nst_lib.study.store import FAILED, Store
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Outcome:
     state: str
     message: str = ""
     seconds: float = 0.0
-    attempts: int = field(default=1)
+    attempts: int = 1
 
 
 #: Name of a condition, and what is new: it has begun (None), got on, or ended.
@@ -255,12 +255,12 @@ def _validate(unit: Unit) -> None:
 
     if __version__ != unit.version:
         raise _UnitError(f"nst_lib {__version__} runs here; accepted: {unit.version}, the driver's")
-    for name, (path, checksum) in unit.inputs.items():
+    for name, (path, expected) in unit.inputs.items():
         try:
             data = Path(path).read_bytes()
         except OSError as error:
             raise _UnitError(f"{name}: cannot read {path} ({error.strerror})") from error
-        if hashlib.sha256(data).hexdigest() != checksum:
+        if checksum(data) != expected:
             raise _UnitError(f"{name}: {path} has changed since the batch was started")
 
 
