@@ -5,13 +5,13 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from nst_lib.audio import LEVELS
 from nst_lib.convolution import CONVOLUTIONS
 from nst_lib.filterbank import PAD_MODES
 from nst_lib.losses import NORMALISATIONS
-from nst_lib.network import INITS, ORIENTATIONS, POOLINGS, layer_names, validate_layers
+from nst_lib.network import INITS, ORIENTATIONS, PADDINGS, POOLINGS, layer_names, validate_layers
 from nst_lib.objective import CONTENT_TERMS, LAYER_WEIGHTS
 from nst_lib.optimise import LINE_SEARCHES, OPTIMISERS
 from nst_lib.transforms import C1
@@ -24,21 +24,25 @@ PHASES = ("random", "content")
 DEVICES = ("auto", "cpu", "cuda")
 DOMAINS = ("spectrogram", "waveform", "hybrid")
 PRECISIONS = ("float32", "float64")
+RESULT_LEVELS = ("optimised", "style")
 
 
 class ConfigError(ValueError):
     """A setting that does not exist or has a value that is not accepted."""
 
 
-def _choice(default: str | tuple[str, ...], choices: tuple[str, ...], about: str) -> Any:
+def choice(default: str | tuple[str, ...], choices: tuple[str, ...], about: str) -> Any:
+    """Declare a setting that is one of some words, or several of them."""
     return field(default=default, metadata={"choices": choices, "about": about})
 
 
-def _number(default: float | None, low: float, high: float, about: str) -> Any:
+def number(default: float | None, low: float, high: float, about: str) -> Any:
+    """Declare a setting that is a number; annotated as ``int``, a whole one."""
     return field(default=default, metadata={"range": (low, high), "about": about})
 
 
-def _layers(default: tuple[str, ...], about: str) -> Any:
+def layers(default: tuple[str, ...], about: str) -> Any:
+    """Declare a setting that names feature maps."""
     return field(default=default, metadata={"about": about})
 
 
@@ -46,33 +50,40 @@ def _layers(default: tuple[str, ...], about: str) -> Any:
 class TransferConfig:
     """Every setting of a transfer. The defaults are the study's, with average pooling.
 
+    A system of another shape (:mod:`nst_lib.systems`) has a subclass with settings of its own;
+    settings that it has no use for are in `UNUSED`, and keep their defaults.
+
     What a transfer takes where it is given none is the preset ``fast``.
 
     ``TransferConfig.describe()`` lists each setting with its meaning and what it accepts. A value
     that is not accepted raises :class:`ConfigError`.
     """
 
+    UNUSED: ClassVar[frozenset[str]] = frozenset()
+    #: What the optimiser takes for 1 where there is no line search.
+    UNIT: ClassVar[float] = 1.0
+
     preset: str = field(default="milacic2020", metadata={"about": "where the settings come from"})
-    sr: int = _number(22050, 1000, 192000, "sampling rate (Hz)")
-    duration: float | None = _number(
+    sr: int = number(22050, 1000, 192000, "sampling rate (Hz)")
+    duration: float | None = number(
         5.0, 0.1, 600, "trim or zero-pad both recordings to this (s); null: their own lengths"
     )
-    level: str = _choice("off", ("off", *LEVELS), "bring both recordings to a common loudness")
-    level_target: float | None = _number(
+    level: str = choice("off", ("off", *LEVELS), "bring both recordings to a common loudness")
+    level_target: float | None = number(
         None, -60, 0, "loudness (dBFS for rms, LUFS for lufs); null: -20 dBFS or -23 LUFS"
     )
-    transform: str = _choice("stft", TRANSFORMS, "spectrogram that is optimised")
-    n_fft: int = _number(1024, 16, 65536, "STFT window and FFT length (samples)")
-    hop_length: int | None = _number(
+    transform: str = choice("stft", TRANSFORMS, "spectrogram that is optimised")
+    n_fft: int = number(1024, 16, 65536, "STFT window and FFT length (samples)")
+    hop_length: int | None = number(
         None, 1, 65536, "samples between frames; null: an eighth of n_fft (STFT), 128 (CQT, CWT)"
     )
-    pad_mode: str = _choice(
+    pad_mode: str = choice(
         "reflect", PAD_MODES, "beyond the ends of a recording: silence, or its mirror image"
     )
-    n_bins: int = _number(512, 1, 4096, "bins of CQT and CWT")
-    bins_per_octave: int = _number(64, 1, 512, "bins in an octave: the voices of the CWT")
-    fmin: float = _number(C1, 1, 96000, "lowest frequency of CQT and CWT (Hz); C1 by default")
-    w0: float | None = _number(
+    n_bins: int = number(512, 1, 4096, "bins of CQT and CWT")
+    bins_per_octave: int = number(64, 1, 512, "bins in an octave: the voices of the CWT")
+    fmin: float = number(C1, 1, 96000, "lowest frequency of CQT and CWT (Hz); C1 by default")
+    w0: float | None = number(
         None, 5, 1000, "centre over bandwidth of the CWT; null: twice bins_per_octave"
     )
     per_scale: bool = field(
@@ -81,79 +92,99 @@ class TransferConfig:
     residual: bool = field(
         default=False, metadata={"about": "CQT and CWT: add the bands below and above, up to all"}
     )
-    scale: float = _number(
+    scale: float = number(
         1.0,
         1e-6,
         1e6,
         "factor of CQT and CWT before the logarithm; 1: librosa's, hardly compressed",
     )
-    engine: str = _choice(
+    engine: str = choice(
         "finite", ENGINES, "network with drawn weights, or its exact limit of infinite width"
     )
-    orientation: str = _choice("freq", ORIENTATIONS, "axis that is channels; 2d: neither")
-    stacks: int = _number(3, 1, 16, "stacks of convolution, batch norm, ReLU, pooling")
-    channels: int = _number(4096, 1, 65536, "channels of every convolution")
-    kernel: int = _number(11, 1, 511, "filter length (odd)")
-    pooling: str = _choice("average", POOLINGS, "pooling by 2 at the end of a stack")
+    orientation: str = choice("freq", ORIENTATIONS, "axis that is channels; 2d: neither")
+    stacks: int = number(3, 1, 16, "stacks of convolution, batch norm, ReLU, pooling")
+    channels: int = number(4096, 1, 65536, "channels of every convolution")
+    kernel: int = number(11, 1, 511, "filter length (odd)")
+    padding: str = choice(
+        "same", PADDINGS, "of the convolutions: zeros, to as many positions as before; or none"
+    )
+    pooling: str = choice("average", POOLINGS, "pooling by 2 at the end of a stack")
     batch_norm: bool = field(default=True, metadata={"about": "batch norm in evaluation mode"})
-    init: str = _choice("milacic2020", INITS, "weights: the study's N(0, 1e-3), or PyTorch's")
-    convolution: str = _choice(
+    init: str = choice("milacic2020", INITS, "how weights are drawn, by source")
+    convolution: str = choice(
         "direct", CONVOLUTIONS, "of the finite network; fft: faster on a CPU, 3 times the memory"
     )
-    style_layers: tuple[str, ...] = _layers(("relu1", "relu2"), "feature maps of the style loss")
-    content_layers: tuple[str, ...] = _layers(("relu3",), "feature maps of the content loss")
-    alpha: float = _number(1.0, 0, 1e15, "weight of the content loss")
-    beta: float = _number(1e8, 0, 1e15, "weight of the style loss")
-    normalisation: str = _choice(
-        "code", NORMALISATIONS, "loss factors of the study's code, or of its report"
+    style_layers: tuple[str, ...] = layers(("relu1", "relu2"), "feature maps of the style loss")
+    content_layers: tuple[str, ...] = layers(("relu3",), "feature maps of the content loss")
+    alpha: float = number(1.0, 0, 1e15, "weight of the content loss")
+    beta: float = number(1e8, 0, 1e15, "weight of the style loss")
+    normalisation: str = choice(
+        "code", NORMALISATIONS, "loss factors: of the study's code or report, or of other sources"
     )
-    layer_weights: str = _choice(
+    layer_weights: str = choice(
         "published", LAYER_WEIGHTS, "as they are, or equal shares of the loss at the start"
     )
-    content_terms: tuple[str, ...] = _choice(
+    content_terms: tuple[str, ...] = choice(
         ("features",), CONTENT_TERMS, "what the content loss compares; features: content_layers"
     )
-    content_weight: float | None = _number(
+    content_weight: float | None = number(
         None, 0, 1, "0: all style, 1: all content; null: alpha and beta weigh instead"
     )
-    domain: str = _choice(
+    domain: str = choice(
         "spectrogram",
         DOMAINS,
         "what is optimised; hybrid: the spectrogram for half of the steps, then the sound",
     )
-    start: str = _choice("content", STARTS, "where the optimisation starts")
-    optimiser: str = _choice("lbfgs", OPTIMISERS, "method")
-    line_search: str = _choice("none", LINE_SEARCHES, "of L-BFGS")
-    learning_rate: float | None = _number(
+    start: str = choice("content", STARTS, "where the optimisation starts")
+    start_std: float | None = number(
+        None, 1e-9, 10, "spread of noise around 0; null: the style's mean and spread"
+    )
+    texture_duration: float | None = number(
+        None, 0.1, 600, "of a texture, without a content (s); null: the style's"
+    )
+    optimiser: str = choice("lbfgs", OPTIMISERS, "method")
+    line_search: str = choice("none", LINE_SEARCHES, "of L-BFGS")
+    learning_rate: float | None = number(
         None, 1e-9, 1e3, "step size; null: 1 for lbfgs, 0.05 for adam"
     )
-    history: int = _number(100, 1, 1000, "steps that L-BFGS remembers")
-    steps: int = _number(500, 0, 1000000, "evaluations; 0: through the transform and back")
-    n_iter: int = _number(32, 0, 10000, "Griffin-Lim iterations")
-    momentum: float = _number(0.99, 0, 0.9999, "Griffin-Lim momentum")
-    phase: str = _choice("random", PHASES, "phase that Griffin-Lim starts from")
-    seed: int = _number(0, 0, 2**32 - 1, "of weights, noise and phase")
-    device: str = _choice("auto", DEVICES, "where the network runs")
-    precision: str = _choice("float32", PRECISIONS, "of network, losses and optimisation")
+    history: int = number(100, 1, 1000, "steps that L-BFGS remembers")
+    steps: int = number(500, 0, 1000000, "evaluations; 0: through the transform and back")
+    n_iter: int = number(32, 0, 10000, "Griffin-Lim iterations")
+    momentum: float = number(0.99, 0, 0.9999, "Griffin-Lim momentum")
+    phase: str = choice("random", PHASES, "phase that Griffin-Lim starts from")
+    result_level: str = choice(
+        "optimised", RESULT_LEVELS, "RMS of the sound: as it comes out, or the style's"
+    )
+    seed: int = number(0, 0, 2**32 - 1, "of weights, noise and phase")
+    device: str = choice("auto", DEVICES, "where the network runs")
+    precision: str = choice("float32", PRECISIONS, "of network, losses and optimisation")
 
     def __post_init__(self) -> None:
         for setting in dataclasses.fields(self):
             value = _coerce(setting, getattr(self, setting.name))
             object.__setattr__(self, setting.name, value)
+            if setting.name in self.UNUSED and value != setting.default:
+                raise ConfigError(
+                    f"{setting.name}={value!r}: {self.preset} has no use for it; accepted: "
+                    f"{', '.join(self.describe())}"
+                )
         if self.kernel % 2 == 0:
             raise ConfigError(f"kernel={self.kernel!r}; accepted: odd numbers")
         if self.convolution == "fft" and self.orientation == "2d":
             raise ConfigError("convolution='fft' with orientation='2d'; accepted: direct")
-        known = layer_names(stacks=self.stacks, batch_norm=self.batch_norm)
-        for name in ("style_layers", "content_layers"):
+        for name in {"style_layers", "content_layers"} - self.UNUSED:
             try:
-                validate_layers(getattr(self, name), known)
+                validate_layers(getattr(self, name), self.layer_names())
             except ValueError as error:
                 raise ConfigError(f"{name}: {error}") from error
 
+    def layer_names(self) -> tuple[str, ...]:
+        """Return the names of the network's feature maps."""
+        return layer_names(stacks=self.stacks, batch_norm=self.batch_norm)
+
     def replace(self, **overrides: Any) -> Self:
         """Return a copy with other values for some settings."""
-        validate_names(overrides)
+        self._validate_names(overrides)
         return dataclasses.replace(self, **overrides)
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,6 +192,7 @@ class TransferConfig:
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
+            if name not in self.UNUSED
         }
 
     def to_json(self) -> str:
@@ -168,13 +200,20 @@ class TransferConfig:
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
     @classmethod
-    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
-        """Return a configuration; what `settings` leaves out has its default."""
-        validate_names(settings)
-        return cls(**settings)
+    def from_dict(cls, settings: Mapping[str, Any]) -> "TransferConfig":
+        """Return a configuration, of the preset's kind; what `settings` leaves out has its default.
+
+        "preset" says of which kind; a name that is no preset is of this one.
+        """
+        from nst_lib.presets import PRESETS
+
+        known = PRESETS.get(settings.get("preset", ""))
+        kind = cls if known is None else type(known.config)
+        kind._validate_names(settings)
+        return kind(**settings)
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: str) -> "TransferConfig":
         """Return the configuration that :meth:`to_json` wrote."""
         return cls.from_dict(json.loads(text))
 
@@ -191,7 +230,15 @@ class TransferConfig:
         return {
             setting.name: f"{setting.metadata['about']}{_accepted(setting)}"
             for setting in dataclasses.fields(cls)
+            if setting.name not in cls.UNUSED
         }
+
+    @classmethod
+    def _validate_names(cls, names: Iterable[str]) -> None:
+        known = [setting.name for setting in dataclasses.fields(cls)]
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"unknown setting {name!r}; {hint(name, cls.describe())}")
 
 
 def parse_value(text: str) -> Any:
@@ -213,14 +260,6 @@ def parse_settings(settings: Iterable[str], given: Iterable[str] = ()) -> dict[s
             raise ConfigError(f"--set {setting!r}: {key} is given twice; accepted: once")
         parsed[key] = parse_value(value)
     return parsed
-
-
-def validate_names(names: Mapping[str, Any]) -> None:
-    """Raise ConfigError, with the nearest valid name, unless all are settings."""
-    known = [setting.name for setting in dataclasses.fields(TransferConfig)]
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"unknown setting {name!r}; {hint(name, known)}")
 
 
 def _accepted(setting: dataclasses.Field[Any]) -> str:

@@ -1,6 +1,6 @@
 """Convolutions with fixed weights, faster on a CPU than PyTorch's own at the study's sizes.
 
-Layout: ``(batch, channels, positions)``, zero padding that keeps the number of positions.
+Layout: ``(batch, channels, positions)``, zero padding on both sides as `nn.Conv1d` has it.
 """
 
 from typing import Any
@@ -29,8 +29,8 @@ class UnfoldedConv1d(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``(batch, channels, positions)``."""
-        kernel = self.kernel_size[0]
-        padded = pad(x, (kernel // 2, kernel // 2))
+        kernel, around = self.kernel_size[0], int(self.padding[0])
+        padded = pad(x, (around, around))
         frames = padded.unfold(2, kernel, 1).transpose(2, 3).flatten(1, 2)
         weight = self.weight.flatten(1).expand(len(x), -1, -1)
         bias = self.get_parameter("bias")[:, None].expand(len(x), -1, 1)
@@ -55,6 +55,7 @@ class SpectralConv1d(nn.Module):
     def __init__(self, conv: nn.Conv1d) -> None:
         super().__init__()
         self.kernel: int = conv.kernel_size[0]
+        self.padding = int(conv.padding[0])
         self.block = block_length(self.kernel)
         channels, fan, _ = conv.weight.shape
         spectrum = torch.empty(self.block // 2 + 1, channels, fan, 2, dtype=conv.weight.dtype)
@@ -68,11 +69,12 @@ class SpectralConv1d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``(batch, channels, positions)``."""
-        batch, _, positions = x.shape
+        batch, _, length = x.shape
+        positions = length + 2 * self.padding - self.kernel + 1
         step = self.block - self.kernel + 1
         blocks = -(-positions // step)
-        left = self.kernel // 2
-        padded = pad(x, (left, (blocks - 1) * step + self.block - positions - left))
+        around = self.padding
+        padded = pad(x, (around, (blocks - 1) * step + self.block - length - around))
         X = torch.fft.rfft(padded.unfold(2, self.block, step))
         X = X.permute(3, 1, 0, 2).flatten(2)
         Y: Tensor = _FixedProduct.apply(torch.view_as_complex(self.spectrum), X)  # type: ignore[no-untyped-call]

@@ -29,9 +29,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nst_lib.losses import NORMALISATIONS, Distances
+from nst_lib.losses import NORMALISATIONS, Distances, content_scale, several, style_scale
 from nst_lib.moments import Pairs, arc_cosine, max_pooled
-from nst_lib.network import ORIENTATIONS, POOLINGS, STUDY_STD, validate_layers
+from nst_lib.network import ORIENTATIONS, PADDINGS, POOLINGS, validate_layers, variances
 from nst_lib.validation import validate_choice
 
 #: Batch norm in evaluation mode divides features by sqrt(1 + 1e-5), so kernels by 1 + 1e-5.
@@ -50,7 +50,7 @@ class InfiniteCNN(nn.Module):
     channels : int > 0
         Width of the finite network that this is the limit of. The variances of weights and biases
         behind the first layer depend on it, and nothing else does.
-    orientation, stacks, kernel, batch_norm, init
+    orientation, stacks, kernel, padding, batch_norm, init
         As for :class:`nst_lib.RandomCNN`.
     pooling : {"max", "average", "none"}
         "max" is for orientations "freq" and "time".
@@ -70,12 +70,17 @@ class InfiniteCNN(nn.Module):
         stacks: int = 3,
         channels: int = 4096,
         kernel: int = 11,
+        padding: str = "same",
         pooling: str = "average",
         batch_norm: bool = True,
         init: str = "milacic2020",
     ) -> None:
         super().__init__()
-        validate_choice(orientation=(orientation, ORIENTATIONS), pooling=(pooling, POOLINGS))
+        validate_choice(
+            orientation=(orientation, ORIENTATIONS),
+            padding=(padding, PADDINGS),
+            pooling=(pooling, POOLINGS),
+        )
         if orientation == "2d" and pooling == "max":
             raise ValueError(
                 "pooling 'max' of orientation '2d' and infinite width has no closed form; "
@@ -85,14 +90,15 @@ class InfiniteCNN(nn.Module):
         self.orientation = orientation
         self.pooling = pooling
         self.radius = kernel // 2
+        self.edge = 0 if padding == "same" else self.radius
         self.relus = tuple(f"relu{stack}" for stack in range(1, stacks + 1))
         self.divisor = _BATCH_NORM if batch_norm else 1.0
         self.variances: list[tuple[float, float]] = []
         first = {"freq": n_freq, "time": n_frames, "2d": 1}[orientation]
         taps = kernel ** (2 if orientation == "2d" else 1)
         for stack in range(stacks):
-            bias = 1 / (3 * (channels if stack else first) * taps)
-            weight = STUDY_STD**2 if init == "milacic2020" else bias
+            fan = channels if stack else first
+            weight, bias = variances(init, fan=fan, channels=channels, taps=taps)
             self.variances.append((weight * (channels if stack else 1), bias))
 
     def arrange(self, S: Tensor) -> Tensor:
@@ -141,6 +147,14 @@ class InfiniteCNN(nn.Module):
         axes = P.ndim // 2
         for axis in range(axes):
             P = _DiagonalSum.apply(P, self.radius, axis, axis + axes)  # type: ignore[no-untyped-call]
+        for axis in range(P.ndim if self.edge else 0):
+            left = P.shape[axis] - 2 * self.edge
+            if left < 1:
+                raise ValueError(
+                    f"a convolution has {P.shape[axis]} positions left for filters of "
+                    f"{2 * self.radius + 1}; accepted: fewer stacks or a larger spectrogram"
+                )
+            P = P.narrow(axis, self.edge, left)
         return (P * (weight / self.divisor)).add_(bias / self.divisor)
 
     def forward(self, S: Tensor, *others: "Sound", depth: int) -> list["Layer"]:
@@ -241,14 +255,14 @@ class KernelDistances(nn.Module):
     """:class:`nst_lib.losses.GramDistances` in the limit; the arguments are the same.
 
     Style and content layers are rectified maps (relu1, relu2, ...), which the study's are. The
-    factor C of the normalisation "report" is the width that the network is the limit of.
+    factors C of the normalisations are the width that the network is the limit of.
     """
 
     def __init__(
         self,
         network: InfiniteCNN,
         *,
-        style: Tensor,
+        style: Tensor | Sequence[Tensor],
         content: Tensor | None,
         style_layers: Sequence[str],
         content_layers: Sequence[str],
@@ -264,16 +278,42 @@ class KernelDistances(nn.Module):
         if content is None:
             self.content_stacks = []
         self.depth = 1 + max([*self.style_stacks, *self.content_stacks], default=0)
-        self.report = normalisation == "report"
+        channels = network.channels
         self.sounds: list[Sound] = []
+        self.style_scales: dict[int, float] = {}
+        self.content_scales: dict[int, float] = {}
         with torch.no_grad():
-            self.style_energy = [_mean_square(layer.own) for layer in self._fix(style)]
+            styles = several(style)
+            self.n_styles = len(styles)
+            layers = [self._fix(S, *self.sounds) for S in styles]
+            self.style_energy = [
+                sum(_mean_square(x.own) + 2 * sum(map(_mean_square, x.cross)) for x in stack)
+                / len(styles) ** 2
+                for stack in zip(*layers, strict=True)
+            ]
+            for stack in self.style_stacks:
+                scale = style_scale(
+                    normalisation,
+                    channels=channels,
+                    positions=len(layers[0][stack].marginals.q),
+                    energy=channels**2 * float(self.style_energy[stack]),
+                )
+                self.style_scales[stack] = channels**2 * scale
             self.content_energy: list[Tensor] = []
             if content is not None and self.content_stacks:
                 self.content_energy = [_diagonal(layer.own) for layer in self._fix(content)]
+            for stack in self.content_stacks:
+                energy = self.content_energy[stack]
+                scale = content_scale(
+                    normalisation,
+                    channels=channels,
+                    positions=len(energy),
+                    energy=channels * float(energy.sum()),
+                )
+                self.content_scales[stack] = channels * len(energy) * scale
 
-    def _fix(self, S: Tensor) -> list[Layer]:
-        layers: list[Layer] = self.network(S, depth=self.depth)
+    def _fix(self, S: Tensor, *others: Sound) -> list[Layer]:
+        layers: list[Layer] = self.network(S, *others, depth=self.depth)
         marginals = [layer.marginals for layer in layers]
         self.sounds.append(Sound(x=self.network.arrange(S).clone(), marginals=marginals))
         return layers
@@ -282,16 +322,16 @@ class KernelDistances(nn.Module):
         """Return the distances of a spectrogram ``(freq, time)``."""
         layers = self.network(S, *self.sounds, depth=self.depth)
         style, content = {}, {}
-        for stack in self.style_stacks:
+        for stack, scale in self.style_scales.items():
             layer = layers[stack]
-            distance = _mean_square(layer.own) - 2 * _mean_square(layer.cross[0])
-            channels = self.network.channels if self.report else 1
-            style[f"relu{stack + 1}"] = channels * (distance + self.style_energy[stack])
-        for stack in self.content_stacks:
+            cross = [_mean_square(K) for K in layer.cross[: self.n_styles]]
+            distance = _mean_square(layer.own) - 2 * sum(cross) / self.n_styles
+            style[f"relu{stack + 1}"] = scale * (distance + self.style_energy[stack])
+        for stack, scale in self.content_scales.items():
             layer = layers[stack]
-            distances = _diagonal(layer.own) - 2 * _diagonal(layer.cross[1])
+            distances = _diagonal(layer.own) - 2 * _diagonal(layer.cross[-1])
             distances = (distances + self.content_energy[stack]).double()
-            content[f"relu{stack + 1}"] = distances.sum() if self.report else distances.mean()
+            content[f"relu{stack + 1}"] = scale * distances.mean()
         return Distances(style=style, content=content)
 
 

@@ -1,29 +1,35 @@
 """Style and content losses over feature maps.
 
 A feature map F is ``(channels, positions)``, C x U. Its Gram matrix is G = F F^T / U, the mean over
-positions (L. A. Gatys, A. S. Ecker, M. Bethge, CVPR 2016, up to their factor). Two normalisations:
+positions (L. A. Gatys, A. S. Ecker, M. Bethge, CVPR 2016, up to their factor). Each source has its
+own factors, and its weights belong to them:
 
-========  ===========================  ===========================
-name      style term of a layer        content term of a layer
-========  ===========================  ===========================
-code      ||G_s - G_x||^2 / C^2        ||F_c - F_x||^2 / (C U)
-report    ||G_s - G_x||^2 / C          ||F_c - F_x||^2 / C
-========  ===========================  ===========================
+=========  ==================================  ===========================  ======================
+name       style term of a layer               content term of a layer      used by
+=========  ==================================  ===========================  ======================
+code       ||G_s - G_x||^2 / C^2               ||F_c - F_x||^2 / (C U)      the study's program
+report     ||G_s - G_x||^2 / C                 ||F_c - F_x||^2 / C          its equations (3), (4)
+gatys      ||G_s - G_x||^2 / (4 C^2)           ||F_c - F_x||^2 / 2          Gatys et al. 2016
+sum        ||G_s - G_x||^2                     ||F_c - F_x||^2              Ulyanov, Lebedev 2016
+raw        ||G_s - G_x||^2 U^2                 ||F_c - F_x||^2              Grinstein et al. 2018
+relative   ||G_s - G_x||^2 / ||G_s||^2         ||F_c - F_x||^2 / ||F_c||^2  Antognini et al. 2019
+=========  ==================================  ===========================  ======================
 
-"code" is what the study's program computes (two means of squares), and what its weights alpha = 1
-and beta = 1e8 belong to; "report" is what its equations (3) and (4) say.
+"gatys" is Gatys et al.'s 1 / (4 C^2 U^2) on sums over positions, which here are means; "raw" has
+such sums without a factor, U being the style's positions. Several styles at once have the mean of
+their Gram matrices.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from nst_lib.network import RandomCNN
 from nst_lib.validation import validate_choice
 
-NORMALISATIONS = ("code", "report")
+NORMALISATIONS = ("code", "report", "gatys", "sum", "raw", "relative")
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,37 @@ class Distances:
 
     style: dict[str, Tensor]
     content: dict[str, Tensor]
+
+
+def style_scale(normalisation: str, *, channels: int, positions: int, energy: float) -> float:
+    """Return the factor of ||G_s - G_x||^2; `energy` is ||G_s||^2."""
+    factors = {
+        "code": 1 / channels**2,
+        "report": 1 / channels,
+        "gatys": 1 / (4 * channels**2),
+        "sum": 1.0,
+        "raw": float(positions**2),
+        "relative": 1 / energy if energy else 1.0,
+    }
+    return factors[normalisation]
+
+
+def content_scale(normalisation: str, *, channels: int, positions: int, energy: float) -> float:
+    """Return the factor of ||F_c - F_x||^2; `energy` is ||F_c||^2."""
+    factors = {
+        "code": 1 / (channels * positions),
+        "report": 1 / channels,
+        "gatys": 0.5,
+        "sum": 1.0,
+        "raw": 1.0,
+        "relative": 1 / energy if energy else 1.0,
+    }
+    return factors[normalisation]
+
+
+def several(style: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    """Return the styles, one or more, as a list."""
+    return [style] if isinstance(style, Tensor) else list(style)
 
 
 def gram_matrix(F: Tensor) -> Tensor:
@@ -72,6 +109,12 @@ def _inner(F: Tensor, H: Tensor) -> Tensor:
     return (F.mT @ H).double().square().sum() / (F.shape[-1] * H.shape[-1])
 
 
+def side_by_side(maps: Sequence[Tensor]) -> Tensor:
+    """Join feature maps ``(C, U_k)`` to one whose Gram matrix is the mean of theirs."""
+    total = sum(F.shape[-1] for F in maps)
+    return torch.cat([F * math.sqrt(total / (len(maps) * F.shape[-1])) for F in maps], dim=-1)
+
+
 class StyleTerm(nn.Module):
     """Distance of a feature map's Gram matrix to the style's; see :func:`gram_distance`.
 
@@ -79,8 +122,8 @@ class StyleTerm(nn.Module):
     ----------
     F_s : Tensor, shape=(C, U_s)
         The style's feature map.
-    normalisation : {"code", "report"}
-        See the module.
+    normalisation : str
+        One of `NORMALISATIONS`.
     """
 
     F_s: Tensor
@@ -89,10 +132,13 @@ class StyleTerm(nn.Module):
     def __init__(self, F_s: Tensor, *, normalisation: str = "code") -> None:
         super().__init__()
         channels, positions = F_s.shape
-        self.scale = 1 / channels**2 if normalisation == "code" else 1 / channels
         self.register_buffer("F_s", F_s)
         wide = positions < channels
         self.register_buffer("target", _inner(F_s, F_s) if wide else gram_matrix(F_s))
+        energy = float(self.target if wide else self.target.square().sum())
+        self.scale = style_scale(
+            normalisation, channels=channels, positions=positions, energy=energy
+        )
 
     def forward(self, F: Tensor) -> Tensor:
         """Return the term of a feature map ``(C, U)``."""
@@ -110,8 +156,8 @@ class ContentTerm(nn.Module):
     ----------
     F_c : Tensor, shape=(C, U)
         The content's feature map.
-    normalisation : {"code", "report"}
-        See the module.
+    normalisation : str
+        One of `NORMALISATIONS`.
     """
 
     F_c: Tensor
@@ -119,7 +165,12 @@ class ContentTerm(nn.Module):
     def __init__(self, F_c: Tensor, *, normalisation: str = "code") -> None:
         super().__init__()
         channels, positions = F_c.shape
-        self.scale = 1 / (channels * positions) if normalisation == "code" else 1 / channels
+        self.scale = content_scale(
+            normalisation,
+            channels=channels,
+            positions=positions,
+            energy=float(F_c.square().sum()),
+        )
         self.register_buffer("F_c", F_c)
 
     def forward(self, F: Tensor) -> Tensor:
@@ -132,16 +183,17 @@ class GramDistances(nn.Module):
 
     Parameters
     ----------
-    network : RandomCNN
-        Gives the feature maps.
-    style : Tensor, shape=(freq, time)
-        The style's spectrogram.
+    network : nn.Module
+        Gives the feature maps: called with a spectrogram and names, it returns a dict, as
+        :class:`nst_lib.RandomCNN` does.
+    style : Tensor, shape=(freq, time), or sequence of them
+        The style's spectrogram, or those of several.
     content : Tensor, shape=(freq, time), or None
         The content's; None for texture synthesis.
     style_layers, content_layers : sequence of str
         Names of feature maps.
-    normalisation : {"code", "report"}
-        See the module.
+    normalisation : str
+        One of `NORMALISATIONS`.
 
     Raises
     ------
@@ -151,9 +203,9 @@ class GramDistances(nn.Module):
 
     def __init__(
         self,
-        network: RandomCNN,
+        network: nn.Module,
         *,
-        style: Tensor,
+        style: Tensor | Sequence[Tensor],
         content: Tensor | None,
         style_layers: Sequence[str],
         content_layers: Sequence[str],
@@ -165,8 +217,10 @@ class GramDistances(nn.Module):
         self.style_terms = nn.ModuleDict()
         self.content_terms = nn.ModuleDict()
         with torch.no_grad():
-            for name, F in network(style, style_layers).items():
-                self.style_terms[name] = StyleTerm(F.flatten(1), normalisation=normalisation)
+            maps = [network(S, style_layers) for S in several(style)]
+            for name in style_layers:
+                F = side_by_side([one[name].flatten(1) for one in maps])
+                self.style_terms[name] = StyleTerm(F, normalisation=normalisation)
             if content is not None:
                 for name, F in network(content, content_layers).items():
                     self.content_terms[name] = ContentTerm(

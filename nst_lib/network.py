@@ -22,9 +22,13 @@ from nst_lib.validation import validate_choice
 
 ORIENTATIONS = ("freq", "time", "2d")
 POOLINGS = ("max", "average", "none")
-#: Weight draws: the study's N(0, 1e-3) or PyTorch's U(+-1/sqrt(fan_in)). Both draw the biases
-#: from U(+-1/sqrt(fan_in)), PyTorch's default, which the study's code leaves as it is.
-INITS = ("milacic2020", "pytorch")
+#: "same" pads with zeros to as many positions as before, "valid" pads nothing.
+PADDINGS = ("same", "valid")
+#: Weight draws: the study's N(0, 1e-3), PyTorch's U(+-1/sqrt(fan_in)), or a normal draw of variance
+#: 4 / (fan_in + fan_out), that of D. Ulyanov and V. Lebedev (2016). The first two draw the biases
+#: from U(+-1/sqrt(fan_in)), PyTorch's default, which the study's code leaves as it is; the last has
+#: none.
+INITS = ("milacic2020", "pytorch", "ulyanov2016")
 STUDY_STD = 1e-3
 
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d}
@@ -41,6 +45,26 @@ def layer_names(*, stacks: int, batch_norm: bool = True) -> tuple[str, ...]:
     """Name the feature maps of a network, shallowest first: conv1, bn1, relu1, pool1, conv2, ..."""
     kinds = ("conv", "bn", "relu", "pool") if batch_norm else ("conv", "relu", "pool")
     return tuple(f"{kind}{stack}" for stack in range(1, stacks + 1) for kind in kinds)
+
+
+def variances(init: str, *, fan: int, channels: int, taps: int) -> tuple[float, float]:
+    """Return the variances of weights and biases that `init` draws.
+
+    Parameters
+    ----------
+    init : str
+        One of `INITS`.
+    fan, channels : int > 0
+        Input and output channels of the convolution.
+    taps : int > 0
+        Size of a filter: positions that it spans.
+    """
+    uniform = 1 / (3 * fan * taps)
+    if init == "milacic2020":
+        return STUDY_STD**2, uniform
+    if init == "pytorch":
+        return uniform, uniform
+    return 4 / ((fan + channels) * taps), 0.0
 
 
 def n_weights(
@@ -77,12 +101,14 @@ class RandomCNN(nn.Module):
     channels : int > 0
         Channels of every convolution.
     kernel : int > 0, odd
-        Length of the filters (side, for "2d"); the padding keeps the number of positions.
+        Length of the filters (side, for "2d").
+    padding : {"same", "valid"}
+        Of the convolutions; see `PADDINGS`.
     pooling : {"max", "average", "none"}
         Over 2 positions (2 x 2 for "2d").
     batch_norm : bool
         Whether the stacks have one.
-    init : {"milacic2020", "pytorch"}
+    init : {"milacic2020", "pytorch", "ulyanov2016"}
         How weights are drawn; see `INITS`.
     convolution : {"direct", "fft"}
         "fft" is up to 3 times faster on a CPU and keeps 3 times as much; for "freq" and "time".
@@ -104,6 +130,7 @@ class RandomCNN(nn.Module):
         stacks: int = 3,
         channels: int = 4096,
         kernel: int = 11,
+        padding: str = "same",
         pooling: str = "max",
         batch_norm: bool = True,
         init: str = "milacic2020",
@@ -113,6 +140,7 @@ class RandomCNN(nn.Module):
         super().__init__()
         validate_choice(
             orientation=(orientation, ORIENTATIONS),
+            padding=(padding, PADDINGS),
             pooling=(pooling, POOLINGS),
             init=(init, INITS),
             convolution=(convolution, CONVOLUTIONS),
@@ -126,6 +154,7 @@ class RandomCNN(nn.Module):
         self.orientation = orientation
         self.channels = channels
         self.pooled = pooling != "none"
+        self.shortest = 1 if padding == "same" else kernel
         self.layer_names = layer_names(stacks=stacks, batch_norm=batch_norm)
         dimensions = 2 if orientation == "2d" else 1
         fan = {"freq": n_freq, "time": n_frames, "2d": 1}[orientation]
@@ -133,7 +162,8 @@ class RandomCNN(nn.Module):
         self.layers = nn.ModuleDict()
         for stack in range(1, stacks + 1):
             kind = _CONV[dimensions] if stack > 1 or dimensions > 1 else UnfoldedConv1d
-            conv = skip_init(kind, fan, channels, kernel, padding=kernel // 2)  # type: ignore[no-untyped-call]
+            around = kernel // 2 if padding == "same" else 0
+            conv = skip_init(kind, fan, channels, kernel, padding=around)  # type: ignore[no-untyped-call]
             _draw(conv.weight, conv.bias, init, generator)
             self.layers[f"conv{stack}"] = SpectralConv1d(conv) if convolution == "fft" else conv
             if batch_norm:
@@ -171,7 +201,8 @@ class RandomCNN(nn.Module):
         for name in self.layer_names:
             if not wanted - maps.keys():
                 break
-            if name.startswith("pool") and self.pooled and min(x.shape[2:]) < 2:
+            least = {"pool": 2 if self.pooled else 1, "conv": self.shortest}.get(name[:4], 1)
+            if min(x.shape[2:]) < least:
                 raise ValueError(
                     f"{name} has {min(x.shape[2:])} position left of a spectrogram of shape "
                     f"{tuple(S.shape[-2:])}; accepted: fewer stacks or a larger spectrogram"
@@ -205,12 +236,17 @@ def validate_layers(names: Iterable[str], known: Sequence[str]) -> None:
 
 @torch.no_grad()
 def _draw(weight: Tensor, bias: Tensor, init: str, generator: torch.Generator) -> None:
+    channels, fan, *size = weight.shape
+    variance, _ = variances(init, fan=fan, channels=channels, taps=math.prod(size))
     bound = 1 / math.sqrt(weight[0].numel())
-    if init == "milacic2020":
-        weight.normal_(0, STUDY_STD, generator=generator)
-    else:
+    if init == "pytorch":
         weight.uniform_(-bound, bound, generator=generator)
-    bias.uniform_(-bound, bound, generator=generator)
+    else:
+        weight.normal_(0, math.sqrt(variance), generator=generator)
+    if init == "ulyanov2016":
+        bias.zero_()
+    else:
+        bias.uniform_(-bound, bound, generator=generator)
 
 
 def _validate_counts(**counts: int) -> None:

@@ -36,8 +36,7 @@ from torch import Tensor, nn
 
 from nst_lib.content import CORRELATIONS, correlation_term
 from nst_lib.kernel import InfiniteCNN, KernelDistances
-from nst_lib.losses import Distances, GramDistances
-from nst_lib.network import RandomCNN
+from nst_lib.losses import Distances, GramDistances, several
 from nst_lib.transforms import Transform
 from nst_lib.validation import validate_choice
 
@@ -98,17 +97,17 @@ class TransferLoss(nn.Module):
 
     Parameters
     ----------
-    network : RandomCNN or InfiniteCNN
-        What the features are of.
-    style : Tensor, shape=(freq, time)
-        The style's spectrogram.
+    network : nn.Module
+        What the features are of; see :class:`nst_lib.losses.GramDistances`.
+    style : Tensor, shape=(freq, time), or sequence of them
+        The style's spectrogram, or those of several at once.
     content : Tensor, shape=(freq, time), or None
         The content's; None for texture synthesis, without a content term.
     style_layers, content_layers : sequence of str
         Names of feature maps; see `content_terms` for the latter.
     alpha, beta : float >= 0
         Weights of content and style where there is no `content_weight`.
-    normalisation : {"code", "report"}
+    normalisation : str
         See :mod:`nst_lib.losses`.
     layer_weights : {"published", "balanced"}
         See the module.
@@ -127,9 +126,9 @@ class TransferLoss(nn.Module):
 
     def __init__(
         self,
-        network: RandomCNN | InfiniteCNN,
+        network: nn.Module,
         *,
-        style: Tensor,
+        style: Tensor | Sequence[Tensor],
         content: Tensor | None,
         style_layers: Sequence[str],
         content_layers: Sequence[str],
@@ -145,10 +144,11 @@ class TransferLoss(nn.Module):
         validate_choice(layer_weights=(layer_weights, LAYER_WEIGHTS))
         for name in content_terms:
             validate_choice(content_terms=(name, CONTENT_TERMS))
+        styles = several(style)
         kind = KernelDistances if isinstance(network, InfiniteCNN) else GramDistances
         self.distances = kind(
             network,  # type: ignore[arg-type]
-            style=style,
+            style=styles,
             content=content,
             style_layers=style_layers,
             content_layers=content_layers if "features" in content_terms else (),
@@ -163,16 +163,16 @@ class TransferLoss(nn.Module):
         self.alpha, self.beta = alpha, beta
         self.balanced = layer_weights == "balanced"
         self.content_weight = content_weight
-        sounds = [style] if content is None else [style, content]
+        sounds = styles if content is None else [*styles, content]
         self.ceiling = max(float(sound.max()) for sound in sounds)
-        self.energy = float(style.square().mean()) or 1.0
+        self.energy = float(torch.cat([S.flatten() for S in styles]).square().mean()) or 1.0
         features = content is not None and "features" in content_terms and content_layers
         if not style_layers and not features and not self.correlations:
             raise ValueError("nothing to match; accepted: a style layer, or content and its term")
         self.style_weights = dict.fromkeys(style_layers, 1.0)
         self.content_weights = dict.fromkeys(content_layers, 1.0)
         if self.balanced or content_weight is not None:
-            self._normalise(style, content)
+            self._normalise(styles[0], content)
 
     @torch.no_grad()
     def _normalise(self, style: Tensor, content: Tensor | None) -> None:

@@ -144,6 +144,7 @@ def minimise(
     line_search: str = "none",
     learning_rate: float | None = None,
     history: int = 100,
+    unit: float = 1.0,
     domain: str = "spectrogram",
     earlier: Sequence[Evaluation] = (),
     callback: Callable[[Evaluation], None] | None = None,
@@ -173,6 +174,8 @@ def minimise(
         None takes `LEARNING_RATES`.
     history : int > 0
         Steps that L-BFGS remembers.
+    unit : float > 0
+        What counts as 1 where there is no line search, which has a unit of its own.
     domain : {"spectrogram", "waveform"}
         Noted in the evaluations.
     earlier : sequence of Evaluation
@@ -196,7 +199,7 @@ def minimise(
     ValueError
         If `optimiser` or `line_search` is unknown.
     """
-    unit = _unit(start) if optimiser == "lbfgs" and line_search != "none" else 1.0
+    unit = _unit(start) if optimiser == "lbfgs" and line_search != "none" else unit
     z = start.detach().clone(memory_format=torch.contiguous_format).div_(unit).requires_grad_()
     method = _method(z, optimiser, line_search, learning_rate, history)
     best, best_step = start.detach().clone(), None

@@ -1,48 +1,8 @@
 """Named configurations, each with its source."""
 
-from dataclasses import dataclass
-
 from nst_lib.config import ConfigError, TransferConfig
+from nst_lib.systems import Preset, milacic2020
 from nst_lib.validation import hint
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A configuration that someone published, or that we recommend.
-
-    Attributes
-    ----------
-    config : TransferConfig
-        Its settings; ``config.preset`` is its name.
-    source : str
-        Where it comes from.
-    about : str
-        What it does, in a sentence or two.
-    """
-
-    config: TransferConfig
-    source: str
-    about: str
-
-    @property
-    def name(self) -> str:
-        """The name to ask for it by."""
-        return self.config.preset
-
-
-_MILACIC2020 = Preset(
-    config=TransferConfig(preset="milacic2020"),
-    source=(
-        "D. Milacic, Neural Style Transfer of Environmental Audio Spectrograms, 2020; "
-        "settings of its public code"
-    ),
-    about=(
-        "Three random stacks of 4096 channels over frequency bins; style from relu1 and relu2, "
-        "content from relu3 (inert at these weights: the content survives as the start), 500 "
-        "evaluations of L-BFGS without line search, fast Griffin-Lim. The study crosses transform "
-        "(stft, cqt) with pooling (max, average)."
-    ),
-)
 
 _FAST = Preset(
     config=TransferConfig(
@@ -72,7 +32,13 @@ _FAST = Preset(
     ),
 )
 
-PRESETS = {entry.name: entry for entry in (_FAST, _MILACIC2020)}
+PRESETS = {
+    entry.name: entry
+    for entry in (
+        _FAST,
+        *milacic2020.PRESETS,
+    )
+}
 
 
 def preset(name: str) -> Preset:

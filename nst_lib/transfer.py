@@ -5,29 +5,27 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 import torch
 from torch import Tensor
 
 from nst_lib import audio, metrics
 from nst_lib.audio import Audio
+from nst_lib.build import choose_device, make_loss, make_transform, make_view
 from nst_lib.checkpoint import Checkpoint
 from nst_lib.config import ConfigError, TransferConfig
 from nst_lib.datasets import Clip
 from nst_lib.inversion import griffin_lim
-from nst_lib.kernel import InfiniteCNN
 from nst_lib.metrics import Scores
-from nst_lib.network import RandomCNN, n_weights
-from nst_lib.objective import Losses, TransferLoss
+from nst_lib.objective import Losses
 from nst_lib.optimise import Evaluation, Optimised, Snapshot, minimise
-from nst_lib.transforms import CQT, CWT, STFT, Transform
+from nst_lib.transforms import Transform
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +50,7 @@ class TransferResult:
     content : np.ndarray, shape=(samples,), or None
         The content as it was used: trimmed or padded, and levelled. None for texture synthesis.
     style : np.ndarray, shape=(samples,)
-        The style as it was used.
+        The style as it was used; several, one after the other.
     spectrograms : dict of str to np.ndarray, shape=(freq, time)
         "content" (if any), "style", "optimised" (what the optimiser left, of a waveform its
         transform) and "result" (what is heard: the transform of `audio`).
@@ -105,7 +103,7 @@ class TransferResult:
 
 def transfer(
     content: Source | None,
-    style: Source,
+    style: Source | Sequence[Source],
     config: TransferConfig | None = None,
     *,
     callback: Callable[[Evaluation], None] | None = None,
@@ -120,8 +118,9 @@ def transfer(
     ----------
     content : path, Clip, np.ndarray of shape=(samples,), or None
         What happens when. None synthesises a texture, from noise (``start="noise"``).
-    style : path, Clip or np.ndarray of shape=(samples,)
-        What it is to sound like. Samples are taken to be at ``config.sr``.
+    style : path, Clip or np.ndarray of shape=(samples,), or sequence of them
+        What it is to sound like. Samples are taken to be at ``config.sr``. Of several, the mean of
+        the Gram matrices is matched: one texture between them.
     config : TransferConfig or None
         Settings; None is the preset ``fast``.
     callback : callable or None
@@ -154,23 +153,35 @@ def transfer(
         raise ConfigError("start='content' without a content; accepted: start='noise'")
     if content is None and config.phase == "content":
         raise ConfigError("phase='content' without a content; accepted: phase='random'")
+    if content is not None and config.texture_duration is not None:
+        raise ConfigError("texture_duration with a content; accepted: null")
     transform, device = make_transform(config), choose_device(config)
     clock = _Clock(on_stage)
     with clock.stage("read"):
-        y_style = load(style, config)
+        styles = [load(one, config) for one in _each(style)]
+        y_style = np.concatenate(styles)
         y_content = None if content is None else load(content, config)
         saved = _open_checkpoint(checkpoint, config, y_style, y_content)
     with clock.stage("analyse"):
         dtype = getattr(torch, config.precision)
-        w_style = torch.from_numpy(y_style).to(device, dtype)
+        w_styles = [torch.from_numpy(y).to(device, dtype) for y in styles]
         w_content = None if y_content is None else torch.from_numpy(y_content).to(device, dtype)
         transform.to(device)
+        view = make_view(config, transform)
+        loss = make_loss(
+            config,
+            transform,
+            style=[view(w) for w in w_styles] if len(styles) > 1 else view(w_styles[0]),
+            content=None if w_content is None else view(w_content),
+        )
+        w_style = torch.cat(w_styles)
         S_style = transform(w_style)
         S_content = None if w_content is None else transform(w_content)
-        loss = make_loss(config, transform, style=S_style, content=S_content)
-        w = _start(config, w_style, w_content)
-        S_optimised = _start(config, S_style, S_content).clamp_min(0)
-    run = _Optimisation(config, loss, transform, saved, callback, stop)
+        length = _length(config, w_styles[0], w_content, transform)
+        w = _start(config, w_style, w_content, (length,))
+        shape = (transform.n_freq, transform.n_frames(length))
+        S_optimised = _start(config, S_style, S_content, shape)
+    run = _Optimisation(config, loss, transform, view, saved, callback, stop)
     if config.domain != "waveform" and run.inverted is None:
         with clock.stage("optimise"):
             S_optimised = run.spectrogram(S_optimised).x
@@ -180,12 +191,15 @@ def transfer(
     if config.domain != "spectrogram":
         with clock.stage("optimise" if config.domain == "waveform" else "refine"):
             w = run.waveform(w).x
+    if config.result_level == "style":
+        w = w * (_rms(w_style) / _rms(w).clamp_min(1e-9))
     with clock.stage("score"), torch.no_grad():
         if config.domain != "spectrogram":
             S_optimised = transform(w)
         y, gain = audio.guard(w.float().cpu().numpy())
-        S_result = transform(torch.from_numpy(y).to(w))
-        realised = loss(S_result).values()
+        heard = torch.from_numpy(y).to(w)
+        S_result = transform(heard)
+        realised = loss(view(heard)).values()
         scores = None
         if y_content is not None and min(len(y), len(y_style)) >= metrics.MIN_SAMPLES:
             scores = metrics.scores(y, content=y_content, style=y_style, sr=config.sr)
@@ -214,33 +228,6 @@ def transfer(
     )
 
 
-def make_transform(config: TransferConfig) -> Transform:
-    """Return the transform that the settings name."""
-    frames: dict[str, Any] = {"sr": config.sr, "pad_mode": config.pad_mode}
-    if config.hop_length is not None:
-        frames["hop_length"] = config.hop_length
-    if config.transform == "stft":
-        return STFT(n_fft=config.n_fft, **frames)
-    bands = {name: getattr(config, name) for name in ("n_bins", "fmin", "residual", "scale")}
-    if config.transform == "cqt":
-        return CQT(bins_per_octave=config.bins_per_octave, **bands, **frames)
-    return CWT(
-        voices=config.bins_per_octave,
-        w0=config.w0,
-        per_scale=config.per_scale,
-        **bands,
-        **frames,
-    )
-
-
-def choose_device(config: TransferConfig) -> torch.device:
-    """Return the device that the settings name; "auto" is CUDA where there is one."""
-    available = torch.cuda.is_available()
-    if config.device == "cuda" and not available:
-        raise ConfigError("device='cuda': this machine has none; accepted: auto, cpu")
-    return torch.device("cuda" if available and config.device != "cpu" else "cpu")
-
-
 def load(source: Source, config: TransferConfig) -> Audio:
     """Return a recording as the settings want it: rate, duration, loudness."""
     min_samples = make_transform(config).min_samples
@@ -256,72 +243,6 @@ def load(source: Source, config: TransferConfig) -> Audio:
     return audio.level(y, sr=config.sr, measure=config.level, target=config.level_target)
 
 
-def count_weights(config: TransferConfig, *, n_freq: int, n_frames: int) -> int:
-    """Return the number of weights that the settings draw, for spectrograms of a size."""
-    return n_weights(
-        fan={"freq": n_freq, "time": n_frames, "2d": 1}[config.orientation],
-        stacks=config.stacks,
-        channels=config.channels,
-        kernel=config.kernel,
-        dimensions=2 if config.orientation == "2d" else 1,
-        convolution=config.convolution,
-    )
-
-
-def make_network(config: TransferConfig, *, n_freq: int, n_frames: int) -> RandomCNN | InfiniteCNN:
-    """Return the settings' network for spectrograms of a size, if its weights fit in memory."""
-    settings: dict[str, Any] = {
-        name: getattr(config, name)
-        for name in (
-            "orientation",
-            "stacks",
-            "channels",
-            "kernel",
-            "pooling",
-            "batch_norm",
-            "init",
-        )
-    }
-    if config.engine == "infinite":
-        return InfiniteCNN(n_freq=n_freq, n_frames=n_frames, **settings)
-    weights = count_weights(config, n_freq=n_freq, n_frames=n_frames)
-    available = psutil.virtual_memory().available
-    if 4 * weights > available:
-        raise ConfigError(
-            f"channels={config.channels}, stacks={config.stacks}: the weights take "
-            f"{4 * weights / 1e9:.1f} GB and {available / 1e9:.1f} GB are free; accepted: fewer"
-        )
-    return RandomCNN(
-        n_freq=n_freq,
-        n_frames=n_frames,
-        convolution=config.convolution,
-        seed=config.seed,
-        **settings,
-    )
-
-
-def make_loss(
-    config: TransferConfig, transform: Transform, *, style: Tensor, content: Tensor | None
-) -> TransferLoss:
-    """Return the settings' loss towards spectrograms ``(freq, time)``, on their device."""
-    n_freq, n_frames = (style if content is None else content).shape
-    network = make_network(config, n_freq=n_freq, n_frames=n_frames).to(style.device, style.dtype)
-    return TransferLoss(
-        network,
-        style=style,
-        content=content,
-        style_layers=config.style_layers,
-        content_layers=config.content_layers,
-        alpha=config.alpha,
-        beta=config.beta,
-        normalisation=config.normalisation,
-        layer_weights=config.layer_weights,
-        content_terms=config.content_terms,
-        content_weight=config.content_weight,
-        transform=transform,
-    )
-
-
 class _Optimisation:
     """The one or two optimisations of a transfer, and what they leave."""
 
@@ -330,11 +251,12 @@ class _Optimisation:
         config: TransferConfig,
         loss: Callable[[Tensor], Losses],
         transform: Transform,
+        view: Callable[[Tensor], Tensor],
         saved: Checkpoint | None,
         callback: Callable[[Evaluation], None] | None,
         stop: threading.Event | None,
     ) -> None:
-        self._config, self._loss, self._transform = config, loss, transform
+        self._config, self._loss, self._transform, self._view = config, loss, transform, view
         self._saved, self._callback, self._stop = saved, callback, stop
         state = {} if saved is None else saved.state
         #: The waveform that a saved run had already inverted its spectrogram to.
@@ -378,7 +300,7 @@ class _Optimisation:
         return inversion.y
 
     def waveform(self, w: Tensor) -> Optimised:
-        """Optimise a waveform through the transform, for the steps that are left."""
+        """Optimise a waveform through what the loss sees of it, for the steps that are left."""
         if self.inverted is not None:
             w = self.inverted.to(w)
         elif self._saved is not None:
@@ -386,7 +308,7 @@ class _Optimisation:
             state = {"inverted": w.cpu(), "earlier": earlier, "convergence": self.convergence}
             self._saved.update(state, at_once=True)
         return self._minimise(
-            lambda w: self._loss(self._transform(w)),
+            lambda w: self._loss(self._view(w)),
             w,
             domain="waveform",
             steps=self._config.steps - len(self.evaluations),
@@ -405,6 +327,7 @@ class _Optimisation:
             line_search=self._config.line_search,
             learning_rate=self._config.learning_rate,
             history=self._config.history,
+            unit=self._config.UNIT,
             domain=domain,
             earlier=self.evaluations,
             callback=self._callback,
@@ -418,14 +341,45 @@ class _Optimisation:
         return optimised
 
 
-def _start(config: TransferConfig, style: Tensor, content: Tensor | None) -> Tensor:
-    """Return the content, or seeded noise with the style's mean and spread (our choice)."""
+def _each(style: Source | Sequence[Source]) -> list[Source]:
+    if isinstance(style, list | tuple):
+        if not style:
+            raise ValueError("no style; accepted: one or more")
+        return list(style)
+    return [style]  # type: ignore[list-item]
+
+
+def _length(
+    config: TransferConfig, style: Tensor, content: Tensor | None, transform: Transform
+) -> int:
+    """Return the samples of the result: the content's, or those of a texture."""
+    if content is not None or config.texture_duration is None:
+        return len(style if content is None else content)
+    length = round(config.texture_duration * config.sr)
+    if length < transform.min_samples:
+        raise ConfigError(
+            f"texture_duration={config.texture_duration:g}: shorter than a window; accepted: "
+            f"{transform.min_samples / config.sr:.2g} s or more"
+        )
+    return length
+
+
+def _start(
+    config: TransferConfig, style: Tensor, content: Tensor | None, shape: tuple[int, ...]
+) -> Tensor:
+    """Return the content, or seeded noise; with the style's mean and spread, it is our choice."""
     if config.start == "content" and content is not None:
         return content
-    shape = (style if content is None else content).shape
     generator = torch.Generator().manual_seed(config.seed)
     noise = torch.randn(shape, generator=generator).to(style)
-    return style.mean() + style.std() * noise
+    if config.start_std is not None:
+        return config.start_std * noise
+    noise = style.mean() + style.std() * noise
+    return noise.clamp_min(0) if noise.ndim == 2 else noise
+
+
+def _rms(y: Tensor) -> Tensor:
+    return y.square().mean().sqrt()
 
 
 def _open_checkpoint(

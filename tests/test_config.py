@@ -4,9 +4,9 @@ import re
 import pytest
 
 from nst_lib import TransferConfig
+from nst_lib.build import make_transform
 from nst_lib.config import ConfigError, parse_value
 from nst_lib.presets import PRESETS, preset
-from nst_lib.transfer import make_transform
 
 
 def test_study_preset_is_the_published_recipe():

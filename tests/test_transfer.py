@@ -6,8 +6,9 @@ import torch
 
 from nst_lib import TransferConfig, transfer
 from nst_lib.audio import AudioError
+from nst_lib.build import make_loss, make_transform
 from nst_lib.config import ConfigError
-from nst_lib.transfer import STAGES, make_loss, make_transform
+from nst_lib.transfer import STAGES
 
 SMALL = {"channels": 48, "kernel": 5, "steps": 12, "n_iter": 4, "duration": 1.0}
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nst_lib.build import choose_device, count_weights, make_loss, make_transform, make_view
 from nst_lib.config import TransferConfig
 from nst_lib.objective import Losses
-from nst_lib.transfer import choose_device, count_weights, make_loss, make_transform
 
 #: Longest sound, and most channels, of a trial.
 SECONDS, CHANNELS = 5.0, 256
@@ -60,19 +60,22 @@ def estimate(config: TransferConfig) -> Estimate:
 
 def _estimate(config: TransferConfig) -> Estimate:
     duration = config.duration or _OWN_LENGTH
-    small = config.replace(duration=min(duration, SECONDS), channels=min(config.channels, CHANNELS))
+    small = config.replace(duration=min(duration, SECONDS))
+    if "channels" not in config.UNUSED:
+        small = small.replace(channels=min(config.channels, CHANNELS))
     device = choose_device(config)
     transform = make_transform(small).to(device)
     n_samples = max(round((small.duration or duration) * config.sr), transform.min_samples)
     noise = torch.randn(2, n_samples, generator=torch.Generator().manual_seed(0)).to(device)
     style, content = 0.1 * noise
-    S = transform(style)
-    loss = make_loss(small, transform, style=S, content=transform(content))
-    kept, of_picture = _evaluate(loss, S)
-    _, of_sound = _evaluate(lambda y: loss(transform(y)), style)
+    view = make_view(small, transform)
+    seen = view(style)
+    loss = make_loss(small, transform, style=seen, content=view(content))
+    kept, of_picture = _evaluate(loss, seen)
+    _, of_sound = _evaluate(lambda y: loss(view(y)), style)
     longer = duration * config.sr / n_samples
     of_transform = max(0.0, of_sound - of_picture) * longer
-    growth = _growth(config, small, S, longer)
+    growth = _growth(config, small, seen, longer)
     half = {"spectrogram": 0.0, "waveform": 1.0, "hybrid": 0.5}[config.domain]
     evaluation = of_picture * growth.time + half * of_transform
     seconds = config.steps * evaluation + config.n_iter * of_transform + _NOTEBOOK_SECONDS
@@ -110,15 +113,15 @@ class _Growth:
     weights: float
 
 
-def _growth(config: TransferConfig, small: TransferConfig, S: Tensor, longer: float) -> _Growth:
+def _growth(config: TransferConfig, small: TransferConfig, seen: Tensor, longer: float) -> _Growth:
     """How much more than its trial a transfer takes."""
     if config.engine == "infinite":
         square = 1.0 if config.orientation == "time" else longer**2
         return _Growth(time=square, memory=square, weights=0.0)
-    n_freq, n_frames = S.shape
+    n_freq, n_frames = seen.shape[-2:]
     few, many = (count_weights(c, n_freq=n_freq, n_frames=n_frames) for c in (small, config))
     return _Growth(
-        time=longer * many / few,
+        time=longer * many / max(few, 1),
         memory=longer * math.ceil(config.channels / small.channels),
         weights=4.0 * many,
     )

@@ -1,0 +1,139 @@
+"""What the settings name: device, transform, network, loss.
+
+A system whose view of a sound, network or loss is its own registers them here for its kind of
+settings (`functools.singledispatch`); see :mod:`nst_lib.systems`.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import singledispatch
+from typing import Any
+
+import psutil
+import torch
+from torch import Tensor, nn
+
+from nst_lib.config import ConfigError, TransferConfig
+from nst_lib.kernel import InfiniteCNN
+from nst_lib.network import RandomCNN, n_weights
+from nst_lib.objective import Losses, TransferLoss
+from nst_lib.transforms import CQT, CWT, STFT, Transform
+
+
+def make_transform(config: TransferConfig) -> Transform:
+    """Return the transform that the settings name."""
+    frames: dict[str, Any] = {"sr": config.sr, "pad_mode": config.pad_mode}
+    if config.hop_length is not None:
+        frames["hop_length"] = config.hop_length
+    if config.transform == "stft":
+        return STFT(n_fft=config.n_fft, **frames)
+    bands = {name: getattr(config, name) for name in ("n_bins", "fmin", "residual", "scale")}
+    if config.transform == "cqt":
+        return CQT(bins_per_octave=config.bins_per_octave, **bands, **frames)
+    return CWT(
+        voices=config.bins_per_octave,
+        w0=config.w0,
+        per_scale=config.per_scale,
+        **bands,
+        **frames,
+    )
+
+
+def choose_device(config: TransferConfig) -> torch.device:
+    """Return the device that the settings name; "auto" is CUDA where there is one."""
+    available = torch.cuda.is_available()
+    if config.device == "cuda" and not available:
+        raise ConfigError("device='cuda': this machine has none; accepted: auto, cpu")
+    return torch.device("cuda" if available and config.device != "cpu" else "cpu")
+
+
+@singledispatch
+def make_view(config: TransferConfig, transform: Transform) -> Callable[[Tensor], Tensor]:
+    """Return what the loss sees of a waveform: the transform's spectrogram."""
+    return transform
+
+
+@singledispatch
+def count_weights(config: TransferConfig, *, n_freq: int, n_frames: int) -> int:
+    """Return the number of weights that the settings draw, for spectrograms of a size."""
+    return n_weights(
+        fan={"freq": n_freq, "time": n_frames, "2d": 1}[config.orientation],
+        stacks=config.stacks,
+        channels=config.channels,
+        kernel=config.kernel,
+        dimensions=2 if config.orientation == "2d" else 1,
+        convolution=config.convolution,
+    )
+
+
+@singledispatch
+def make_network(config: TransferConfig, *, n_freq: int, n_frames: int) -> nn.Module:
+    """Return the settings' network for spectrograms of a size, if its weights fit in memory."""
+    settings: dict[str, Any] = {
+        name: getattr(config, name)
+        for name in (
+            "orientation",
+            "stacks",
+            "channels",
+            "kernel",
+            "padding",
+            "pooling",
+            "batch_norm",
+            "init",
+        )
+    }
+    if config.engine == "infinite":
+        return InfiniteCNN(n_freq=n_freq, n_frames=n_frames, **settings)
+    weights = count_weights(config, n_freq=n_freq, n_frames=n_frames)
+    available = psutil.virtual_memory().available
+    if 4 * weights > available:
+        raise ConfigError(
+            f"channels={config.channels}, stacks={config.stacks}: the weights take "
+            f"{4 * weights / 1e9:.1f} GB and {available / 1e9:.1f} GB are free; accepted: fewer"
+        )
+    return RandomCNN(
+        n_freq=n_freq,
+        n_frames=n_frames,
+        convolution=config.convolution,
+        seed=config.seed,
+        **settings,
+    )
+
+
+@singledispatch
+def make_loss(
+    config: TransferConfig,
+    transform: Transform,
+    *,
+    style: Tensor | Sequence[Tensor],
+    content: Tensor | None,
+) -> Callable[[Tensor], Losses]:
+    """Return the settings' loss towards what :func:`make_view` sees, on its device.
+
+    Parameters
+    ----------
+    config : TransferConfig
+        The settings.
+    transform : Transform
+        What spectrograms are of.
+    style : Tensor, shape=(..., freq, time), or sequence of them
+        View of the style, or of several at once.
+    content : Tensor or None
+        View of the content.
+    """
+    like = content if content is not None else style if isinstance(style, Tensor) else style[0]
+    n_freq, n_frames = like.shape[-2:]
+    network = make_network(config, n_freq=n_freq, n_frames=n_frames).to(like.device, like.dtype)
+    return TransferLoss(
+        network,
+        style=style,
+        content=content,
+        style_layers=config.style_layers,
+        content_layers=config.content_layers,
+        alpha=config.alpha,
+        beta=config.beta,
+        normalisation=config.normalisation,
+        layer_weights=config.layer_weights,
+        content_terms=config.content_terms,
+        content_weight=config.content_weight,
+        transform=transform,
+    )

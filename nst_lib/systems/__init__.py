@@ -1,0 +1,37 @@
+"""Every system that the study cites or builds on: one file for each, with its source.
+
+A file holds a :class:`Preset` or two, and whatever settings, network or terms only that system
+needs. What it is made of otherwise are settings of the core; :mod:`nst_lib.presets` lists all.
+"""
+
+from dataclasses import dataclass
+
+from nst_lib.config import TransferConfig
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A configuration that someone published, or that we recommend.
+
+    Attributes
+    ----------
+    config : TransferConfig
+        Its settings; ``config.preset`` is its name.
+    source : str
+        Where it comes from.
+    about : str
+        What it does, in a sentence or two.
+    exact, ours : str
+        What is as published, and what is our choice, where the source leaves it open.
+    """
+
+    config: TransferConfig
+    source: str
+    about: str
+    exact: str = ""
+    ours: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name to ask for it by."""
+        return self.config.preset
