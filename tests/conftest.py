@@ -1,6 +1,7 @@
 """Fixtures: real recordings where they lie beside the checkout, files to read, the command line."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from pathlib import Path
 
 # Small networks are quickest on one thread, and two processes do not wait for each other's threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell has what it runs in the background ignore Ctrl-C, and so would the commands tested here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import numpy as np
 import pytest
