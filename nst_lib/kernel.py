@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from nst_lib.losses import NORMALISATIONS, Distances, content_scale, several, style_scale
-from nst_lib.moments import Pairs, arc_cosine, max_pooled
+from nst_lib.moments import LEAST_VARIANCE, Pairs, arc_cosine, max_pooled
 from nst_lib.network import ORIENTATIONS, PADDINGS, POOLINGS, validate_layers, variances
 from nst_lib.validation import validate_choice
 
@@ -231,7 +231,7 @@ class Marginals:
     def of(cls, Q: Tensor, *, pairs: bool) -> "Marginals":
         """Return the marginals of Q, shape ``(positions..., positions...)``."""
         Q = _matrix(Q)
-        return cls(q=Q.diagonal(), pairs=Pairs.of(Q) if pairs else None)
+        return cls(q=Q.diagonal().clamp_min(LEAST_VARIANCE), pairs=Pairs.of(Q) if pairs else None)
 
 
 @dataclass(frozen=True)

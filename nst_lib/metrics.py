@@ -239,6 +239,41 @@ def correlation(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).mean(-1) / (energies + _STILL**2).sqrt()
 
 
+def copying(result: Audio, source: Audio, *, sr: int) -> float:
+    """How much of a sound's course another one repeats: the best match over shifts in time.
+
+    Statistics are met best by a copy, which is no transfer: a high texture score says more where
+    this is low. Deep networks and long filters see enough of the style's course to repeat it.
+
+    Parameters
+    ----------
+    result, source : np.ndarray, shape=(samples,)
+        Sounds, not silent; `source` is the style, or the content.
+    sr : int > 0
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    float
+        Largest correlation of the envelopes of all bands, each less its mean, over all shifts: 1
+        for the sound itself.
+
+    Raises
+    ------
+    AudioError
+        If a sound cannot be used.
+    """
+    centred = []
+    for y, name in ((result, "result"), (source, "source")):
+        E = envelopes(_tensor(y, name=name), sr=sr)
+        centred.append(E - E.mean(-1, keepdim=True))
+    X, S = centred
+    n = X.shape[-1] + S.shape[-1] - 1
+    products = torch.fft.rfft(X, n).conj() * torch.fft.rfft(S, n)
+    match = torch.fft.irfft(products.sum(0), n).max()
+    return float(match / (X.norm() * S.norm()).clamp_min(_STILL))
+
+
 def distances(a: Audio, b: Audio, *, sr: int) -> dict[str, float]:
     """Distance of two sounds: "timbre", and each of `FAMILIES`.
 

@@ -38,6 +38,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+#: Least variance. Without biases, digital silence has none, and no correlation with anything; much
+#: less than this overflows in gradients.
+LEAST_VARIANCE = 1e-12
 #: Where rho is evaluated; 0.5 to 0.8 do about as well.
 NODE = 0.7
 
@@ -79,7 +82,7 @@ class Pairs:
     def of(cls, Q: Tensor) -> "Pairs":
         """Return the pairs of a sound from its own Q, shape ``(n, n)``; an odd last one is left."""
         n = Q.shape[0] // 2 * 2
-        q = Q.diagonal()[:n]
+        q = Q.diagonal()[:n].clamp_min(LEAST_VARIANCE)
         # h1 = x g1 and h2 = y g1 + t g2, where g1 and g2 are the independent coordinates.
         x = q[0::2].sqrt()
         y = Q.diagonal(1)[:n:2] / x

@@ -43,6 +43,94 @@ def infinite(sounds, channels: int = 64, **weights) -> TransferLoss:
     return TransferLoss(network, style=style, content=content, **LAYERS, **weights)
 
 
+NORMAL = {"n_freq": 24, "kernel": 5, "init": "ulyanov2016", "stacks": 2, "batch_norm": False}
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("normalisation", ["code", "report", "gatys", "sum", "raw", "relative"])
+def test_other_paddings_draws_and_normalisations_in_the_limit(sounds, padding, normalisation):
+    style, content, x = sounds
+    settings = {"normalisation": normalisation, **LAYERS}
+    limit = TransferLoss(
+        InfiniteCNN(channels=2048, padding=padding, **NORMAL),
+        style=style,
+        content=content,
+        **settings,
+    )(x).values()
+    drawn = [
+        TransferLoss(
+            RandomCNN(
+                channels=2048, padding=padding, pooling="average", seed=seed, **NORMAL
+            ).double(),
+            style=style,
+            content=content,
+            **settings,
+        )(x).values()
+        for seed in range(3)
+    ]
+    for name, value in limit.items():
+        mean = np.mean([values[name] for values in drawn])
+        assert mean == pytest.approx(value, rel=0.12), name
+
+
+@pytest.mark.parametrize("normalisation", ["code", "relative"])
+def test_several_styles_in_the_limit(sounds, normalisation):
+    style, content, x = sounds
+    other = content.flip(0)
+    limit, *drawn = (
+        TransferLoss(
+            network, style=[style, other], content=content, normalisation=normalisation, **LAYERS
+        )(x).values()
+        for network in (
+            InfiniteCNN(channels=2048, **NORMAL),
+            *(
+                RandomCNN(channels=2048, pooling="average", seed=seed, **NORMAL).double()
+                for seed in range(3)
+            ),
+        )
+    )
+    for name, value in limit.items():
+        mean = np.mean([values[name] for values in drawn])
+        assert mean == pytest.approx(value, rel=0.12), name
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+def test_digital_silence_without_biases(sounds, pooling):
+    style, content, x = (S.clone() for S in sounds)
+    style[:, 10:31], content[:, 5:28], x[:, 20:44] = 0, 0, 0
+    settings = {"style": style, "content": content, **LAYERS}
+    limit = TransferLoss(InfiniteCNN(channels=2048, pooling=pooling, **NORMAL), **settings)
+    x.requires_grad_()
+    losses = limit(x)
+    losses.total.backward()
+    assert x.grad.isfinite().all()
+    assert x.grad.abs().sum() > 0
+    drawn = [
+        TransferLoss(
+            RandomCNN(channels=2048, pooling=pooling, seed=seed, **NORMAL).double(), **settings
+        )(x).values()
+        for seed in range(3)
+    ]
+    for name, value in losses.values().items():
+        assert np.mean([values[name] for values in drawn]) == pytest.approx(value, rel=0.12), name
+    single = TransferLoss(
+        InfiniteCNN(channels=2048, pooling=pooling, **NORMAL),
+        **{**settings, "style": style.float(), "content": content.float()},
+    )
+    y = x.detach().float().requires_grad_()
+    losses_of_single = single(y)
+    losses_of_single.total.backward()
+    for name, value in losses_of_single.values().items():
+        assert value == pytest.approx(losses.values()[name], rel=1e-3), name
+    torch.testing.assert_close(y.grad.double(), x.grad, rtol=1e-2, atol=1e-3 * x.grad.abs().max())
+
+
+def test_too_short_for_valid_padding(sounds):
+    network = InfiniteCNN(padding="valid", stacks=3, **{**SIZE, "kernel": 21})
+    with pytest.raises(ValueError, match=r"has .* positions left for filters of 21"):
+        network(sounds[0].float(), depth=3)
+
+
 @pytest.mark.parametrize(("style", "content", "relu1", "relu2"), PUBLISHED)
 def test_published_start_of_each_layer(esc50_root, style, content, relu1, relu2):
     dataset = ESC50(esc50_root)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from nst_lib import RandomCNN
-from nst_lib.losses import ContentTerm, StyleTerm, gram_distance, gram_matrix
+from nst_lib.losses import ContentTerm, StyleTerm, gram_distance, gram_matrix, side_by_side
 from nst_lib.objective import TransferLoss
 
 
@@ -62,6 +62,32 @@ def test_normalisations_differ_by_their_factors(rng):
     gram_mse = torch.nn.functional.mse_loss(gram_matrix(F), gram_matrix(H))
     assert style["code"] == pytest.approx(float(gram_mse), rel=1e-5)
     assert content["code"] == pytest.approx(float(torch.nn.functional.mse_loss(F, H)), rel=1e-5)
+
+
+@pytest.mark.parametrize(("channels", "positions"), [(64, 20), (20, 64)])
+def test_normalisations_of_other_sources(rng, channels, positions):
+    F, H = (features(rng, channels, positions, "float64") for _ in range(2))
+    raw_F, raw_H = F @ F.T, H @ H.T
+    style = {
+        "gatys": ((raw_F - raw_H) ** 2).sum() / (4 * channels**2 * positions**2),
+        "sum": ((raw_F - raw_H) ** 2).sum() / positions**2,
+        "raw": ((raw_F - raw_H) ** 2).sum(),
+        "relative": ((raw_F - raw_H) ** 2).sum() / (raw_H**2).sum(),
+    }
+    apart = ((F - H) ** 2).sum()
+    content = {"gatys": apart / 2, "sum": apart, "raw": apart, "relative": apart / (H**2).sum()}
+    for name in style:
+        got = float(StyleTerm(H, normalisation=name)(F))
+        assert got == pytest.approx(float(style[name]), rel=1e-9), name
+        got = float(ContentTerm(H, normalisation=name)(F))
+        assert got == pytest.approx(float(content[name]), rel=1e-9), name
+
+
+def test_several_styles_have_the_mean_of_their_gram_matrices(rng):
+    maps = [features(rng, 16, n, "float64") for n in (30, 50, 8)]
+    mean = sum(gram_matrix(F) for F in maps) / 3
+    torch.testing.assert_close(gram_matrix(side_by_side(maps)), mean)
+    torch.testing.assert_close(side_by_side(maps[:1]), maps[0])
 
 
 def restated(network, S_c, S_s, S_x, pool, normalisation):

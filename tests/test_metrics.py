@@ -494,3 +494,17 @@ def test_shortest_sounds_are_scored(sr):
     sounds = [noise(seed)[: metrics.MIN_SAMPLES] for seed in range(3)]
     scores = metrics.scores(sounds[0], content=sounds[1], style=sounds[2], sr=sr)
     assert np.isfinite(list(scores.to_dict().values())).all()
+
+
+def test_copying_finds_a_copy_wherever_it_lies(dataset):
+    pair = dataset.pairs()[0]
+    style, content = (clip.load(duration=3.0) for clip in (pair.style, pair.content))
+    assert metrics.copying(style, style, sr=SR) == pytest.approx(1)
+    assert metrics.copying(0.1 * style, style, sr=SR) == pytest.approx(1, abs=0.01)
+    later = np.concatenate([np.zeros(SR, "float32"), style])
+    unrelated = metrics.copying(content, style, sr=SR)
+    assert metrics.copying(later, style, sr=SR) > max(0.5, unrelated + 0.2)
+    assert metrics.copying(content, style, sr=SR) == pytest.approx(
+        metrics.copying(style, content, sr=SR)
+    )
+    assert metrics.copying(style[::-1].copy(), style, sr=SR) < 0.9

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nst_lib import RandomCNN
-from nst_lib.network import layer_names, n_weights
+from nst_lib.network import layer_names, n_weights, variances
 
 SMALL = {"n_freq": 12, "n_frames": 40, "channels": 16, "kernel": 5}
 
@@ -103,6 +103,36 @@ def test_initialisation(init):
         assert weight.abs().max() > 4e-3, "a normal draw has tails"
     else:
         assert weight.abs().max() <= bound
+
+
+def test_the_draw_of_ulyanov_and_lebedev():
+    # 1025 bins, 4096 filters over 11 frames: 0.00843, by the formula of their code.
+    variance, biases = variances("ulyanov2016", fan=1025, channels=4096, taps=11)
+    assert math.sqrt(variance) == pytest.approx(0.00843, abs=5e-6)
+    assert biases == 0
+    network = RandomCNN(n_freq=64, channels=256, stacks=1, init="ulyanov2016")
+    weight, bias = network.layers["conv1"].weight, network.layers["conv1"].bias
+    assert weight.std().item() == pytest.approx(math.sqrt(4 / ((64 + 256) * 11)), rel=0.01)
+    assert not bias.any()
+
+
+@pytest.mark.parametrize("convolution", ["direct", "fft"])
+@pytest.mark.parametrize("orientation", ["freq", "time"])
+def test_valid_padding_leaves_the_middle(S, orientation, convolution):
+    settings = {**SMALL, "stacks": 2, "pooling": "none", "orientation": orientation}
+    same, valid = (
+        RandomCNN(padding=padding, convolution=convolution, **settings)(S)
+        for padding in ("same", "valid")
+    )
+    torch.testing.assert_close(valid["relu1"], same["relu1"][..., 2:-2])
+    torch.testing.assert_close(valid["relu2"], same["relu2"][..., 4:-4])
+
+
+def test_valid_padding_in_two_dimensions(S):
+    network = RandomCNN(padding="valid", orientation="2d", stacks=1, **SMALL)
+    assert network(S, ["relu1"])["relu1"].shape == (16, 8, 36)
+    with pytest.raises(ValueError, match="conv1 has 4 position left of a spectrogram of shape"):
+        network(S[:4], ["relu1"])
 
 
 def test_published_bias_bounds():
