@@ -123,6 +123,18 @@ def make_loss(
     like = content if content is not None else style if isinstance(style, Tensor) else style[0]
     n_freq, n_frames = like.shape[-2:]
     network = make_network(config, n_freq=n_freq, n_frames=n_frames).to(like.device, like.dtype)
+    return transfer_loss(config, network, transform, style=style, content=content)
+
+
+def transfer_loss(
+    config: TransferConfig,
+    network: nn.Module,
+    transform: Transform,
+    *,
+    style: Tensor | Sequence[Tensor],
+    content: Tensor | None,
+) -> TransferLoss:
+    """Return the settings' loss in the feature maps of a network."""
     return TransferLoss(
         network,
         style=style,

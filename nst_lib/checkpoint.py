@@ -16,7 +16,7 @@ INTERVAL = 10.0
 
 
 class Checkpoint:
-    """State of one transfer on disk.
+    """State of one transfer, or of one training, on disk.
 
     Parameters
     ----------
@@ -24,16 +24,18 @@ class Checkpoint:
         Ends in ".ckpt"; need not exist.
     key : str
         What the transfer is of: settings and recordings. A file with another key is refused.
+    of : str
+        What to call it there.
 
     Raises
     ------
     ValueError
-        If `path` cannot be written, or holds anything but a checkpoint of this transfer.
+        If `path` cannot be written, or holds anything but a checkpoint with this key.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, key: str) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, key: str, of: str = "transfer") -> None:
         self.path = validate_output(path, suffixes=SUFFIXES)
-        self.key = key
+        self.key, self.of = key, of
         self.state = self._read()
         self._written = time.monotonic()
 
@@ -50,7 +52,7 @@ class Checkpoint:
             ) from error
         if key != self.key:
             raise ValueError(
-                f"{self.path}: is of another transfer (settings or recordings differ); accepted: "
+                f"{self.path}: is of another {self.of} (settings or recordings differ); accepted: "
                 "the same ones, or remove it to start anew"
             )
         return dict(state)

@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
-from nst_lib import __version__, audio, report
+from nst_lib import __version__, audio, classifier, report, training
 from nst_lib.checkpoint import SUFFIXES
 from nst_lib.config import ConfigError, TransferConfig, parse_settings
+from nst_lib.datasets import open_dataset
 from nst_lib.files import FIGURE_FORMATS, validate_output
 from nst_lib.presets import PRESETS, preset
-from nst_lib.progress import track, unwatched
+from nst_lib.progress import track, track_training, unwatched
 from nst_lib.study import commands
 from nst_lib.transfer import transfer as run_transfer
 
@@ -64,7 +66,12 @@ def _options(
 
 @app.command()
 def transfer(
-    style: Annotated[Path, typer.Option(help="Recording that gives the timbre.")],
+    style: Annotated[
+        list[Path],
+        typer.Option(
+            help="Recording that gives the timbre; given several times, one texture between them."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Sound to write: .wav, .flac or .ogg.")],
     content: Annotated[
         Path | None,
@@ -129,9 +136,8 @@ def transfer(
     config = TransferConfig.from_preset(preset, **overrides, **parsed)
     if content is None and config.start == "content":
         raise ConfigError("no --content; accepted: a recording, or --set start=noise for a texture")
-    _validate_outputs(
-        out, plot, checkpoint, inputs=[style] if content is None else [content, style]
-    )
+    inputs = style if content is None else [content, *style]
+    _validate_outputs(out, plot, checkpoint, inputs=inputs)
     with track(config, hidden=unwatched()) as progress, _stop_on_interrupt() as stop:
         result = run_transfer(
             content,
@@ -141,8 +147,15 @@ def transfer(
             stop=stop,
             checkpoint=checkpoint,
         )
-    names = {"content": None if content is None else str(content), "style": str(style)}
-    record = report.write(result, out, inputs=names)
+    names = [str(path) for path in style]
+    record = report.write(
+        result,
+        out,
+        inputs={
+            "content": None if content is None else str(content),
+            "style": names if len(names) > 1 else names[0],
+        },
+    )
     if plot is not None:
         from nst_lib import plots
 
@@ -168,11 +181,99 @@ def presets(
     for entry in PRESETS.values() if name is None else [preset(name)]:
         print(f"{entry.name}: {entry.source}")
         if verbose or name is not None:
-            print(f"    {entry.about}")
+            for text in (
+                entry.about,
+                f"As published: {entry.exact}",
+                f"Our choice: {entry.ours}",
+            ):
+                print(textwrap.fill(text, 100, initial_indent="    ", subsequent_indent="    "))
     if name is not None:
-        about = TransferConfig.describe()
+        about = preset(name).config.describe()
         for key, value in preset(name).config.to_dict().items():
             print(f"{key} = {_show(value)}    # {about[key]}")
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="Weights to write: .pt.")],
+    data: Annotated[
+        str,
+        typer.Option(help="auto, synthetic, esc50, or a folder: an ESC-50 copy, or recordings."),
+    ] = "auto",
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Categories to tell apart; by default all.", metavar="NAME,NAME"),
+    ] = None,
+    fold: Annotated[
+        str | None,
+        typer.Option(
+            help="Fold to hold out, by default the last; all: each in turn, ending with the last.",
+            metavar="N|all",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="How often each clip is learned from.")
+    ] = training.EPOCHS,
+    batch: Annotated[int, typer.Option(min=1, help="Clips at a time.")] = training.BATCH,
+    learning_rate: Annotated[
+        float, typer.Option(help="Of Adam.", metavar="RATE")
+    ] = training.LEARNING_RATE,
+    channels: Annotated[
+        int, typer.Option(help="Channels of the network; the paper has 4096.")
+    ] = classifier.CHANNELS,
+    seed: Annotated[int, typer.Option(help="Of the weights and the order of clips.")] = 0,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda")] = "auto",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Any other setting of spectrogram and network."
+        ),
+    ] = None,
+) -> None:
+    """Train the network of huzaifah2020 to tell sounds apart, for its setting `weights`.
+
+    Writes the weights, and beside them a record of loss and accuracy in JSON.
+    After each epoch the state is saved beside them too (.ckpt, removed at the end): after Ctrl-C or
+    a crash the same command goes on from there.
+    """
+    options = {"channels": channels, "seed": seed, "device": device}
+    config = classifier.training_config(**options, **parse_settings(settings or [], options))
+    for suffix in (".pt", ".json", ".ckpt"):
+        path = out if suffix == ".pt" else out.with_suffix(suffix)
+        validate_output(path, suffixes=(suffix,))
+    checkpoint = out.with_suffix(".ckpt")
+    try:
+        with (
+            track_training(epochs=epochs, hidden=unwatched()) as progress,
+            _stop_on_interrupt() as stop,
+        ):
+            trained = training.train(
+                open_dataset(data),
+                config,
+                classes=None if classes is None else [name.strip() for name in classes.split(",")],
+                fold=int(fold) if fold is not None and fold.isdecimal() else fold,
+                epochs=epochs,
+                batch=batch,
+                learning_rate=learning_rate,
+                checkpoint=checkpoint,
+                **progress,
+                stop=stop,
+            )
+    except KeyboardInterrupt:
+        if not checkpoint.exists():
+            raise
+        print(
+            f"nst: interrupted; the same command goes on after the last whole epoch ({checkpoint})",
+            file=sys.stderr,
+        )
+        raise typer.Exit(130) from None
+    record = trained.write(out)
+    checkpoint.unlink(missing_ok=True)
+    print(trained)
+    if trained.dealt:
+        print("all recordings lie in one fold: these were dealt out, by source")
+    print(out)
+    print(record)
 
 
 @app.command()

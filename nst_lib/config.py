@@ -60,8 +60,8 @@ class TransferConfig:
     """
 
     UNUSED: ClassVar[frozenset[str]] = frozenset()
-    #: What the optimiser takes for 1 where there is no line search.
-    UNIT: ClassVar[float] = 1.0
+    #: Whether values below 0 are clipped from an optimised spectrogram before its inversion.
+    CLIP: ClassVar[bool] = False
 
     preset: str = field(default="milacic2020", metadata={"about": "where the settings come from"})
     sr: int = number(22050, 1000, 192000, "sampling rate (Hz)")
@@ -182,6 +182,11 @@ class TransferConfig:
         """Return the names of the network's feature maps."""
         return layer_names(stacks=self.stacks, batch_norm=self.batch_norm)
 
+    @property
+    def unit(self) -> float:
+        """What the optimiser takes for 1 in a spectrogram, where there is no line search."""
+        return 1.0
+
     def replace(self, **overrides: Any) -> Self:
         """Return a copy with other values for some settings."""
         self._validate_names(overrides)
@@ -277,6 +282,8 @@ def _coerce(setting: dataclasses.Field[Any], value: Any) -> Any:
     error = ConfigError(
         f"{setting.name}={value!r}; accepted: {_words(setting)}{_accepted(setting)}"
     )
+    if value is None and "None" in kind:
+        return None
     if "tuple" in kind:
         names = [value] if isinstance(value, str) else value
         if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
@@ -292,8 +299,6 @@ def _coerce(setting: dataclasses.Field[Any], value: Any) -> Any:
         if "choices" in setting.metadata and value not in setting.metadata["choices"]:
             raise error
         return value
-    if value is None and "None" in kind:
-        return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise error
     low, high = setting.metadata["range"]
@@ -308,8 +313,5 @@ def _words(setting: dataclasses.Field[Any]) -> str:
         return "words" if "choices" in setting.metadata else "names of feature maps"
     if "bool" in kind:
         return "true or false"
-    if "str" in kind:
-        return "a word"
-    return ("a whole number" if "int" in kind else "a number") + (
-        " or null" if "None" in kind else ""
-    )
+    word = "a word" if "str" in kind else "a whole number" if "int" in kind else "a number"
+    return word + (" or null" if "None" in kind else "")

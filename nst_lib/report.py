@@ -22,7 +22,9 @@ PACKAGES = ("nst-lib", "torch", "librosa", "numpy", "scipy", "soxr", "soundfile"
 _PAGE = Path(__file__).with_name("page.html")
 
 
-def to_dict(result: TransferResult, *, inputs: Mapping[str, str | None]) -> dict[str, Any]:
+def to_dict(
+    result: TransferResult, *, inputs: Mapping[str, str | list[str] | None]
+) -> dict[str, Any]:
     """Return the record of a transfer in JSON's types.
 
     Parameters
@@ -30,7 +32,7 @@ def to_dict(result: TransferResult, *, inputs: Mapping[str, str | None]) -> dict
     result : TransferResult
         What to record.
     inputs : mapping of str to str
-        Names of the "content" (None for texture synthesis) and the "style".
+        Names of the "content" (None for texture synthesis) and the "style"; of several, a list.
 
     Returns
     -------
@@ -59,7 +61,10 @@ def to_dict(result: TransferResult, *, inputs: Mapping[str, str | None]) -> dict
 
 
 def write(
-    result: TransferResult, path: str | os.PathLike[str], *, inputs: Mapping[str, str | None]
+    result: TransferResult,
+    path: str | os.PathLike[str],
+    *,
+    inputs: Mapping[str, str | list[str] | None],
 ) -> Path:
     """Write the sound to `path` and its record beside it, ending in ``.json``.
 

@@ -185,6 +185,8 @@ def transfer(
     if config.domain != "waveform" and run.inverted is None:
         with clock.stage("optimise"):
             S_optimised = run.spectrogram(S_optimised).x
+            if config.CLIP:
+                S_optimised = S_optimised.clamp_min(0)
         with clock.stage("invert"):
             phase_of = w_content if config.phase == "content" else None
             w = run.invert(S_optimised, phase_of, length=len(w), callback=on_inversion)
@@ -327,7 +329,7 @@ class _Optimisation:
             line_search=self._config.line_search,
             learning_rate=self._config.learning_rate,
             history=self._config.history,
-            unit=self._config.UNIT,
+            unit=self._config.unit if domain == "spectrogram" else 1.0,
             domain=domain,
             earlier=self.evaluations,
             callback=self._callback,

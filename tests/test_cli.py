@@ -19,6 +19,7 @@ import soundfile as sf
 
 from nst_lib import TransferConfig, __version__
 from nst_lib.datasets import open_dataset
+from nst_lib.presets import PRESETS
 
 FAST = ("--channels", 16, "--steps", 3, "--set", "n_iter=2", "--set", "duration=1")
 
@@ -138,11 +139,13 @@ def test_missing_option(nst):
 
 
 def test_presets(nst):
-    assert [line.split(":")[0] for line in nst("presets").stdout.splitlines()] == [
-        "fast",
-        "milacic2020",
-    ]
-    assert "Griffin-Lim" in nst("presets", "--verbose").stdout
+    assert [line.split(":")[0] for line in nst("presets").stdout.splitlines()] == list(PRESETS)
+    verbose = nst("presets", "--verbose").stdout
+    assert verbose.count("    As published: ") == verbose.count("    Our choice: ") == len(PRESETS)
+    assert "no use for" not in verbose
+    own = nst("presets", "antognini2019").stdout
+    assert "autocorrelation = 1000.0    # weight of rhythm" in own
+    assert "stacks = " not in own
     shown = nst("presets", "milacic2020").stdout
     assert (
         "pooling = average    # pooling by 2 at the end of a stack [max | average | none]" in shown

@@ -52,9 +52,20 @@ def test_study_preset_is_the_published_recipe():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_round_trip_through_json(name):
-    config = preset(name).config.replace(seed=7, style_layers=["relu1"], duration=None)
-    assert TransferConfig.from_json(config.to_json()) == config
+    config = preset(name).config.replace(seed=7, steps=3, duration=None)
+    again = TransferConfig.from_json(config.to_json())
+    assert again == config
+    assert type(again) is type(config)
     assert config.preset == name
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_say_what_they_are(name):
+    entry = preset(name)
+    for text in (entry.source, entry.about, entry.exact, entry.ours):
+        assert len(text) > 15
+        assert text.count("\n") == 0
+    assert set(entry.config.describe()) == set(entry.config.to_dict())
 
 
 def test_frozen():
@@ -107,6 +118,20 @@ def test_unknown_names_are_answered_with_the_nearest():
         TransferConfig.from_dict({"qqq": 1})
     with pytest.raises(ConfigError, match=r"unknown preset 'milacic'; did you mean milacic2020\?"):
         TransferConfig.from_preset("milacic")
+
+
+def test_settings_that_a_system_has_no_use_for():
+    config = TransferConfig.from_preset("grinstein2018_texture")
+    assert "channels" not in config.to_dict()
+    assert "channels" not in config.describe()
+    assert config.replace(channels=4096) == config, "its default is accepted"
+    message = "channels=8: grinstein2018_texture has no use for it; accepted: preset, sr"
+    with pytest.raises(ConfigError, match=message):
+        config.replace(channels=8)
+    with pytest.raises(ConfigError, match=r"domain='hybrid'; accepted: a word \[waveform\]"):
+        config.replace(domain="hybrid")
+    with pytest.raises(ConfigError, match=r"unknown setting 'step'; did you mean steps\?"):
+        config.replace(step=8)
 
 
 def test_every_setting_is_described():

@@ -291,6 +291,29 @@ def test_transfer_runs_on_recordings(esc50_root: Path, tmp_path: Path) -> None:
     assert record["inputs"] == {"content": parameters["content"], "style": parameters["style"]}
 
 
+@pytest.mark.parametrize(
+    ("preset", "network"),
+    [
+        (
+            "mital2017",
+            "The network has 738,000 weights (0.003 GB). What is optimised are the 22,050",
+        ),
+        ("grinstein2018_texture", "There is no network. What is optimised are the 22,050 samples"),
+    ],
+)
+def test_transfer_runs_with_systems_of_another_shape(
+    tmp_path: Path, preset: str, network: str
+) -> None:
+    settings = {"duration": 1.0} | ({"channels": 16} if preset == "mital2017" else {})
+    parameters = {"dataset": "synthetic", "preset": preset, "steps": 4, "compare": 0}
+    parameters |= {"out": str(tmp_path / "out"), "settings": json.dumps(settings)}
+    run = execute("04_transfer", tmp_path, parameters)
+    assert network in text(run)
+    record = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
+    assert record["config"]["preset"] == preset
+    assert np.abs(sf.read(tmp_path / "out" / "result.wav")[0]).max() > 0
+
+
 def check_experiment(run: Any) -> str:
     """What 09_experiment says of any table: by hand what the library says, and verdicts."""
     assert images(run) == 3

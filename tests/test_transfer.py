@@ -240,6 +240,49 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
         transfer(pair.content, pair.style, config.replace(seed=1), checkpoint=path)
 
 
+def test_a_texture_of_another_length(pair, config):
+    config = config.replace(start="noise", texture_duration=2.0, steps=3)
+    result = transfer(None, pair.style, config)
+    assert result.audio.shape == (2 * 22050,)
+    assert result.style.shape == (22050,)
+    assert result.spectrograms["optimised"].shape == (513, 345)
+    waveform = transfer(None, pair.style, config.replace(domain="waveform"))
+    assert waveform.audio.shape == (2 * 22050,)
+    with pytest.raises(ConfigError, match="texture_duration with a content; accepted: null"):
+        transfer(pair.content, pair.style, config)
+    with pytest.raises(ConfigError, match=r"texture_duration=0\.1: shorter than a window; accep"):
+        transfer(None, pair.style, config.replace(texture_duration=0.1, n_fft=4096))
+
+
+@pytest.mark.parametrize("engine", ["finite", "infinite"])
+def test_several_styles_at_once(dataset, config, engine):
+    first, second = (dataset.choose(name) for name in ("snoring", "water_drops"))
+    settings = {"start": "noise", "engine": engine, "line_search": "strong_wolfe", "steps": 30}
+    config = config.replace(content_layers=[], **settings)
+    both = transfer(None, [first, second], config)
+    assert both.style.shape == (2 * 22050,)
+    assert both.evaluations[both.best_step].total < 0.1 * both.evaluations[0].total
+    doubled = transfer(None, [first, first], config.replace(steps=1))
+    alone = transfer(None, first, config.replace(steps=1))
+    assert doubled.evaluations[0].total == pytest.approx(alone.evaluations[0].total, rel=1e-3)
+    with pytest.raises(ValueError, match="no style; accepted: one or more"):
+        transfer(None, [], config)
+
+
+def test_noise_of_a_given_spread(pair, config):
+    config = config.replace(start="noise", start_std=1e-3, steps=0)
+    S = transfer(None, pair.style, config).spectrograms["optimised"]
+    assert S.std() == pytest.approx(1e-3, rel=0.01)
+    assert S.min() < 0
+    again = transfer(None, pair.style, config.replace(start_std=None)).spectrograms["optimised"]
+    assert again.min() == 0
+
+
+def test_the_level_of_the_style(pair, config):
+    result = transfer(pair.content, pair.style, config.replace(steps=2, result_level="style"))
+    assert result.audio.std() / result.gain == pytest.approx(result.style.std(), rel=1e-3)
+
+
 def test_noise_start_with_content(pair, config):
     result = transfer(pair.content, pair.style, config.replace(start="noise", steps=1))
     assert result.evaluations[0].losses["content"] > 0

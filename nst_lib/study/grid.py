@@ -65,7 +65,7 @@ class Condition:
         """Return the notebook's parameters for the settings."""
         config = self.config.to_dict()
         standard = TransferConfig.from_preset(self.config.preset).to_dict()
-        named = {name: config[name] for name in _PARAMETERS}
+        named = {name: config[name] for name in _PARAMETERS if name in config}
         others = {
             name: value
             for name, value in config.items()

@@ -8,6 +8,27 @@ from dataclasses import dataclass
 
 from nst_lib.config import TransferConfig
 
+#: Settings of the random network, of what its loss weighs against it, and of the inversion: what a
+#: system that has something else instead has no use for.
+NETWORK = frozenset(
+    {
+        "engine",
+        "orientation",
+        "stacks",
+        "channels",
+        "kernel",
+        "padding",
+        "pooling",
+        "batch_norm",
+        "init",
+        "convolution",
+        "style_layers",
+        "content_layers",
+    }
+)
+WEIGHING = frozenset({"alpha", "normalisation", "layer_weights", "content_terms", "content_weight"})
+INVERSION = frozenset({"n_iter", "momentum", "phase"})
+
 
 @dataclass(frozen=True)
 class Preset:

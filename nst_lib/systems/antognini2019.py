@@ -1,0 +1,294 @@
+"""J. Antognini, M. Hoffman and R. J. Weiss, "Audio texture synthesis with random neural networks".
+
+Its subtitle, ICASSP 2019, is "improving diversity and quality". Six single layers of random filters
+over the frames of a log-magnitude STFT, side by side, see from 2 to 128 frames. Of each feature map
+F, filters c at times t, the loss has three terms,
+
+    Gram              G_cd = mean over t of F_ct F_dt
+    autocorrelation   A_cl = mean over t of F_ct F_c,t+l, for lags l from 0.2 to 2 s: rhythm
+    diversity         D = max over shifts of the correlation of F with the style's F_s, shifted
+
+    beta * sum over networks of ( ||G - G_s||^2 / ||G_s||^2 + a ||A - A_s||^2 / ||A_s||^2 + d D )
+
+where a and d are the settings `autocorrelation` and `diversity`. The first two are 0 at the style
+itself, and small at a copy of it that begins elsewhere; D is largest there.
+
+Exact are STFT, networks, the form of the first two terms, their lags and the weights that were
+shown. The diversity term is our form of what was published, a penalty on the best match in time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from scipy.fft import next_fast_len
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from nst_lib.build import count_weights, make_loss, make_network
+from nst_lib.config import ConfigError, TransferConfig, number
+from nst_lib.losses import StyleTerm, several, side_by_side
+from nst_lib.objective import Losses
+from nst_lib.parallel import ParallelCNN, n_weights
+from nst_lib.systems import NETWORK, WEIGHING, Preset
+from nst_lib.transforms import Transform
+
+#: Frames that filters span. The six up to 128 were published, 256 was shown.
+WIDTHS = (2, 4, 8, 16, 64, 128, 256)
+#: Shortest and longest lag in seconds.
+LAGS = (0.2, 2.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Antognini2019(TransferConfig):
+    """Settings of a synthesis that minds rhythm, and that it is no copy."""
+
+    UNUSED: ClassVar[frozenset[str]] = NETWORK | WEIGHING
+
+    filters: int = number(512, 1, 65536, "of each network")
+    widest: int = number(
+        128, 2, 256, "frames of the widest filter: of 2, 4, 8, 16, 64, 128 and 256, those up to it"
+    )
+    autocorrelation: float = number(1e3, 0, 1e15, "weight of rhythm; shown: 0, 1, 1e3, 1e5")
+    diversity: float = number(1e-5, 0, 1e15, "weight of the likeness to a copy; shown: 1e-5, 1e-3")
+
+    @property
+    def sizes(self) -> list[tuple[int]]:
+        """Sizes of the filters, one for each network."""
+        return [(width,) for width in WIDTHS if width <= self.widest]
+
+
+def autocorrelation(F: Tensor, lags: range) -> Tensor:
+    """Return the mean of F(t) F(t + lag) over all t that it is defined for.
+
+    Parameters
+    ----------
+    F : Tensor, shape=(filters, time)
+        Feature map.
+    lags : range
+        Frames; fewer than `F` has.
+
+    Returns
+    -------
+    Tensor, shape=(filters, len(lags))
+    """
+    A: Tensor = _Autocorrelation.apply(F, lags)  # type: ignore[no-untyped-call]
+    return A
+
+
+class _Autocorrelation(torch.autograd.Function):
+    """By FFT; so is the adjoint, a convolution with the gradient to both sides."""
+
+    @staticmethod
+    def forward(ctx: Any, F: Tensor, lags: range) -> Tensor:
+        length = F.shape[-1]
+        n = next_fast_len(length + lags.stop, real=True)
+        spectrum = torch.fft.rfft(F, n=n)
+        power = spectrum.real.square() + spectrum.imag.square()
+        sums = torch.fft.irfft(power, n=n)[:, lags.start : lags.stop]
+        pairs = length - torch.arange(lags.start, lags.stop).to(F)
+        ctx.save_for_backward(spectrum, pairs)
+        ctx.sizes = lags.start, length, n
+        A: Tensor = sums / pairs
+        return A
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        spectrum, pairs = ctx.saved_tensors
+        shortest, length, n = ctx.sizes
+        sides = 2 * torch.fft.rfft(pad(gradient / pairs, (shortest, 0)), n=n).real
+        return torch.fft.irfft(sides * spectrum, n=n)[:, :length], None
+
+
+def best_match(F: Tensor, F_s: Tensor) -> Tensor:
+    """Return the largest correlation of two feature maps over circular shifts in time.
+
+    Filters are centred, so that only what varies counts. Of maps of different length the shorter
+    lies somewhere within the longer, and is compared with as much of it (if its energy is even).
+
+    Parameters
+    ----------
+    F, F_s : Tensor, shape=(filters, time)
+        Feature maps.
+
+    Returns
+    -------
+    Tensor
+        0-dimensional: 1 for a shifted copy, near 0 for an unrelated map.
+    """
+    n = max(F.shape[-1], F_s.shape[-1])
+    X, X_s = (one - one.mean(-1, keepdim=True) for one in (F, F_s))
+    with torch.no_grad():
+        cross = torch.fft.rfft(X, n=n) * torch.fft.rfft(X_s, n=n).conj()
+        shift = int(torch.fft.irfft(cross.sum(0), n=n).argmax())
+    matched = pad(X_s, (0, n - F_s.shape[-1])).roll(shift, -1)[:, : F.shape[-1]]
+    overlap = min(F.shape[-1], F_s.shape[-1]) / n
+    scale = torch.linalg.vector_norm(X) * torch.linalg.vector_norm(X_s) * overlap**0.5
+    correlation: Tensor = (X * matched).sum() / scale.clamp_min(torch.finfo(F.dtype).tiny)
+    return correlation
+
+
+class AutocorrelationTerm(nn.Module):
+    """Relative distance of a feature map's autocorrelation to the style's.
+
+    Lags are at most half as long as the shorter of both maps.
+
+    Parameters
+    ----------
+    styles : sequence of Tensor, shape=(filters, time)
+        The style's feature map, or those of several: the target is their mean.
+    shortest, longest : int > 0
+        Lags in frames.
+
+    Raises
+    ------
+    ConfigError
+        If the shortest lag is too long.
+    """
+
+    target: Tensor
+
+    def __init__(self, styles: Sequence[Tensor], *, shortest: int, longest: int) -> None:
+        super().__init__()
+        self.lags = range(shortest, longest + 1)
+        lags = self._within(min(F.shape[-1] for F in styles))
+        target = torch.stack([autocorrelation(F, lags) for F in styles]).mean(0)
+        self.register_buffer("target", target)
+        self.lags = lags
+
+    def _within(self, length: int) -> range:
+        lags = range(self.lags.start, min(self.lags.stop, length // 2 + 1))
+        if not lags:
+            raise ConfigError(
+                f"autocorrelation at {lags.start} frames in {length}; accepted: a longer sound, "
+                "a smaller widest, or autocorrelation=0"
+            )
+        return lags
+
+    def forward(self, F: Tensor) -> Tensor:
+        """Return the term of a feature map ``(filters, time)``."""
+        lags = self._within(F.shape[-1])
+        target = self.target[:, : len(lags)]
+        return (autocorrelation(F, lags) - target).square().sum() / target.square().sum()
+
+
+class TextureLoss(nn.Module):
+    """The three terms; see the module.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Its feature maps are compared; see :class:`nst_lib.parallel.ParallelCNN`.
+    styles : sequence of Tensor, shape=(freq, time)
+        Spectrograms. Of several, the means of G and A are the targets, and D is the largest.
+    beta, autocorrelation, diversity : float >= 0
+        Weights; see the module.
+    frame_rate : float > 0
+        Frames in a second.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        styles: Sequence[Tensor],
+        *,
+        beta: float = 1.0,
+        autocorrelation: float = 0.0,
+        diversity: float = 0.0,
+        frame_rate: float = 250.0,
+    ) -> None:
+        super().__init__()
+        self.network, self.beta = network, beta
+        self.autocorrelation, self.diversity = autocorrelation, diversity
+        self.grams, self.rhythms = nn.ModuleDict(), nn.ModuleDict()
+        shortest, longest = (max(1, round(lag * frame_rate)) for lag in LAGS)
+        with torch.no_grad():
+            self.maps: list[dict[str, Tensor]] = [network(S) for S in styles]
+            for name in self.maps[0]:
+                F = [maps[name] for maps in self.maps]
+                self.grams[name] = StyleTerm(side_by_side(F), normalisation="relative")
+                if autocorrelation:
+                    self.rhythms[name] = AutocorrelationTerm(F, shortest=shortest, longest=longest)
+
+    def forward(self, S: Tensor) -> Losses:
+        """Return the losses of a spectrogram ``(freq, time)``."""
+        maps, zero = self.network(S), S.new_zeros(())
+        terms = {"gram": sum((self.grams[name](F) for name, F in maps.items()), zero)}
+        if self.autocorrelation:
+            distance = sum((self.rhythms[name](F) for name, F in maps.items()), zero)
+            terms["autocorrelation"] = self.autocorrelation * distance
+        if self.diversity:
+            matches = [
+                torch.stack([best_match(F, styles[name]) for styles in self.maps]).amax()
+                for name, F in maps.items()
+            ]
+            terms["diversity"] = self.diversity * sum(matches, zero)
+        return Losses.of({k: self.beta * term for k, term in terms.items()}, {}, zero=zero)
+
+
+@count_weights.register
+def _(config: Antognini2019, *, n_freq: int, n_frames: int) -> int:
+    return n_weights(config.sizes, shape=(n_freq,), filters=config.filters)
+
+
+@make_network.register
+def _(config: Antognini2019, *, n_freq: int, n_frames: int) -> ParallelCNN:
+    return ParallelCNN(config.sizes, shape=(n_freq,), filters=config.filters, seed=config.seed)
+
+
+@make_loss.register
+def _(
+    config: Antognini2019,
+    transform: Transform,
+    *,
+    style: Tensor | Sequence[Tensor],
+    content: Tensor | None,
+) -> TextureLoss:
+    styles = several(style)
+    network = make_network(config, n_freq=styles[0].shape[-2], n_frames=styles[0].shape[-1])
+    return TextureLoss(
+        network.to(styles[0].device, styles[0].dtype),
+        styles,
+        beta=config.beta,
+        autocorrelation=config.autocorrelation,
+        diversity=config.diversity,
+        frame_rate=config.sr / transform.hop_length,
+    )
+
+
+PRESETS = (
+    Preset(
+        config=Antognini2019(
+            preset="antognini2019",
+            sr=16000,
+            n_fft=512,
+            hop_length=64,
+            beta=1.0,
+            start="noise",
+            line_search="strong_wolfe",
+            history=10,
+            steps=2000,
+        ),
+        source=(
+            "J. Antognini, M. Hoffman, R. J. Weiss, Audio texture synthesis with random neural "
+            "networks: improving diversity and quality, ICASSP 2019"
+        ),
+        about=(
+            "A texture from noise, through six random networks side by side: their Gram matrices, "
+            "the rhythm of their maps, and a penalty on copies of the style. Takes nothing from a "
+            "content but its length, and with start=content its start."
+        ),
+        exact=(
+            "16 kHz, STFT of 512 samples every 64, log-magnitude, six networks of 512 filters, "
+            "relative losses, autocorrelation at lags from 0.2 to 2 s, the weights that were shown "
+            "for both terms, L-BFGS with 2000 steps, Griffin-Lim."
+        ),
+        ours=(
+            "Widths 2, 4, 8, 16, 64, 128, of which the ends are known; no padding; weights after "
+            "Glorot and Bengio; lags up to half of a map; what a match is: the largest correlation "
+            "of centred maps over shifts; which of the weights: a large one for rhythm and a small "
+            "one for diversity."
+        ),
+    ),
+)

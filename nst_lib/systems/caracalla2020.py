@@ -1,0 +1,190 @@
+"""H. Caracalla and A. Roebel, "Sound texture synthesis using RI spectrograms", ICASSP 2020.
+
+The sound is optimised through its complex STFT z, whose real and imaginary part are two planes,
+
+    x = 2 sigmoid(10 z / max|z|) - 1,
+
+and eight single layers of random filters F over frequency and time, side by side. As in their
+"Sound texture synthesis using convolutional neural networks", DAFx 2019, products of filters i and
+j are averaged over time n only, so that each frequency m keeps its own:
+
+    H_ijm = mean over n of F_imn F_jmn,        loss = beta * sum_k ||H_k - H_k,s||^2 / ||H_k,s||^2
+
+over the layers k. The gradient with respect to the sound, which their paper of 2017 derives by
+Wirtinger calculus, is what autograd computes today.
+
+Exact are STFT, compression, filter sizes and their number, draw, loss, L-BFGS with a line search
+and the level at the end; our choice is what the preset says.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from nst_lib.build import count_weights, make_loss, make_network, make_view
+from nst_lib.config import TransferConfig, choice, number
+from nst_lib.losses import several
+from nst_lib.objective import Losses
+from nst_lib.parallel import ParallelCNN, n_weights
+from nst_lib.systems import INVERSION, NETWORK, WEIGHING, Preset
+from nst_lib.transforms import Transform
+
+#: Height (frequency bins) and width (frames) of the filters.
+SIZES = ((101, 2), (53, 3), (11, 5), (3, 3), (5, 5), (11, 11), (19, 19), (27, 27))
+BOUND = 0.05
+COMPRESSION = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caracalla2020(TransferConfig):
+    """Settings of a synthesis through real and imaginary parts."""
+
+    UNUSED: ClassVar[frozenset[str]] = (
+        NETWORK
+        | WEIGHING
+        | INVERSION
+        | {"n_bins", "bins_per_octave", "fmin", "w0", "per_scale", "residual", "scale"}
+    )
+
+    transform: str = choice("stft", ("stft",), "whose real and imaginary part the networks see")
+    domain: str = choice("waveform", ("waveform",), "what is optimised: the sound itself")
+    filters: int = number(128, 1, 65536, "of each of the eight networks")
+
+
+class RISpectrogram(nn.Module):
+    """Real and imaginary part of a transform, relative to its largest magnitude, compressed."""
+
+    def __init__(self, transform: Transform) -> None:
+        super().__init__()
+        self.transform = transform
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Return values in (-1, 1), shape ``(2, freq, time)``, of a waveform ``(samples,)``."""
+        z = self.transform.analyse(y)
+        z = z / z.abs().amax().clamp_min(torch.finfo(y.dtype).tiny)
+        return 2 * torch.sigmoid(COMPRESSION * torch.stack([z.real, z.imag])) - 1
+
+
+def time_gram(F: Tensor) -> Tensor:
+    """Return H, shape ``(freq, filters, filters)``, of feature maps ``(filters, freq, time)``."""
+    rows = F.transpose(0, 1)
+    return rows @ rows.mT / F.shape[-1]
+
+
+class TimeGramLoss(nn.Module):
+    """Relative distance of H to the style's, layer by layer; see the module.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Its feature maps are compared; see :class:`nst_lib.parallel.ParallelCNN`.
+    styles : sequence of Tensor, shape=(2, freq, time)
+        Views of the styles. Of several, the mean of H is the target.
+    beta : float >= 0
+        Weight.
+    """
+
+    def __init__(self, network: nn.Module, styles: Sequence[Tensor], *, beta: float) -> None:
+        super().__init__()
+        self.network = network
+        self.weights: dict[str, float] = {}
+        with torch.no_grad():
+            H = [{k: time_gram(F) for k, F in network(style).items()} for style in styles]
+        for name in H[0]:
+            target = torch.stack([one[name] for one in H]).mean(0)
+            self.register_buffer(name, target)
+            self.weights[name] = beta / (float(target.square().sum()) or 1.0)
+
+    def forward(self, x: Tensor) -> Losses:
+        """Return the losses of a view ``(2, freq, time)``."""
+        terms = {}
+        for name, F in self.network(x).items():
+            target = self.get_buffer(name)
+            distance: Tensor = _TimeGramDistance.apply(F.transpose(0, 1), target)  # type: ignore[no-untyped-call]
+            terms[name] = self.weights[name] * distance
+        return Losses.of(terms, {}, zero=x.new_zeros(()))
+
+
+class _TimeGramDistance(torch.autograd.Function):
+    """||H - target||^2 of ``(freq, filters, time)``; the adjoint is one product, H is symmetric."""
+
+    @staticmethod
+    def forward(ctx: Any, F: Tensor, target: Tensor) -> Tensor:
+        difference = torch.baddbmm(target, F, F.mT, beta=-1, alpha=1 / F.shape[-1])
+        ctx.save_for_backward(F, difference)
+        distance: Tensor = torch.linalg.vector_norm(difference).square()
+        return distance
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        F, difference = ctx.saved_tensors
+        return (4 / F.shape[-1] * gradient * difference) @ F, None
+
+
+@make_view.register
+def _(config: Caracalla2020, transform: Transform) -> RISpectrogram:
+    return RISpectrogram(transform)
+
+
+@count_weights.register
+def _(config: Caracalla2020, *, n_freq: int, n_frames: int) -> int:
+    return n_weights(SIZES, shape=(2, n_freq), filters=config.filters)
+
+
+@make_network.register
+def _(config: Caracalla2020, *, n_freq: int, n_frames: int) -> ParallelCNN:
+    return ParallelCNN(
+        SIZES, shape=(2, n_freq), filters=config.filters, bound=BOUND, seed=config.seed
+    )
+
+
+@make_loss.register
+def _(
+    config: Caracalla2020,
+    transform: Transform,
+    *,
+    style: Tensor | Sequence[Tensor],
+    content: Tensor | None,
+) -> TimeGramLoss:
+    styles = several(style)
+    network = make_network(config, n_freq=styles[0].shape[-2], n_frames=styles[0].shape[-1])
+    return TimeGramLoss(network.to(styles[0].device, styles[0].dtype), styles, beta=config.beta)
+
+
+PRESETS = (
+    Preset(
+        config=Caracalla2020(
+            preset="caracalla2020",
+            n_fft=512,
+            hop_length=256,
+            beta=1e9,
+            start="noise",
+            line_search="strong_wolfe",
+            steps=5000,
+            result_level="style",
+        ),
+        source=(
+            "H. Caracalla, A. Roebel, Sound texture synthesis using RI spectrograms, ICASSP 2020, "
+            "with the statistics of their paper at DAFx 2019"
+        ),
+        about=(
+            "A texture from white noise, the sound itself, through real and imaginary part of its "
+            "STFT and eight random networks side by side, whose Gram matrices keep frequencies "
+            "apart. Takes nothing from a content but its length, and with start=content its start."
+        ),
+        exact=(
+            "STFT of 512 samples every 256, compression 2 sigmoid(10 x) - 1, eight layers of 128 "
+            "filters from 101 x 2 to 27 x 27 without padding or bias, weights from U(+-0.05), "
+            "relative loss times 1e9, L-BFGS with strong Wolfe line search, the style's standard "
+            "deviation at the end."
+        ),
+        ours=(
+            "22 050 Hz; a Hann window; each sound is divided by its own largest magnitude; the "
+            "noise has the style's spread, and its ends are not faded; 5000 evaluations, where "
+            "250 times 20 iterations are published."
+        ),
+    ),
+)

@@ -1,0 +1,40 @@
+"""The default: what came out best in our own search, `benchmarks/front.md`."""
+
+from nst_lib.config import TransferConfig
+from nst_lib.systems import Preset
+
+CONFIG = TransferConfig(
+    preset="fast",
+    level="rms",
+    level_target=-26.0,
+    n_fft=2048,
+    residual=True,
+    scale=30.0,
+    engine="infinite",
+    stacks=2,
+    kernel=5,
+    layer_weights="balanced",
+    content_layers=(),
+    content_terms=("onset", "spectrogram"),
+    content_weight=0.02,
+    domain="hybrid",
+    line_search="strong_wolfe",
+    history=10,
+    steps=160,
+)
+
+PRESETS = (
+    Preset(
+        config=CONFIG,
+        source=(
+            "ours: the front of timbre against rhythm over the study's pairs, benchmarks/front.py"
+        ),
+        about=(
+            "The default. Two random stacks in the limit of infinite width, their layers balanced, "
+            "a content weight that acts on onsets and spectrogram; 80 evaluations of the "
+            "spectrogram, then 80 of the sound itself. Seconds on a laptop."
+        ),
+        exact="The limit of infinite width, from the study's draw of the weights.",
+        ours="Everything else: searched for over the study's five pairs.",
+    ),
+)

@@ -1,0 +1,364 @@
+"""L. A. Gatys, A. S. Ecker, M. Bethge, Image style transfer using CNNs, CVPR 2016, on spectrograms.
+
+The spectrogram S is an image of three equal channels, S / 7 (log(1 + magnitude) lies in about
+0 to 7), less the ImageNet mean, over its spread, as PyTorch's VGG-19 was trained. ``convX_Y`` is
+the rectified map, as in the paper's Caffe model. Pooling drops an odd last row, as in PyTorch;
+Caffe keeps it.
+
+The paper rescales the network so that every filter's mean activation over images and positions is
+1. Its images were ImageNet's; here they are the recordings at hand, so a filter that these hardly
+use weighs as much as any other, and on noise more. ReLU and pooling pass a factor on, so the
+deeper filters undo it and what they compute stays the same.
+"""
+
+import math
+import re
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from http.client import HTTPException
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+from nst_lib.build import count_weights, make_loss, make_network, transfer_loss
+from nst_lib.config import ConfigError, TransferConfig, choice, layers
+from nst_lib.losses import several
+from nst_lib.network import validate_layers
+from nst_lib.objective import TransferLoss
+from nst_lib.systems import NETWORK, Preset
+from nst_lib.transforms import Transform
+from nst_lib.validation import validate_choice
+
+URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+POOLINGS = {"average": nn.AvgPool2d, "max": nn.MaxPool2d}
+#: Convolutions of each block, and their channels.
+BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
+LAYERS = tuple(
+    name
+    for block, (count, _) in enumerate(BLOCKS, 1)
+    for name in (*(f"conv{block}_{i}" for i in range(1, count + 1)), f"pool{block}")
+)
+CONVOLUTIONS = tuple(name for name in LAYERS if name.startswith("conv"))
+#: What the network sees of a spectrogram: S / CEILING, less MEAN, over STD.
+CEILING, MEAN, STD = 7.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def _channels() -> dict[str, tuple[str, int, int]]:
+    """Return each convolution's name in PyTorch, channels and input channels."""
+    found, number, fan = {}, 0, 3
+    for name in LAYERS:
+        if name in CONVOLUTIONS:
+            _, channels = BLOCKS[int(name[4]) - 1]
+            found[name] = f"features.{number}", channels, fan
+            fan = channels
+        number += 2 if name in CONVOLUTIONS else 1  # a ReLU has a number too
+    return found
+
+
+CHANNELS = _channels()
+_NEXT = dict(pairwise(CONVOLUTIONS))
+#: Shapes of all weights and biases, by their names in PyTorch.
+SHAPES = {
+    f"{key}.{part}": shape
+    for key, channels, fan in CHANNELS.values()
+    for part, shape in (("weight", (channels, fan, 3, 3)), ("bias", (channels,)))
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gatys2016(TransferConfig):
+    """Settings of a transfer by the features of VGG-19."""
+
+    UNUSED: ClassVar[frozenset[str]] = NETWORK - {"pooling", "style_layers", "content_layers"}
+
+    weights: str | None = field(
+        default=None,
+        metadata={
+            "about": "state dict of VGG-19: a file or a URL; null: PyTorch's, 548 MB; random: drawn"
+        },
+    )
+    rescale: bool = field(
+        default=True,
+        metadata={"about": "bring every filter's mean activation over the recordings to 1"},
+    )
+    pooling: str = choice("average", tuple(POOLINGS), "pooling by 2 x 2 after each block")
+    style_layers: tuple[str, ...] = layers(
+        ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), "feature maps of the style loss"
+    )
+    content_layers: tuple[str, ...] = layers(("conv4_2",), "feature maps of the content loss")
+
+    def layer_names(self) -> tuple[str, ...]:
+        """Return the names of the network's feature maps."""
+        return LAYERS
+
+
+class VGG19(nn.Module):
+    """The convolutional part of VGG-19, read for its feature maps.
+
+    Parameters
+    ----------
+    state : dict of str to Tensor
+        Weights and biases under PyTorch's names; see :func:`read_weights`.
+    pooling : {"average", "max"}
+        Over 2 x 2 positions.
+
+    Raises
+    ------
+    ValueError
+        If the pooling is unknown.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, state: dict[str, Tensor], *, pooling: str = "average") -> None:
+        super().__init__()
+        validate_choice(pooling=(pooling, tuple(POOLINGS)))
+        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
+        self.register_buffer("std", torch.tensor(STD)[:, None, None])
+        self.layers = nn.ModuleDict()
+        for name in LAYERS:
+            if name not in CHANNELS:
+                self.layers[name] = POOLINGS[pooling](2)
+                continue
+            key, channels, fan = CHANNELS[name]
+            conv = skip_init(nn.Conv2d, fan, channels, 3, padding=1)  # type: ignore[no-untyped-call]
+            conv.load_state_dict({part: state[f"{key}.{part}"] for part in ("weight", "bias")})
+            self.layers[name] = conv
+        self.eval().requires_grad_(False)
+
+    def forward(self, S: Tensor, layers: Iterable[str] | None = None) -> dict[str, Tensor]:
+        """Return named feature maps, computing none beyond the deepest one asked for.
+
+        Parameters
+        ----------
+        S : Tensor, shape=(..., freq, time)
+            Spectrograms: log(1 + magnitude).
+        layers : iterable of str or None
+            Names from `LAYERS`; None returns all.
+
+        Returns
+        -------
+        dict of str to Tensor
+            Shapes ``(..., channels, freq, time)``.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, or `S` is too small to pool.
+        """
+        wanted = set(LAYERS if layers is None else layers)
+        x, maps = self._image(S), {}
+        for name in _up_to(wanted):
+            x = self._step(name, x)
+            if name in wanted:
+                maps[name] = x.reshape(*S.shape[:-2], *x.shape[1:])
+        return maps
+
+    @torch.no_grad()
+    def rescale(self, spectrograms: Sequence[Tensor], layers: Iterable[str]) -> None:
+        """Bring each filter's mean activation over `spectrograms` to 1, as deep as `layers` go.
+
+        A filter that never fires is left as it is. What deeper filters compute stays the same.
+        """
+        maps = [self._image(S) for S in spectrograms]
+        for name in _up_to(layers):
+            maps = [self._step(name, x) for x in maps]
+            if name in CONVOLUTIONS:
+                total = torch.stack([x.sum((0, 2, 3)) for x in maps]).sum(0)
+                mean = total / sum(x[:, 0].numel() for x in maps)
+                mean[mean == 0] = 1
+                self._divide(name, mean)
+                maps = [x / mean[:, None, None] for x in maps]
+
+    def _divide(self, name: str, divisor: Tensor) -> None:
+        """Divide filters by numbers > 0, and have the next convolution undo it."""
+        conv: Any = self.layers[name]
+        conv.weight /= divisor[:, None, None, None]
+        conv.bias /= divisor
+        if name in _NEXT:
+            following: Any = self.layers[_NEXT[name]]
+            following.weight *= divisor[:, None, None]
+
+    def _image(self, S: Tensor) -> Tensor:
+        """Return `S` as a batch of normalised images, ``(batch, 3, freq, time)``."""
+        return (S.reshape(-1, 1, *S.shape[-2:]) / CEILING - self.mean) / self.std
+
+    def _step(self, name: str, x: Tensor) -> Tensor:
+        """Return the map `name` of the one before it."""
+        if name in CONVOLUTIONS:
+            return torch.relu(self.layers[name](x))
+        if min(x.shape[2:]) < 2:
+            raise ValueError(
+                f"{name} has {min(x.shape[2:])} position left; accepted: layers before it, or a "
+                "larger spectrogram"
+            )
+        pooled: Tensor = self.layers[name](x)
+        return pooled
+
+
+def _up_to(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the layers as far as the deepest of `names`."""
+    names = set(names)
+    validate_layers(names, LAYERS)
+    return LAYERS[: max((LAYERS.index(name) + 1 for name in names), default=0)]
+
+
+def draw_weights(seed: int = 0) -> dict[str, Tensor]:
+    """Return weights of VGG-19's shapes that are trained on nothing, for use without a network.
+
+    K. He et al., "Delving deep into rectifiers", ICCV 2015, equation 10: variance 2 / fan_in.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: torch.zeros(shape)
+        if len(shape) == 1
+        else torch.randn(shape, generator=generator) * math.sqrt(2 / math.prod(shape[1:]))
+        for name, shape in SHAPES.items()
+    }
+
+
+def read_weights(weights: str | None = None) -> dict[str, Tensor]:
+    """Return the weights and biases of VGG-19's convolutions from a state dict.
+
+    Parameters
+    ----------
+    weights : str or None
+        A file, or a URL to fetch into PyTorch's cache (``torch.hub.get_dir()``). If its name ends
+        in a hash, ``-dcbb9e9d.pth``, the file's SHA-256 must begin so. None is `URL`.
+
+    Returns
+    -------
+    dict of str to Tensor
+        "features.0.weight", "features.0.bias", "features.2.weight" and so on, as PyTorch names
+        them; whatever else the file has is left out.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, it cannot be fetched, or it is not a state dict of VGG-19.
+    """
+    source = URL if weights is None else weights
+    given = f"weights={source!r}"
+    if "://" in source:
+        path = _fetch(source)
+        given += f" ({path})"
+    else:
+        path = Path(source).expanduser()
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise _refusal(given, f"cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # a damaged file raises nearly any of them
+        raise _refusal(given, "is not a file of tensors by torch.save") from error
+    if not isinstance(state, dict):
+        raise _refusal(given, f"holds a {type(state).__name__}, not a state dict")
+    for name, shape in SHAPES.items():
+        if name not in state:
+            raise _refusal(given, f"has no {name}")
+        value = state[name]
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            raise _refusal(given, f"{name} is not a tensor of floating-point numbers")
+        if value.shape != shape:
+            raise _refusal(given, f"{name} has shape {tuple(value.shape)} instead of {shape}")
+        if not value.isfinite().all():
+            raise _refusal(given, f"{name} is not finite")
+    return {name: state[name] for name in SHAPES}
+
+
+def _fetch(url: str) -> Path:
+    """Return the file in PyTorch's cache that is at `url`, fetching it if need be."""
+    name = Path(urlsplit(url).path).name
+    hashed = re.search(r"-([0-9a-f]{8,})\.", name)
+    if hashed is None:  # elsewhere there may be another file of this name
+        name = f"{sha256(url.encode()).hexdigest()[:8]}-{name}"
+    path = Path(torch.hub.get_dir(), "checkpoints", name)
+    if not path.exists():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            prefix = hashed and hashed[1]
+            torch.hub.download_url_to_file(url, str(path), prefix, progress=sys.stderr.isatty())
+        except (OSError, RuntimeError, ValueError, HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            raise _refusal(f"weights={url!r}", f"cannot be fetched ({reason})") from error
+    return path
+
+
+def _refusal(given: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"{given}: {reason}; accepted: a state dict of VGG-19 as PyTorch has it, a file or a URL, "
+        "random, or null"
+    )
+
+
+@count_weights.register
+def _(config: Gatys2016, *, n_freq: int, n_frames: int) -> int:
+    return sum(math.prod(shape) for shape in SHAPES.values())
+
+
+@make_network.register
+def _(config: Gatys2016, *, n_freq: int, n_frames: int) -> VGG19:
+    drawn = config.weights == "random"
+    state = draw_weights(config.seed) if drawn else read_weights(config.weights)
+    return VGG19(state, pooling=config.pooling)
+
+
+@make_loss.register
+def _(
+    config: Gatys2016,
+    transform: Transform,
+    *,
+    style: Tensor | Sequence[Tensor],
+    content: Tensor | None,
+) -> TransferLoss:
+    sounds = several(style) if content is None else [*several(style), content]
+    n_freq, n_frames = sounds[-1].shape[-2:]
+    network: Any = make_network(config, n_freq=n_freq, n_frames=n_frames).to(sounds[-1])
+    if config.rescale:
+        network.rescale(sounds, {*config.style_layers, *config.content_layers})
+    return transfer_loss(config, network, transform, style=style, content=content)
+
+
+PRESETS = (
+    Preset(
+        config=Gatys2016(
+            preset="gatys2016",
+            hop_length=256,
+            alpha=1e-3,
+            beta=0.2,
+            normalisation="gatys",
+            start="noise",
+            line_search="strong_wolfe",
+            steps=300,
+        ),
+        source=(
+            "L. A. Gatys, A. S. Ecker, M. Bethge, Image Style Transfer Using Convolutional Neural "
+            "Networks, CVPR 2016"
+        ),
+        about=(
+            "The original of images, on a spectrogram as an image: the features of VGG-19, trained "
+            "on photographs; style from five layers, content from conv4_2, from white noise. "
+            "Fetches 548 MB of weights once, or takes a file; weights=random does without."
+        ),
+        exact=(
+            "VGG-19 with average pooling; content conv4_2; style conv1_1 to conv5_1 with weights "
+            "1/5 (beta is 1 times 1/5); the losses with their factors; alpha / beta = 1e-3, one of "
+            "the paper's ratios; filters rescaled to a mean activation of 1; white noise; L-BFGS."
+        ),
+        ours=(
+            "The spectrogram, n_fft 1024, hop 256, and its scale as an image; PyTorch's own "
+            "training of VGG-19 for the authors'; the mean activation over the recordings for "
+            "that over ImageNet; noise of the style's mean and spread; strong Wolfe line search, "
+            "300 evaluations; Griffin-Lim."
+        ),
+    ),
+)

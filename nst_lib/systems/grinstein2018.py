@@ -1,0 +1,146 @@
+"""E. Grinstein, N. Q. K. Duong, A. Ozerov and P. Perez, "Audio style transfer", ICASSP 2018.
+
+Style only, from the content: what is left of the content is where the optimisation started, which
+they call the key factor. Two of their four variants:
+
+- the wide, shallow, random network, whose settings they do not state: those of Ulyanov and Lebedev;
+- texture statistics of J. H. McDermott and E. P. Simoncelli (Neuron 71, 2011), imposed on the sound
+  itself: those of :mod:`nst_lib.metrics`, family by family, as shares of the style's energy,
+
+      sum over families f of ||f(x) - f(s)||^2 / ||f(s)||^2 .
+
+Their VGG-19 variant is `gatys2016` without a content term and from the content. SoundNet, which
+they found noisy, is not here: its weights are trained on sounds and not to be had.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from nst_lib import metrics
+from nst_lib.build import count_weights, make_loss, make_view
+from nst_lib.config import ConfigError, TransferConfig, choice
+from nst_lib.losses import several
+from nst_lib.objective import Losses
+from nst_lib.systems import INVERSION, NETWORK, WEIGHING, Preset, ulyanov2016
+from nst_lib.transforms import Transform
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextureStatistics(TransferConfig):
+    """Settings of the core without a network: the sound is optimised, and only its statistics."""
+
+    UNUSED: ClassVar[frozenset[str]] = NETWORK | WEIGHING | INVERSION
+
+    domain: str = choice("waveform", ("waveform",), "what is optimised: the sound itself")
+
+
+class StatisticsLoss(nn.Module):
+    """Relative squared distance to the style's statistics, and to timbre, family by family.
+
+    Parameters
+    ----------
+    style : sequence of Tensor, shape=(bands, frames)
+        Envelopes of the styles; of several, the mean of the statistics is the target.
+    beta : float >= 0
+        Weight.
+    """
+
+    def __init__(self, style: Sequence[Tensor], *, beta: float) -> None:
+        super().__init__()
+        self.beta = beta
+        self.families = {"timbre": metrics.timbre, **metrics.STATISTICS}
+        for name, statistic in self.families.items():
+            target = torch.stack([statistic(E) for E in style]).mean(0)
+            self.register_buffer(name, target, persistent=False)
+
+    def forward(self, E: Tensor) -> Losses:
+        """Return the losses of envelopes ``(bands, frames)``."""
+        terms = {}
+        for name, statistic in self.families.items():
+            target = self.get_buffer(name)
+            distance = (statistic(E) - target).square().sum() / target.square().sum()
+            terms[name] = self.beta * distance
+        return Losses.of(terms, {}, zero=E.new_zeros(()))
+
+
+@count_weights.register
+def _(config: TextureStatistics, *, n_freq: int, n_frames: int) -> int:
+    return 0
+
+
+@make_view.register
+def _(config: TextureStatistics, transform: Transform) -> Callable[[Tensor], Tensor]:
+    def view(y: Tensor) -> Tensor:
+        if y.shape[-1] < metrics.MIN_SAMPLES:
+            raise ConfigError(
+                f"sound of {y.shape[-1]} samples; accepted: {metrics.MIN_SAMPLES} or more for "
+                "texture statistics"
+            )
+        return metrics.envelopes(y, sr=config.sr)
+
+    return view
+
+
+@make_loss.register
+def _(
+    config: TextureStatistics,
+    transform: Transform,
+    *,
+    style: Tensor | Sequence[Tensor],
+    content: Tensor | None,
+) -> StatisticsLoss:
+    return StatisticsLoss(several(style), beta=config.beta)
+
+
+_SOURCE = "E. Grinstein, N. Q. K. Duong, A. Ozerov, P. Perez, Audio style transfer, ICASSP 2018"
+
+PRESETS = (
+    Preset(
+        config=ulyanov2016.CONFIG.replace(
+            preset="grinstein2018",
+            start="content",
+            start_std=None,
+            content_layers=(),
+            normalisation="raw",
+        ),
+        source=f"{_SOURCE}: its wide, shallow, random network",
+        about=(
+            "One random layer of 4096 filters; style only, from the content. No content term: what "
+            "is left of the content is the start."
+        ),
+        exact="No content loss, the content as start, one layer of 4096 filters, unscaled Grams.",
+        ours=(
+            "STFT, filter length, optimiser and numbers of iterations are not stated: those of "
+            "ulyanov2016."
+        ),
+    ),
+    Preset(
+        config=TextureStatistics(
+            preset="grinstein2018_texture",
+            beta=1.0,
+            line_search="strong_wolfe",
+            history=20,
+            steps=300,
+            result_level="style",
+        ),
+        source=f"{_SOURCE}: its texture statistics, of McDermott and Simoncelli 2011",
+        about=(
+            "No network: the sound itself is moved from the content until its envelopes have the "
+            "style's statistics in 30 cochlear bands: mean, variation, skew, correlations between "
+            "bands, modulation power. The style's level is restored at the end."
+        ),
+        exact=(
+            "30 bands, envelopes compressed by 0.3 at 400 Hz, 20 modulation bands, correlations at "
+            "McDermott and Simoncelli's offsets; style only, from the content."
+        ),
+        ours=(
+            "Families weigh alike, each relative to the style's; without their modulation "
+            "correlations C1 and C2 and kurtosis; L-BFGS, 300 evaluations. What is optimised is "
+            "what the texture score measures."
+        ),
+    ),
+)

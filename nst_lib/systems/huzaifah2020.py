@@ -1,0 +1,223 @@
+"""M. Huzaifah and L. Wyse, Applying visual domain style transfer ... to audio, 2020.
+
+"Applying visual domain style transfer and texture synthesis techniques to audio: insights and
+challenges", Neural Computing and Applications 32. Spectrograms are scaled to a fixed range, random
+or trained weights are compared, and so are the axes that are convolved (`orientation`). The
+optimised variable is the scaled spectrogram x = S / log_range, of log-magnitudes S, and
+
+    loss = style and content in the network's features of x  +  bound * ||x - clip(x, 0, 1)||_2
+
+What is left below 0 is clipped before the inversion. :mod:`nst_lib.training` trains the weights.
+
+Exact, from the public code: STFT, scaling, bound, clipping, network, layers, losses and their
+weights, optimiser, inversion. Our choice: see the presets; the code's pseudo-CQT, a log-frequency
+matrix over the STFT, is left out, since `transform` offers a CQT.
+"""
+
+import json
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from nst_lib.build import make_loss, make_network
+from nst_lib.config import ConfigError, TransferConfig, choice, number
+from nst_lib.losses import several
+from nst_lib.objective import Losses
+from nst_lib.systems import Preset
+from nst_lib.transforms import Transform
+
+#: Settings that trained weights belong to; those of orientation "time" to a duration too.
+BELONGS = (
+    "sr",
+    "transform",
+    "n_fft",
+    "hop_length",
+    "n_bins",
+    "bins_per_octave",
+    "fmin",
+    "residual",
+    "log_range",
+    "orientation",
+    "stacks",
+    "channels",
+    "kernel",
+    "batch_norm",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Huzaifah2020(TransferConfig):
+    """Settings of a transfer between spectrograms of a fixed range."""
+
+    CLIP: ClassVar[bool] = True
+
+    content_terms: tuple[str, ...] = choice(
+        ("features",),
+        ("features", "spectrogram"),
+        "what the content loss compares; features: content_layers",
+    )
+    log_range: float = number(7.0, 0.1, 100, "log-magnitude that is scaled to 1")
+    bound: float = number(1e-3, 0, 1e15, "weight of what leaves the range from 0 to log_range")
+    weights: str | None = field(
+        default=None,
+        metadata={"about": "of the network: a file that `nst train` wrote; null: random"},
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, only in (("engine", "finite"), ("convolution", "direct")):
+            if self.weights is not None and getattr(self, name) != only:
+                raise ConfigError(
+                    f"{name}={getattr(self, name)!r} with trained weights; accepted: {only}"
+                )
+
+    @property
+    def unit(self) -> float:
+        """What is 1 in the scaled spectrogram."""
+        return self.log_range
+
+
+class BoundedLoss(nn.Module):
+    """Losses of a scaled spectrogram, and the cost of leaving its range.
+
+    Parameters
+    ----------
+    loss : callable
+        Losses of a scaled spectrogram. With a content weight they have a bound too; it adds up.
+    log_range : float > 0
+        Log-magnitude that is scaled to 1.
+    bound : float >= 0
+        Weight of the Euclidean norm of what lies below 0 or above 1.
+    """
+
+    def __init__(self, loss: Callable[[Tensor], Losses], *, log_range: float, bound: float) -> None:
+        super().__init__()
+        self.loss, self.log_range, self.bound = loss, log_range, bound
+
+    def forward(self, S: Tensor) -> Losses:
+        """Return the losses of a log-magnitude spectrogram ``(freq, time)``."""
+        x = S / self.log_range
+        losses = self.loss(x)
+        cost = self.bound * torch.linalg.vector_norm(x - x.clamp(0, 1))
+        return replace(losses, bound=cost if losses.bound is None else losses.bound + cost)
+
+
+def read_weights(path: str | Path) -> dict[str, Any]:
+    """Return what ``nst train`` wrote; see :meth:`nst_lib.training.Trained.write`.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or is not one of these.
+    """
+    given, accepted = f"weights={str(path)!r}", "accepted: a file that `nst train` wrote"
+    if not Path(path).is_file():
+        raise ConfigError(f"{given}: no such file; {accepted}")
+    try:
+        trained = torch.load(path, weights_only=True, map_location="cpu")
+    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+        raise ConfigError(f"{given}: cannot be read; {accepted}") from error
+    if not isinstance(trained, dict) or not {"settings", "network", "classes"} <= trained.keys():
+        raise ConfigError(f"{given}: holds something else; {accepted}")
+    return trained
+
+
+@make_network.register
+def _(config: Huzaifah2020, *, n_freq: int, n_frames: int) -> nn.Module:
+    network = make_network.dispatch(TransferConfig)(config, n_freq=n_freq, n_frames=n_frames)
+    if config.weights is not None:
+        trained = read_weights(config.weights)
+        _validate(config, trained["settings"])
+        network.load_state_dict(trained["network"])
+    return network
+
+
+def _validate(config: Huzaifah2020, trained: dict[str, Any]) -> None:
+    """Raise ConfigError unless the weights belong to the settings."""
+    ours = config.to_dict()
+    names = (*BELONGS, "duration") if config.orientation == "time" else BELONGS
+    differ = {name: trained[name] for name in names if trained[name] != ours[name]}
+    if differ:
+        words = [
+            f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+            for name, value in differ.items()
+        ]
+        raise ConfigError(
+            f"weights={config.weights!r} has {', '.join(words)}; accepted: "
+            + " ".join(f"--set {word}" for word in words)
+        )
+
+
+@make_loss.register
+def _(
+    config: Huzaifah2020,
+    transform: Transform,
+    *,
+    style: Tensor | Sequence[Tensor],
+    content: Tensor | None,
+) -> BoundedLoss:
+    loss = make_loss.dispatch(TransferConfig)(
+        config,
+        transform,
+        style=[S / config.log_range for S in several(style)],
+        content=None if content is None else content / config.log_range,
+    )
+    return BoundedLoss(loss, log_range=config.log_range, bound=config.bound)
+
+
+_TRANSFER = Huzaifah2020(
+    preset="huzaifah2020",
+    hop_length=256,
+    pooling="max",
+    init="pytorch",
+    style_layers=("relu1",),
+    beta=1e7,
+    n_iter=500,
+    momentum=0.0,
+)
+_SOURCE = (
+    "M. Huzaifah, L. Wyse, Applying visual domain style transfer and texture synthesis techniques "
+    "to audio, Neural Computing and Applications 32, 2020; settings of its public code"
+)
+_EXACT = (
+    "STFT, scaling of log-magnitudes from [0, 7] to [0, 1], soft bound, clipping at 0, network "
+    "with PyTorch's draw, layers, losses, L-BFGS without line search, Griffin-Lim."
+)
+_OURS = (
+    "The best evaluation is kept. The trained weights were not published: `nst train` makes some, "
+    "for `weights`."
+)
+
+PRESETS = (
+    Preset(
+        config=_TRANSFER,
+        source=_SOURCE,
+        about=(
+            "The study's network and losses on spectrograms of a fixed range, with max pooling; "
+            "style from relu1, content from relu3 and as the start. `orientation` is what they "
+            "compare: convolution along time (freq), along frequency (time), or both (2d)."
+        ),
+        exact=f"{_EXACT} Style weight 1e7.",
+        ours=_OURS,
+    ),
+    Preset(
+        config=_TRANSFER.replace(
+            preset="huzaifah2020_texture", start="noise", start_std=7e-3, beta=1e9
+        ),
+        source=_SOURCE,
+        about=(
+            "A texture from noise, as long as the style or of `texture_duration`; from several "
+            "styles, one texture between them."
+        ),
+        exact=f"{_EXACT} Style weight 1e9.",
+        ours=(
+            f"{_OURS} It starts from normal noise of 0.001 (scaled), one of the code's "
+            "alternatives; its default is uniform between 0 and 0.1."
+        ),
+    ),
+)

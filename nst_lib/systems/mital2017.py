@@ -1,0 +1,160 @@
+"""P. K. Mital, "Time domain neural audio style transfer", 2017 (arXiv:1711.11160).
+
+The sound is optimised through a DFT inside the graph, so that there is nothing to invert. The
+network sees real part, imaginary part and magnitude of each frame, one above the other.
+
+Exact are these inputs, one valid convolution over 15 frames with the draw of Ulyanov and Lebedev,
+and the losses: content compares the stacked input and relu1, style the Gram matrices of the linear
+magnitude and of relu1, all sums of squares. Our choice is what is optimised: the waveform, where
+the code optimises overlapping frames as if they were independent of each other.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from nst_lib.build import make_loss, make_view
+from nst_lib.config import TransferConfig, choice, layers, number
+from nst_lib.losses import ContentTerm, StyleTerm, several, side_by_side
+from nst_lib.objective import Losses
+from nst_lib.systems import INVERSION, Preset
+from nst_lib.transforms import Transform
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mital2017(TransferConfig):
+    """Settings of the core; its depth and its layers are fixed."""
+
+    UNUSED: ClassVar[frozenset[str]] = INVERSION | {
+        "orientation",
+        "stacks",
+        "pooling",
+        "batch_norm",
+        "style_layers",
+        "content_layers",
+        "layer_weights",
+        "content_terms",
+        "content_weight",
+    }
+
+    domain: str = choice("waveform", ("waveform",), "what is optimised: the sound itself")
+    stacks: int = number(1, 1, 1, "depth")
+    batch_norm: bool = field(default=False, metadata={"about": "none"})
+    style_layers: tuple[str, ...] = layers(("relu1",), "beside the magnitude")
+    content_layers: tuple[str, ...] = layers(("relu1",), "beside the input")
+
+
+class Stack(nn.Module):
+    """Real part, imaginary part and magnitude of a transform, one above the other."""
+
+    def __init__(self, transform: Transform) -> None:
+        super().__init__()
+        self.transform = transform
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Return the stack ``(..., 3 freq, time)`` of a waveform ``(..., samples)``."""
+        c = self.transform.analyse(y)
+        return torch.cat([c.real, c.imag, c.abs()], dim=-2)
+
+
+class Mital2017Loss(nn.Module):
+    """Losses of relu1, and of the input: its values against the content's, its magnitude's Gram.
+
+    Parameters
+    ----------
+    features : callable
+        Losses of relu1.
+    style : sequence of Tensor, shape=(3 freq, time)
+        Stacks of the styles.
+    content : Tensor, shape=(3 freq, time), or None
+        Stack of the content.
+    config : Mital2017
+        Has the weights.
+    """
+
+    def __init__(
+        self,
+        features: Callable[[Tensor], Losses],
+        *,
+        style: Sequence[Tensor],
+        content: Tensor | None,
+        config: Mital2017,
+    ) -> None:
+        super().__init__()
+        self.features = features
+        self.alpha, self.beta = config.alpha, config.beta
+        magnitude = side_by_side([_magnitude(V) for V in style])
+        self.magnitude = StyleTerm(magnitude, normalisation=config.normalisation)
+        self.input = (
+            None if content is None else ContentTerm(content, normalisation=config.normalisation)
+        )
+
+    def forward(self, V: Tensor) -> Losses:
+        """Return the losses of a stack ``(3 freq, time)``."""
+        losses = self.features(V)
+        magnitude = self.beta * self.magnitude(_magnitude(V))
+        terms = {**losses.terms, "style magnitude": magnitude}
+        content = losses.content
+        if self.input is not None:
+            terms["content input"] = self.alpha * self.input(V)
+            content = content + terms["content input"]
+        return replace(losses, style=losses.style + magnitude, content=content, terms=terms)
+
+
+def _magnitude(V: Tensor) -> Tensor:
+    return V[V.shape[-2] // 3 * 2 :]
+
+
+@make_view.register
+def _(config: Mital2017, transform: Transform) -> Stack:
+    return Stack(transform)
+
+
+@make_loss.register
+def _(
+    config: Mital2017,
+    transform: Transform,
+    *,
+    style: Tensor | Sequence[Tensor],
+    content: Tensor | None,
+) -> Mital2017Loss:
+    features = make_loss.dispatch(TransferConfig)(config, transform, style=style, content=content)
+    return Mital2017Loss(features, style=several(style), content=content, config=config)
+
+
+PRESETS = (
+    Preset(
+        config=Mital2017(
+            preset="mital2017",
+            n_fft=2048,
+            hop_length=256,
+            kernel=15,
+            padding="valid",
+            init="ulyanov2016",
+            normalisation="sum",
+            alpha=0.05,
+            beta=1.0,
+            start="noise",
+            start_std=1e-3,
+            line_search="strong_wolfe",
+            history=10,
+            steps=300,
+        ),
+        source="P. K. Mital, Time domain neural audio style transfer, 2017; settings of its code",
+        about=(
+            "The sound itself, through real part, imaginary part and magnitude of its STFT and one "
+            "random layer of 4096 filters over 15 frames. Nothing is inverted."
+        ),
+        exact=(
+            "Input, network, draw of the weights, losses, content weight 0.05 (the supplement has "
+            "0.01), noise of 0.001 to start from."
+        ),
+        ours=(
+            "A waveform is optimised, where the code optimises independent frames and adds them "
+            "up. 300 evaluations, where the code makes 300 iterations of SciPy's L-BFGS-B."
+        ),
+    ),
+)
