@@ -1,0 +1,107 @@
+"""Every preset at its published settings, on one pair: notebooks/conditions/systems.csv.
+
+    .venv/bin/python -W ignore benchmarks/systems.py [LABEL ...] [--again]
+
+Hours on two cores, so each row is kept as soon as it is there, and a second call goes on with those
+that are missing. Each runs as `nst transfer` on one core. Rows have scores (also of textures, that
+take nothing from the content), seconds of that core, and the largest resident memory.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nst_lib import audio, metrics
+from nst_lib.datasets import Clip, Synthetic, open_dataset
+from nst_lib.presets import PRESETS
+from nst_lib.transfer import load
+
+ROOT = Path(__file__).parents[1]
+TABLE = ROOT / "notebooks" / "conditions" / "systems.csv"
+NST = Path(sys.executable).with_name("nst")
+#: The same losses, on one core in a quarter of the time.
+FFT = {"convolution": "fft"}
+#: What a run has beside its preset: settings that change what it takes, and not what it finds.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "milacic2020": FFT,
+    "huzaifah2020": FFT,
+    "huzaifah2020_texture": FFT,
+}
+
+
+def run(label: str, content: Clip, style: Clip, out: Path, settings: dict[str, Any]) -> dict:
+    """Transfer in a process of its own, on one core, and return its row."""
+    sound = out / f"{label}.wav"
+    sources = {}
+    for role, clip in (("content", content), ("style", style)):
+        sources[role] = out / f"{role}.wav"
+        audio.write(sources[role], clip.load(sr=44100), sr=44100)
+    command = [NST, "transfer", "--preset", label, "--out", sound, "--plot", f"{sound}.png"]
+    command += [f"--{role}={path}" for role, path in sources.items()]
+    command += [f"--checkpoint={out / label}.ckpt"]
+    command += [f"--set={name}={value}" for name, value in settings.items()]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{label}: ended with {os.waitstatus_to_exitcode(status)}")
+    record = json.loads(sound.with_suffix(".json").read_text(encoding="utf-8"))
+    config = PRESETS[label].config.replace(**settings)
+    heard = {role: load(clip, config) for role, clip in (("content", content), ("style", style))}
+    y = audio.read(sound, sr=config.sr)
+    scores = metrics.scores(y, sr=config.sr, **heard)
+    best = record["losses"][record["best_step"]]
+    return {
+        "preset": label,
+        "timbre": scores.timbre,
+        "texture": scores.texture,
+        "rhythm": scores.rhythm,
+        "noise": scores.noise,
+        **{f"copies {role}": metrics.copying(y, heard[role], sr=config.sr) for role in heard},
+        "evaluations": len(record["losses"]),
+        "loss start": record["losses"][0]["total"],
+        "loss best": best["total"],
+        "realised": record["realised"]["total"],
+        "outcome": record["outcome"],
+        "core seconds": usage.ru_utime + usage.ru_stime,
+        "memory (GB)": usage.ru_maxrss * 1024 / 1e9,
+        "settings": json.dumps(settings) if settings else "",
+        "style clip": style.name,
+        "content clip": content.name,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("labels", nargs="*", default=list(PRESETS), choices=[*PRESETS, []])
+    parser.add_argument("--again", action="store_true", help="also what the table has")
+    parser.add_argument("--out", type=Path, default=ROOT / "out" / "systems")
+    parser.add_argument("--vgg", default="random", help="state dict of VGG-19; else it is drawn")
+    given = parser.parse_args()
+    dataset = open_dataset()
+    if isinstance(dataset, Synthetic):
+        raise SystemExit("recordings are wanted: set NST_ESC50")
+    pair = dataset.pairs(seed=0)[0]
+    given.out.mkdir(parents=True, exist_ok=True)
+    rows = pd.read_csv(TABLE).to_dict("records") if TABLE.exists() else []
+    for label in given.labels:
+        if label in {row["preset"] for row in rows} and not given.again:
+            continue
+        settings = dict(SETTINGS.get(label, {}))
+        if label == "gatys2016":
+            settings["weights"] = given.vgg
+        row = run(label, pair.content, pair.style, given.out, settings)
+        kept = pd.read_csv(TABLE).to_dict("records") if TABLE.exists() else []
+        rows = [one for one in kept if one["preset"] != label] + [row]
+        rows.sort(key=lambda one: list(PRESETS).index(one["preset"]))
+        pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.5g")
+        print(json.dumps(row, default=str))
+
+
+if __name__ == "__main__":
+    main()
