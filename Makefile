@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lab bench front lock clean
+.PHONY: demo test lab bench front systems lock clean
 .DEFAULT_GOAL := demo
 
 demo: $(READY)
@@ -28,6 +28,11 @@ bench: $(READY)
 # The search behind the default preset (hours; NST_ESC50 names the recordings): benchmarks/front.md.
 front: $(READY)
 	$(BIN)/python -W ignore benchmarks/front.py
+
+# Every preset at its published settings on one recorded pair, hours, into notebooks/conditions/systems.csv;
+# what is there already is not run again.
+systems: $(READY)
+	$(BIN)/python -W ignore benchmarks/systems.py
 
 # torch comes first, by itself: an open range in any other package could pull another build of it.
 $(READY): requirements.txt pyproject.toml

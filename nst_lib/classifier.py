@@ -17,7 +17,7 @@ from nst_lib.config import ConfigError
 from nst_lib.systems.huzaifah2020 import BELONGS, PRESETS, Huzaifah2020
 from nst_lib.validation import hint
 
-#: Fewer than the paper's 4096, with which a clip takes 100 times as long; our choice.
+#: Fewer than the paper's 4096, with which a clip takes 80 times as many products; our choice.
 CHANNELS = 256
 #: Settings that a training depends on.
 SETTINGS = (

@@ -68,12 +68,7 @@ class ParallelCNN(nn.Module):
         if highest > list(shape[1:]):
             raise ValueError(f"{shape[1]} frequency bins; accepted: {highest[0]} or more")
         needed = 4 * n_weights(sizes, shape=shape, filters=filters)
-        free = psutil.virtual_memory().available
-        if needed > free:
-            raise ValueError(
-                f"filters={filters}: the weights take {needed / 1e9:.1f} GB and {free / 1e9:.1f} "
-                "GB are free; accepted: fewer"
-            )
+        validate_memory(needed, of=f"filters={filters}: the weights", accepted="fewer")
         generator = torch.Generator().manual_seed(seed)
         self.layers = nn.ModuleDict()
         for number, size in enumerate(self.sizes, start=1):
@@ -116,6 +111,14 @@ class ParallelCNN(nn.Module):
                 f"of shape {self.shape}"
             )
         return {name: self.layers[name](S) for name in self.layer_names if name in wanted}
+
+
+def validate_memory(needed: int, *, of: str, accepted: str) -> None:
+    """Raise ValueError unless as many bytes are free."""
+    free = psutil.virtual_memory().available
+    if needed > free:
+        sizes = f"{needed / 1e9:.1f} GB and {free / 1e9:.1f} GB"
+        raise ValueError(f"{of} take {sizes} are free; accepted: {accepted}")
 
 
 def n_weights(sizes: Sequence[Sequence[int]], *, shape: Sequence[int], filters: int) -> int:

@@ -161,7 +161,7 @@ def transfer(
         styles = [load(one, config) for one in _each(style)]
         y_style = np.concatenate(styles)
         y_content = None if content is None else load(content, config)
-        saved = _open_checkpoint(checkpoint, config, y_style, y_content)
+        saved = _open_checkpoint(checkpoint, config, *styles, y_content)
     with clock.stage("analyse"):
         dtype = getattr(torch, config.precision)
         w_styles = [torch.from_numpy(y).to(device, dtype) for y in styles]
@@ -391,7 +391,7 @@ def _open_checkpoint(
         return None
     key = hashlib.sha256(config.to_json().encode())
     for y in sounds:
-        key.update(b"none" if y is None else y.tobytes())
+        key.update(b"none" if y is None else f"{len(y)} ".encode() + y.tobytes())
     return Checkpoint(path, key=key.hexdigest())
 
 

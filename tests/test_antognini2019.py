@@ -200,7 +200,7 @@ def test_a_texture_from_noise(pair):
     config = TransferConfig.from_preset("antognini2019", steps=30, **SMALL)
     result = transfer(None, pair.style, config)
     first, best = result.evaluations[0], result.evaluations[result.best_step]
-    assert best.total < 0.01 * first.total
+    assert best.total < 0.05 * first.total
     assert result.convergence is not None
     assert result.audio.shape == (24000,)
     longer = transfer(None, pair.style, config.replace(texture_duration=2.5, steps=4, n_iter=0))

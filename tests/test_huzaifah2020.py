@@ -142,7 +142,7 @@ def test_a_texture_of_another_length_between_several_styles(dataset, texture):
     result = transfer(None, styles, config)
     assert result.audio.shape == (round(1.7 * 22050),)
     first, best = result.evaluations[0], result.evaluations[result.best_step]
-    assert best.losses["style"] < 0.2 * first.losses["style"]
+    assert best.losses["style"] < 0.5 * first.losses["style"]
     network = make_network(config, n_freq=513, n_frames=87)
     transform = make_transform(config)
 

@@ -16,6 +16,7 @@ from matplotlib import image
 
 import nst_lib
 from nst_lib.config import TransferConfig
+from nst_lib.presets import PRESETS
 from nst_lib.study.claims import CLAIMS, CONTRADICTED, SUPPORTED, UNDECIDED
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
@@ -53,6 +54,12 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "06_scores": {"duration": 1.0, "steps": 6, "unrelated": 3, "snrs": [20, 0]},
     "09_experiment": {},
+    "10_systems": {
+        "dataset": "synthetic",
+        "duration": 1.6,
+        "steps": 4,
+        "small": '{"channels": 16, "filters": 4, "n_iter": 2}',
+    },
 }
 
 
@@ -289,6 +296,17 @@ def test_transfer_runs_on_recordings(esc50_root: Path, tmp_path: Path) -> None:
     record = json.loads((out / "result.json").read_text(encoding="utf-8"))
     assert record["config"]["pooling"] == "max"
     assert record["inputs"] == {"content": parameters["content"], "style": parameters["style"]}
+
+
+def test_systems_run_with_their_solutions(tmp_path: Path) -> None:
+    run = execute("10_systems", tmp_path, SMALL["10_systems"], solve=True)
+    said = text(run)
+    for name, entry in PRESETS.items():
+        assert f"**{name}** ({entry.source})" in said
+        assert f"**{name}** (-" in said, "its level: it was run and can be heard"
+    assert "simulated" in said
+    assert images(run) == 2
+    assert "nan" not in said
 
 
 @pytest.mark.parametrize(

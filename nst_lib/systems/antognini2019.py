@@ -13,8 +13,9 @@ F, filters c at times t, the loss has three terms,
 where a and d are the settings `autocorrelation` and `diversity`. The first two are 0 at the style
 itself, and small at a copy of it that begins elsewhere; D is largest there.
 
-Exact are STFT, networks, the form of the first two terms, their lags and the weights that were
-shown. The diversity term is our form of what was published, a penalty on the best match in time.
+Exact, as far as the authors' page and summaries tell, are STFT, networks, the first two terms,
+their lags and the weights that are shown. The form of the diversity term is ours; published is a
+penalty on the best match in time.
 """
 
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ from nst_lib.parallel import ParallelCNN, n_weights
 from nst_lib.systems import NETWORK, WEIGHING, Preset
 from nst_lib.transforms import Transform
 
-#: Frames that filters span. The six up to 128 were published, 256 was shown.
+#: Frames that filters span. Six up to 128 were published, 256 is on the authors' page.
 WIDTHS = (2, 4, 8, 16, 64, 128, 256)
 #: Shortest and longest lag in seconds.
 LAGS = (0.2, 2.0)
@@ -50,7 +51,7 @@ class Antognini2019(TransferConfig):
     widest: int = number(
         128, 2, 256, "frames of the widest filter: of 2, 4, 8, 16, 64, 128 and 256, those up to it"
     )
-    autocorrelation: float = number(1e3, 0, 1e15, "weight of rhythm; shown: 0, 1, 1e3, 1e5")
+    autocorrelation: float = number(1.0, 0, 1e15, "weight of rhythm; shown: 0, 1, 1e3, 1e5")
     diversity: float = number(1e-5, 0, 1e15, "weight of the likeness to a copy; shown: 1e-5, 1e-3")
 
     @property
@@ -170,7 +171,8 @@ class AutocorrelationTerm(nn.Module):
         """Return the term of a feature map ``(filters, time)``."""
         lags = self._within(F.shape[-1])
         target = self.target[:, : len(lags)]
-        return (autocorrelation(F, lags) - target).square().sum() / target.square().sum()
+        energy = target.square().sum().clamp_min(torch.finfo(F.dtype).tiny)
+        return (autocorrelation(F, lags) - target).square().sum() / energy
 
 
 class TextureLoss(nn.Module):
@@ -280,15 +282,17 @@ PRESETS = (
             "content but its length, and with start=content its start."
         ),
         exact=(
-            "16 kHz, STFT of 512 samples every 64, log-magnitude, six networks of 512 filters, "
-            "relative losses, autocorrelation at lags from 0.2 to 2 s, the weights that were shown "
-            "for both terms, L-BFGS with 2000 steps, Griffin-Lim."
+            "From the authors' page: separate networks of one layer, 512 filters, the three terms "
+            "and the weights that are shown for two of them. From summaries, the paper itself not "
+            "at hand: 16 kHz, STFT of 512 samples every 64, log-magnitude, six widths from 2 to "
+            "128, relative distances, lags from 0.2 to 2 s, L-BFGS with 2000 steps, Griffin-Lim."
         ),
         ours=(
-            "Widths 2, 4, 8, 16, 64, 128, of which the ends are known; no padding; weights after "
-            "Glorot and Bengio; lags up to half of a map; what a match is: the largest correlation "
-            "of centred maps over shifts; which of the weights: a large one for rhythm and a small "
-            "one for diversity."
+            "The widths between, 4, 8, 16 and 64; no padding, no bias, weights after Glorot and "
+            "Bengio; noise with the style's mean and spread; lags up to half of a map. A match is "
+            "the largest correlation of centred maps over shifts. Which of the weights: rhythm 1, "
+            "which matches it within 300 steps and leaves the Gram matrices free to follow, as "
+            "1000 does not; diversity 1e-5."
         ),
     ),
 )

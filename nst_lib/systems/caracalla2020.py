@@ -13,8 +13,9 @@ j are averaged over time n only, so that each frequency m keeps its own:
 over the layers k. The gradient with respect to the sound, which their paper of 2017 derives by
 Wirtinger calculus, is what autograd computes today.
 
-Exact are STFT, compression, filter sizes and their number, draw, loss, L-BFGS with a line search
-and the level at the end; our choice is what the preset says.
+Exact, as far as public reimplementations tell, are STFT, compression, sizes and number of filters,
+their draw, the loss, L-BFGS with a line search and the level at the end. Our choice is what the
+preset says.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ from nst_lib.build import count_weights, make_loss, make_network, make_view
 from nst_lib.config import TransferConfig, choice, number
 from nst_lib.losses import several
 from nst_lib.objective import Losses
-from nst_lib.parallel import ParallelCNN, n_weights
+from nst_lib.parallel import ParallelCNN, n_weights, validate_memory
 from nst_lib.systems import INVERSION, NETWORK, WEIGHING, Preset
 from nst_lib.transforms import Transform
 
@@ -101,10 +102,10 @@ class TimeGramLoss(nn.Module):
     def forward(self, x: Tensor) -> Losses:
         """Return the losses of a view ``(2, freq, time)``."""
         terms = {}
-        for name, F in self.network(x).items():
-            target = self.get_buffer(name)
-            distance: Tensor = _TimeGramDistance.apply(F.transpose(0, 1), target)  # type: ignore[no-untyped-call]
-            terms[name] = self.weights[name] * distance
+        for name, weight in self.weights.items():
+            F = self.network(x, [name])[name].transpose(0, 1)
+            distance: Tensor = _TimeGramDistance.apply(F, self.get_buffer(name))  # type: ignore[no-untyped-call]
+            terms[name] = weight * distance
         return Losses.of(terms, {}, zero=x.new_zeros(()))
 
 
@@ -122,6 +123,14 @@ class _TimeGramDistance(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         F, difference = ctx.saved_tensors
         return (4 / F.shape[-1] * gradient * difference) @ F, None
+
+
+def n_kept(filters: int, *, n_freq: int, n_frames: int) -> int:
+    """Return the bytes of feature maps, of H and of its targets that an evaluation keeps."""
+    return sum(
+        4 * filters * (n_freq - height + 1) * (n_frames - width + 1 + 2 * filters)
+        for height, width in SIZES
+    )
 
 
 @make_view.register
@@ -150,6 +159,14 @@ def _(
     content: Tensor | None,
 ) -> TimeGramLoss:
     styles = several(style)
+    seconds = config.texture_duration or 0.0
+    lengths = [x.shape[-1] for x in (*styles, *([] if content is None else [content]))]
+    n_frames = max(*lengths, transform.n_frames(round(seconds * config.sr)))
+    validate_memory(
+        n_kept(config.filters, n_freq=styles[0].shape[-2], n_frames=n_frames),
+        of=f"filters={config.filters}, {n_frames} frames: feature maps and their products",
+        accepted="fewer filters, or shorter sounds",
+    )
     network = make_network(config, n_freq=styles[0].shape[-2], n_frames=styles[0].shape[-1])
     return TimeGramLoss(network.to(styles[0].device, styles[0].dtype), styles, beta=config.beta)
 
@@ -176,10 +193,10 @@ PRESETS = (
             "apart. Takes nothing from a content but its length, and with start=content its start."
         ),
         exact=(
-            "STFT of 512 samples every 256, compression 2 sigmoid(10 x) - 1, eight layers of 128 "
-            "filters from 101 x 2 to 27 x 27 without padding or bias, weights from U(+-0.05), "
-            "relative loss times 1e9, L-BFGS with strong Wolfe line search, the style's standard "
-            "deviation at the end."
+            "As public reimplementations have it: STFT of 512 samples every 256, compression "
+            "2 sigmoid(10 x) - 1, eight layers of 128 filters from 101 x 2 to 27 x 27 without "
+            "padding or bias, weights from U(+-0.05), relative loss times 1e9, L-BFGS with strong "
+            "Wolfe line search, the style's level at the end."
         ),
         ours=(
             "22 050 Hz; a Hann window; each sound is divided by its own largest magnitude; the "
