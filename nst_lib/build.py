@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import singledispatch
 from typing import Any
 
-import psutil
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +16,7 @@ from nst_lib.kernel import InfiniteCNN
 from nst_lib.network import RandomCNN, n_weights
 from nst_lib.objective import Losses, TransferLoss
 from nst_lib.transforms import CQT, CWT, STFT, Transform
+from nst_lib.validation import validate_memory
 
 
 def make_transform(config: TransferConfig) -> Transform:
@@ -83,13 +83,11 @@ def make_network(config: TransferConfig, *, n_freq: int, n_frames: int) -> nn.Mo
     }
     if config.engine == "infinite":
         return InfiniteCNN(n_freq=n_freq, n_frames=n_frames, **settings)
-    weights = count_weights(config, n_freq=n_freq, n_frames=n_frames)
-    available = psutil.virtual_memory().available
-    if 4 * weights > available:
-        raise ConfigError(
-            f"channels={config.channels}, stacks={config.stacks}: the weights take "
-            f"{4 * weights / 1e9:.1f} GB and {available / 1e9:.1f} GB are free; accepted: fewer"
-        )
+    validate_memory(
+        4 * count_weights(config, n_freq=n_freq, n_frames=n_frames),
+        of=f"channels={config.channels}, stacks={config.stacks}: the weights",
+        accepted="fewer",
+    )
     return RandomCNN(
         n_freq=n_freq,
         n_frames=n_frames,

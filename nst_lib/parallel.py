@@ -13,13 +13,13 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import psutil
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from nst_lib.convolution import SpectralConv1d, block_length
 from nst_lib.network import validate_layers
+from nst_lib.validation import validate_memory
 
 #: Widest filter over frames that is convolved directly.
 NARROW = 4
@@ -111,14 +111,6 @@ class ParallelCNN(nn.Module):
                 f"of shape {self.shape}"
             )
         return {name: self.layers[name](S) for name in self.layer_names if name in wanted}
-
-
-def validate_memory(needed: int, *, of: str, accepted: str) -> None:
-    """Raise ValueError unless as many bytes are free."""
-    free = psutil.virtual_memory().available
-    if needed > free:
-        sizes = f"{needed / 1e9:.1f} GB and {free / 1e9:.1f} GB"
-        raise ValueError(f"{of} take {sizes} are free; accepted: {accepted}")
 
 
 def n_weights(sizes: Sequence[Sequence[int]], *, shape: Sequence[int], filters: int) -> int:

@@ -146,7 +146,7 @@ def transfer(
     ConfigError
         If the settings do not fit the recordings or this machine.
     ValueError
-        If the checkpoint is of another transfer, or cannot be written.
+        If memory does not suffice, or the checkpoint is of another transfer or cannot be written.
     """
     config = TransferConfig.from_preset() if config is None else config
     if content is None and config.start == "content":

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Sequence
 
+import psutil
 from torch import Tensor
 
 
@@ -25,6 +26,14 @@ def validate_positive(**values: float) -> None:
     for name, value in values.items():
         if not value > 0:
             raise ValueError(f"{name} {value!r}; accepted: more than 0")
+
+
+def validate_memory(needed: int, *, of: str, accepted: str) -> None:
+    """Raise ValueError unless as many bytes are free."""
+    free = psutil.virtual_memory().available
+    if needed > free:
+        sizes = f"{needed / 1e9:.1f} GB and {free / 1e9:.1f} GB"
+        raise ValueError(f"{of} take {sizes} are free; accepted: {accepted}")
 
 
 def validate_shape(x: Tensor, shape: tuple[int, int], *, length: int) -> None:

@@ -231,7 +231,7 @@ def wait_for(path: Path, seconds: float = 60) -> None:
 
 def wait_for_running(folder: Path) -> None:
     end = time.monotonic() + 60
-    while '"optimise"' not in (text := _read(folder / "out" / "status.json")):
+    while '"step"' not in (text := _read(folder / "out" / "status.json")):
         assert time.monotonic() < end, text
         time.sleep(0.1)
 

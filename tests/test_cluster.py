@@ -50,24 +50,27 @@ def workers() -> list[psutil.Process]:
     nannies = [
         child
         for child in psutil.Process().children()
-        if child.cmdline()[1:3] == [str(BIN / "dask"), "worker"]
+        if command(child)[1:3] == [str(BIN / "dask"), "worker"]
     ]
     return [
         process
         for nanny in nannies
         for process in nanny.children()
-        if "spawn_main" in " ".join(process.cmdline())
+        if "spawn_main" in " ".join(command(process))
     ]
+
+
+def command(process: psutil.Process) -> list[str]:
+    """Return a process's command line; of one that has ended, nothing."""
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return []
 
 
 def kernels() -> list[psutil.Process]:
     """Return the kernels of the workers that live."""
-    found = []
-    for process in (child for worker in workers() for child in worker.children()):
-        with suppress(psutil.Error):
-            if "ipykernel" in str(process.cmdline()):
-                found.append(process)
-    return found
+    children = [child for worker in workers() for child in worker.children()]
+    return [child for child in children if "ipykernel" in str(command(child))]
 
 
 def test_a_worker_that_is_killed_costs_nothing(nst, scheduler, tmp_path):

@@ -341,7 +341,7 @@ def test_bad_input(pair, config):
         transfer(np.zeros(22050, "float32"), pair.style, config)
     with pytest.raises(AudioError, match=r"has shape \(2, 100\)"):
         transfer(np.ones((2, 100), "float32"), pair.style, config)
-    with pytest.raises(ConfigError, match=r"the weights take .* GB and .* GB are free"):
+    with pytest.raises(ValueError, match=r"the weights take .* GB and .* GB are free"):
         transfer(pair.content, pair.style, config.replace(channels=65536, kernel=511))
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="device='cuda': this machine has none"):

@@ -295,12 +295,13 @@ class _Guard:
     def _watch(self) -> None:
         from nst_lib.study.kernels import kill
 
-        began, last = time.monotonic(), 0.0
+        began, last, told = time.monotonic(), 0.0, time.monotonic()
         while not self._ended.wait(_WATCH):
             self.verdict = self._judge(time.monotonic() - began)
             changed = self._file.stat().st_mtime if self._file.exists() else last
-            if changed != last:
-                last = changed
+            # Now and then without news too: whoever listens may have cancelled, and cleared up.
+            if changed != last or time.monotonic() - told > HEARTBEAT:
+                last, told = changed, time.monotonic()
                 try:
                     self._on_progress(progress.read(self._file))
                 except CancelledError:

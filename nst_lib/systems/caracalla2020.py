@@ -29,9 +29,10 @@ from nst_lib.build import count_weights, make_loss, make_network, make_view
 from nst_lib.config import TransferConfig, choice, number
 from nst_lib.losses import several
 from nst_lib.objective import Losses
-from nst_lib.parallel import ParallelCNN, n_weights, validate_memory
+from nst_lib.parallel import ParallelCNN, n_weights
 from nst_lib.systems import INVERSION, NETWORK, WEIGHING, Preset
 from nst_lib.transforms import Transform
+from nst_lib.validation import validate_memory
 
 #: Height (frequency bins) and width (frames) of the filters.
 SIZES = ((101, 2), (53, 3), (11, 5), (3, 3), (5, 5), (11, 11), (19, 19), (27, 27))
