@@ -1,6 +1,6 @@
 """Every preset at its published settings, on one pair: notebooks/conditions/systems.csv.
 
-    .venv/bin/python -W ignore benchmarks/systems.py [LABEL ...] [--again]
+    .venv/bin/python -W ignore benchmarks/systems.py [PRESET ...] [--again]
 
 Hours on two cores, so each row is kept as soon as it is there, and a second call goes on with those
 that are missing. Each runs as `nst transfer` on one core. Rows have scores (also of textures, that
@@ -33,6 +33,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "huzaifah2020": FFT,
     "huzaifah2020_texture": FFT,
 }
+
+
+def read() -> list[dict[str, Any]]:
+    """Return the rows of the table, as far as it is."""
+    return pd.read_csv(TABLE).to_dict("records") if TABLE.exists() else []
 
 
 def run(label: str, content: Clip, style: Clip, out: Path, settings: dict[str, Any]) -> dict:
@@ -78,26 +83,26 @@ def run(label: str, content: Clip, style: Clip, out: Path, settings: dict[str, A
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("labels", nargs="*", default=list(PRESETS), choices=[*PRESETS, []])
+    parser.add_argument("presets", nargs="*", help="by default all")
     parser.add_argument("--again", action="store_true", help="also what the table has")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "systems")
     parser.add_argument("--vgg", default="random", help="state dict of VGG-19; else it is drawn")
     given = parser.parse_args()
+    if unknown := set(given.presets) - PRESETS.keys():
+        parser.error(f"{', '.join(sorted(unknown))}; accepted: {', '.join(PRESETS)}")
     dataset = open_dataset()
     if isinstance(dataset, Synthetic):
         raise SystemExit("recordings are wanted: set NST_ESC50")
     pair = dataset.pairs(seed=0)[0]
     given.out.mkdir(parents=True, exist_ok=True)
-    rows = pd.read_csv(TABLE).to_dict("records") if TABLE.exists() else []
-    for label in given.labels:
-        if label in {row["preset"] for row in rows} and not given.again:
+    for label in given.presets or PRESETS:
+        if not given.again and label in {row["preset"] for row in read()}:
             continue
         settings = dict(SETTINGS.get(label, {}))
         if label == "gatys2016":
             settings["weights"] = given.vgg
         row = run(label, pair.content, pair.style, given.out, settings)
-        kept = pd.read_csv(TABLE).to_dict("records") if TABLE.exists() else []
-        rows = [one for one in kept if one["preset"] != label] + [row]
+        rows = [one for one in read() if one["preset"] != label] + [row]
         rows.sort(key=lambda one: list(PRESETS).index(one["preset"]))
         pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.5g")
         print(json.dumps(row, default=str))

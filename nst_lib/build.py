@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nst_lib.config import ConfigError, TransferConfig
 from nst_lib.kernel import InfiniteCNN
+from nst_lib.losses import several
 from nst_lib.network import RandomCNN, n_weights
 from nst_lib.objective import Losses, TransferLoss
 from nst_lib.transforms import CQT, CWT, STFT, Transform
@@ -118,10 +119,15 @@ def make_loss(
     content : Tensor or None
         View of the content.
     """
-    like = content if content is not None else style if isinstance(style, Tensor) else style[0]
-    n_freq, n_frames = like.shape[-2:]
-    network = make_network(config, n_freq=n_freq, n_frames=n_frames).to(like.device, like.dtype)
+    network = network_for(config, several(style)[0] if content is None else content)
     return transfer_loss(config, network, transform, style=style, content=content)
+
+
+def network_for(config: TransferConfig, view: Tensor) -> nn.Module:
+    """Return the settings' network for a view ``(..., freq, time)``: size, device and precision."""
+    n_freq, n_frames = view.shape[-2:]
+    network = make_network(config, n_freq=n_freq, n_frames=n_frames)
+    return network.to(view.device, view.dtype)
 
 
 def transfer_loss(

@@ -171,7 +171,7 @@ def transfer(
         loss = make_loss(
             config,
             transform,
-            style=[view(w) for w in w_styles] if len(styles) > 1 else view(w_styles[0]),
+            style=[view(w) for w in w_styles],
             content=None if w_content is None else view(w_content),
         )
         w_style = torch.cat(w_styles)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from nst_lib.datasets import ESC50_VARIABLE, Dataset, open_dataset
+from nst_lib.datasets import ESC50_VARIABLE, Dataset, Pair, open_dataset
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,6 +25,12 @@ ROOT = Path(__file__).parents[1]
 def dataset() -> Dataset:
     """ESC-50 where NST_ESC50 names it, else the synthetic clips."""
     return open_dataset()
+
+
+@pytest.fixture(scope="session")
+def pair(dataset: Dataset) -> Pair:
+    """The study's first pair."""
+    return dataset.pairs()[0]
 
 
 @pytest.fixture(scope="session")

@@ -17,11 +17,6 @@ SMALL = {"filters": 12, "duration": 1.5, "n_iter": 4}
 SR = 16000
 
 
-@pytest.fixture(scope="session")
-def pair(dataset):
-    return dataset.pairs()[0]
-
-
 def random_map(rng, length, filters=6):
     return torch.from_numpy(rng.standard_normal((filters, length)).clip(0))
 

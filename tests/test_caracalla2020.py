@@ -12,11 +12,6 @@ SMALL = {"filters": 4, "duration": 1.0}
 
 
 @pytest.fixture(scope="session")
-def pair(dataset):
-    return dataset.pairs()[0]
-
-
-@pytest.fixture(scope="session")
 def config():
     return TransferConfig.from_preset("caracalla2020", **SMALL)
 

@@ -16,6 +16,14 @@ def test_steps_are_what_takes_time():
     assert many.memory == pytest.approx(few.memory, rel=0.2)
 
 
+def test_steps_take_time_without_weights_too():
+    few, many = (
+        estimate(TransferConfig.from_preset("grinstein2018_texture", steps=steps, duration=1.0))
+        for steps in (0, 10000)
+    )
+    assert many.seconds > 10 * few.seconds
+
+
 def test_the_weights_of_the_study_are_in_the_memory():
     config = TransferConfig(**SHORT)
     weights = 4 * n_weights(fan=513, stacks=3, channels=4096, kernel=11, dimensions=1)

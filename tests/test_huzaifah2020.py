@@ -21,11 +21,6 @@ SMALL = {"channels": 24, "kernel": 5, "duration": 1.0, "steps": 12, "n_iter": 4}
 
 
 @pytest.fixture(scope="session")
-def pair(dataset):
-    return dataset.pairs()[0]
-
-
-@pytest.fixture(scope="session")
 def config():
     return TransferConfig.from_preset("huzaifah2020", **SMALL)
 

@@ -46,52 +46,37 @@ def infinite(sounds, channels: int = 64, **weights) -> TransferLoss:
 NORMAL = {"n_freq": 24, "kernel": 5, "init": "ulyanov2016", "stacks": 2, "batch_norm": False}
 
 
+def unbiased(kind, *, pooling="average", padding="same", dtype=torch.float64, **drawn):
+    """A network of 2048 channels without biases, or its limit."""
+    return kind(channels=2048, pooling=pooling, padding=padding, **NORMAL, **drawn).to(dtype)
+
+
+def assert_mean_of_drawn(values, x, settings, **network):
+    """Losses of the limit are about the means of three drawn networks."""
+    drawn = [
+        TransferLoss(unbiased(RandomCNN, seed=seed, **network), **settings)(x).values()
+        for seed in range(3)
+    ]
+    for name, value in values.items():
+        assert np.mean([one[name] for one in drawn]) == pytest.approx(value, rel=0.12), name
+
+
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("normalisation", ["code", "report", "gatys", "sum", "raw", "relative"])
 def test_other_paddings_draws_and_normalisations_in_the_limit(sounds, padding, normalisation):
     style, content, x = sounds
-    settings = {"normalisation": normalisation, **LAYERS}
-    limit = TransferLoss(
-        InfiniteCNN(channels=2048, padding=padding, **NORMAL),
-        style=style,
-        content=content,
-        **settings,
-    )(x).values()
-    drawn = [
-        TransferLoss(
-            RandomCNN(
-                channels=2048, padding=padding, pooling="average", seed=seed, **NORMAL
-            ).double(),
-            style=style,
-            content=content,
-            **settings,
-        )(x).values()
-        for seed in range(3)
-    ]
-    for name, value in limit.items():
-        mean = np.mean([values[name] for values in drawn])
-        assert mean == pytest.approx(value, rel=0.12), name
+    settings = {"style": style, "content": content, "normalisation": normalisation, **LAYERS}
+    limit = TransferLoss(unbiased(InfiniteCNN, padding=padding), **settings)
+    assert_mean_of_drawn(limit(x).values(), x, settings, padding=padding)
 
 
 @pytest.mark.parametrize("normalisation", ["code", "relative"])
 def test_several_styles_in_the_limit(sounds, normalisation):
     style, content, x = sounds
-    other = content.flip(0)
-    limit, *drawn = (
-        TransferLoss(
-            network, style=[style, other], content=content, normalisation=normalisation, **LAYERS
-        )(x).values()
-        for network in (
-            InfiniteCNN(channels=2048, **NORMAL),
-            *(
-                RandomCNN(channels=2048, pooling="average", seed=seed, **NORMAL).double()
-                for seed in range(3)
-            ),
-        )
-    )
-    for name, value in limit.items():
-        mean = np.mean([values[name] for values in drawn])
-        assert mean == pytest.approx(value, rel=0.12), name
+    styles = [style, content.flip(0)]
+    settings = {"style": styles, "content": content, "normalisation": normalisation, **LAYERS}
+    limit = TransferLoss(unbiased(InfiniteCNN), **settings)
+    assert_mean_of_drawn(limit(x).values(), x, settings)
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
@@ -99,22 +84,15 @@ def test_digital_silence_without_biases(sounds, pooling):
     style, content, x = (S.clone() for S in sounds)
     style[:, 10:31], content[:, 5:28], x[:, 20:44] = 0, 0, 0
     settings = {"style": style, "content": content, **LAYERS}
-    limit = TransferLoss(InfiniteCNN(channels=2048, pooling=pooling, **NORMAL), **settings)
+    limit = TransferLoss(unbiased(InfiniteCNN, pooling=pooling), **settings)
     x.requires_grad_()
     losses = limit(x)
     losses.total.backward()
     assert x.grad.isfinite().all()
     assert x.grad.abs().sum() > 0
-    drawn = [
-        TransferLoss(
-            RandomCNN(channels=2048, pooling=pooling, seed=seed, **NORMAL).double(), **settings
-        )(x).values()
-        for seed in range(3)
-    ]
-    for name, value in losses.values().items():
-        assert np.mean([values[name] for values in drawn]) == pytest.approx(value, rel=0.12), name
+    assert_mean_of_drawn(losses.values(), x, settings, pooling=pooling)
     single = TransferLoss(
-        InfiniteCNN(channels=2048, pooling=pooling, **NORMAL),
+        unbiased(InfiniteCNN, pooling=pooling, dtype=torch.float32),
         **{**settings, "style": style.float(), "content": content.float()},
     )
     y = x.detach().float().requires_grad_()

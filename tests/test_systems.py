@@ -13,11 +13,6 @@ SECOND = {"duration": 1.0}
 
 
 @pytest.fixture(scope="session")
-def pair(dataset):
-    return dataset.pairs()[0]
-
-
-@pytest.fixture(scope="session")
 def waves(pair):
     """Style and content, a second each."""
     return [torch.from_numpy(clip.load(duration=1.0)) for clip in (pair.style, pair.content)]

@@ -14,11 +14,6 @@ SMALL = {"channels": 48, "kernel": 5, "steps": 12, "n_iter": 4, "duration": 1.0}
 
 
 @pytest.fixture(scope="session")
-def pair(dataset):
-    return dataset.pairs()[0]
-
-
-@pytest.fixture(scope="session")
 def config():
     return TransferConfig.from_preset("milacic2020", **SMALL)
 

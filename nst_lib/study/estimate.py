@@ -121,7 +121,7 @@ def _growth(config: TransferConfig, small: TransferConfig, seen: Tensor, longer:
     n_freq, n_frames = seen.shape[-2:]
     few, many = (count_weights(c, n_freq=n_freq, n_frames=n_frames) for c in (small, config))
     return _Growth(
-        time=longer * many / max(few, 1),
+        time=longer * (many / few if few else 1),
         memory=longer * math.ceil(config.channels / small.channels),
         weights=4.0 * many,
     )

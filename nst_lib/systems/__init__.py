@@ -5,8 +5,9 @@ needs. What it is made of otherwise are settings of the core; :mod:`nst_lib.pres
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from nst_lib.config import TransferConfig
+from nst_lib.config import TransferConfig, choice
 
 #: Settings of the random network, of what its loss weighs against it, and of the inversion: what a
 #: system that has something else instead has no use for.
@@ -28,6 +29,15 @@ NETWORK = frozenset(
 )
 WEIGHING = frozenset({"alpha", "normalisation", "layer_weights", "content_terms", "content_weight"})
 INVERSION = frozenset({"n_iter", "momentum", "phase"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundConfig(TransferConfig):
+    """Settings of a system that optimises the sound itself, so that nothing is inverted."""
+
+    UNUSED: ClassVar[frozenset[str]] = INVERSION
+
+    domain: str = choice("waveform", ("waveform",), "what is optimised: the sound itself")
 
 
 @dataclass(frozen=True)

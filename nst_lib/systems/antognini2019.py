@@ -23,11 +23,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from scipy.fft import next_fast_len
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from nst_lib.build import count_weights, make_loss, make_network
+from nst_lib.build import count_weights, make_loss, make_network, network_for
 from nst_lib.config import ConfigError, TransferConfig, number
 from nst_lib.losses import StyleTerm, several, side_by_side
 from nst_lib.objective import Losses
@@ -83,6 +82,8 @@ class _Autocorrelation(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, F: Tensor, lags: range) -> Tensor:
+        from scipy.fft import next_fast_len
+
         length = F.shape[-1]
         n = next_fast_len(length + lags.stop, real=True)
         spectrum = torch.fft.rfft(F, n=n)
@@ -248,9 +249,8 @@ def _(
     content: Tensor | None,
 ) -> TextureLoss:
     styles = several(style)
-    network = make_network(config, n_freq=styles[0].shape[-2], n_frames=styles[0].shape[-1])
     return TextureLoss(
-        network.to(styles[0].device, styles[0].dtype),
+        network_for(config, styles[0]),
         styles,
         beta=config.beta,
         autocorrelation=config.autocorrelation,

@@ -25,12 +25,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from nst_lib.build import count_weights, make_loss, make_network, make_view
-from nst_lib.config import TransferConfig, choice, number
+from nst_lib.build import count_weights, make_loss, make_network, make_view, network_for
+from nst_lib.config import choice, number
 from nst_lib.losses import several
 from nst_lib.objective import Losses
 from nst_lib.parallel import ParallelCNN, n_weights
-from nst_lib.systems import INVERSION, NETWORK, WEIGHING, Preset
+from nst_lib.systems import NETWORK, WEIGHING, Preset, SoundConfig
 from nst_lib.transforms import Transform
 from nst_lib.validation import validate_memory
 
@@ -41,18 +41,17 @@ COMPRESSION = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Caracalla2020(TransferConfig):
+class Caracalla2020(SoundConfig):
     """Settings of a synthesis through real and imaginary parts."""
 
     UNUSED: ClassVar[frozenset[str]] = (
-        NETWORK
+        SoundConfig.UNUSED
+        | NETWORK
         | WEIGHING
-        | INVERSION
         | {"n_bins", "bins_per_octave", "fmin", "w0", "per_scale", "residual", "scale"}
     )
 
     transform: str = choice("stft", ("stft",), "whose real and imaginary part the networks see")
-    domain: str = choice("waveform", ("waveform",), "what is optimised: the sound itself")
     filters: int = number(128, 1, 65536, "of each of the eight networks")
 
 
@@ -168,8 +167,7 @@ def _(
         of=f"filters={config.filters}, {n_frames} frames: feature maps and their products",
         accepted="fewer filters, or shorter sounds",
     )
-    network = make_network(config, n_freq=styles[0].shape[-2], n_frames=styles[0].shape[-1])
-    return TimeGramLoss(network.to(styles[0].device, styles[0].dtype), styles, beta=config.beta)
+    return TimeGramLoss(network_for(config, styles[0]), styles, beta=config.beta)
 
 
 PRESETS = (

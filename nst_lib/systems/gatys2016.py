@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from nst_lib.build import count_weights, make_loss, make_network, transfer_loss
+from nst_lib.build import count_weights, make_loss, make_network, network_for, transfer_loss
 from nst_lib.config import ConfigError, TransferConfig, choice, layers
 from nst_lib.losses import several
 from nst_lib.network import validate_layers
@@ -321,8 +321,7 @@ def _(
     content: Tensor | None,
 ) -> TransferLoss:
     sounds = several(style) if content is None else [*several(style), content]
-    n_freq, n_frames = sounds[-1].shape[-2:]
-    network: Any = make_network(config, n_freq=n_freq, n_frames=n_frames).to(sounds[-1])
+    network: Any = network_for(config, sounds[-1])
     if config.rescale:
         network.rescale(sounds, {*config.style_layers, *config.content_layers})
     return transfer_loss(config, network, transform, style=style, content=content)

@@ -22,20 +22,18 @@ from torch import Tensor, nn
 
 from nst_lib import metrics
 from nst_lib.build import count_weights, make_loss, make_view
-from nst_lib.config import ConfigError, TransferConfig, choice
+from nst_lib.config import ConfigError
 from nst_lib.losses import several
 from nst_lib.objective import Losses
-from nst_lib.systems import INVERSION, NETWORK, WEIGHING, Preset, ulyanov2016
+from nst_lib.systems import NETWORK, WEIGHING, Preset, SoundConfig, ulyanov2016
 from nst_lib.transforms import Transform
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextureStatistics(TransferConfig):
-    """Settings of the core without a network: the sound is optimised, and only its statistics."""
+class TextureStatistics(SoundConfig):
+    """Settings of the core without a network: only statistics of the sound are compared."""
 
-    UNUSED: ClassVar[frozenset[str]] = NETWORK | WEIGHING | INVERSION
-
-    domain: str = choice("waveform", ("waveform",), "what is optimised: the sound itself")
+    UNUSED: ClassVar[frozenset[str]] = SoundConfig.UNUSED | NETWORK | WEIGHING
 
 
 class StatisticsLoss(nn.Module):

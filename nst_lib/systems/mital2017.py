@@ -17,18 +17,18 @@ import torch
 from torch import Tensor, nn
 
 from nst_lib.build import make_loss, make_view
-from nst_lib.config import TransferConfig, choice, layers, number
+from nst_lib.config import TransferConfig, layers, number
 from nst_lib.losses import ContentTerm, StyleTerm, several, side_by_side
 from nst_lib.objective import Losses
-from nst_lib.systems import INVERSION, Preset
+from nst_lib.systems import Preset, SoundConfig
 from nst_lib.transforms import Transform
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mital2017(TransferConfig):
+class Mital2017(SoundConfig):
     """Settings of the core; its depth and its layers are fixed."""
 
-    UNUSED: ClassVar[frozenset[str]] = INVERSION | {
+    UNUSED: ClassVar[frozenset[str]] = SoundConfig.UNUSED | {
         "orientation",
         "stacks",
         "pooling",
@@ -40,7 +40,6 @@ class Mital2017(TransferConfig):
         "content_weight",
     }
 
-    domain: str = choice("waveform", ("waveform",), "what is optimised: the sound itself")
     stacks: int = number(1, 1, 1, "depth")
     batch_norm: bool = field(default=False, metadata={"about": "none"})
     style_layers: tuple[str, ...] = layers(("relu1",), "beside the magnitude")
