@@ -11,7 +11,8 @@ import pytest
 from scipy import stats
 
 from nst_lib.study import claims
-from nst_lib.study.claims import CLAIMS, Claim, Difference, Finding, check, difference, examine
+from nst_lib.study.claims import CLAIMS, Claim, Finding, check, difference, examine
+from nst_lib.study.paired import Difference, holm
 
 PAIRS = ("snoring over hand saw", "hen over car horn", "frog over keyboard", "a over b", "c over d")
 VALUES = (0.10, 0.20, 0.30, 0.25, 0.15)
@@ -358,10 +359,10 @@ def test_margins_and_claims_can_be_changed():
 
 
 def test_holm_by_hand():
-    corrected = claims.holm([0.01, 0.04, float("nan"), 0.03, 0.005])
+    corrected = holm([0.01, 0.04, float("nan"), 0.03, 0.005])
     assert corrected[:2] + corrected[3:] == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert np.isnan(corrected[2])
-    assert claims.holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
 
 
 def test_summary_has_the_t_interval_over_pairs():

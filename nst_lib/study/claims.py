@@ -3,13 +3,7 @@
 Two levels of a factor are compared at otherwise equal conditions: same pair of recordings, same
 other factors, same seed. These differences are averaged within each pair of recordings, and *pairs*
 are what is counted: a claim is about recordings in general, of which the conditions and seeds of
-one pair are no independent samples. With n pairs, differences of mean m and standard deviation s:
-
-    interval       m +- t(n - 1) s / sqrt(n), as if the differences were normally distributed
-    effect size    d_z = m / s (Lakens, 2013); g = J d_z is less biased where n is small, with
-                   J = gamma(f / 2) / (sqrt(f / 2) gamma((f - 1) / 2)), f = n - 1 (Hedges, 1981)
-    equivalence    two one-sided tests at 5 % (Schuirmann, 1987; Lakens, 2017): the difference is
-                   within +-margin if its 90 % interval is
+one pair are no independent samples; :mod:`nst_lib.study.paired` has their statistics.
 
 Verdict of a claim that a > b: "supported" if the 95 % interval is above 0, "contradicted" if below.
 Of a claim that a = b: "supported" if the 90 % interval is within +-margin, however surely it
@@ -20,18 +14,16 @@ excludes 0; "contradicted" if not, and the 95 % interval excludes 0, and the mea
 import io
 import math
 import os
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scipy import special
-
 from nst_lib.config import TransferConfig
+from nst_lib.study.paired import Difference, holm, t_interval
 from nst_lib.study.results import RESULTS, SCORES, collect
 from nst_lib.study.store import Store
-from nst_lib.validation import hint, validate_positive
+from nst_lib.validation import hint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,89 +69,6 @@ CLAIMS = (
     Claim("STFT is nearer the style", "transform", "stft", "cqt", ("timbre", "texture")),
     Claim("CQT keeps more of the content", "transform", "cqt", "stft", ("rhythm",)),
 )
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The difference a - b in a score, pair by pair; its statistics are NaN for less than two.
-
-    Attributes
-    ----------
-    factor, a, b, score : str
-        What differs, its levels, and in what.
-    values : dict of str to float
-        Pair of recordings -> mean difference.
-    compared : int
-        Differences between two sounds that these are the means of.
-    """
-
-    factor: str
-    a: str
-    b: str
-    score: str
-    values: dict[str, float]
-    compared: int
-
-    @property
-    def n(self) -> int:
-        """Pairs of recordings."""
-        return len(self.values)
-
-    @property
-    def mean(self) -> float:
-        """Mean over pairs."""
-        return statistics.fmean(self.values.values()) if self.n else math.nan
-
-    @property
-    def sd(self) -> float:
-        """Standard deviation over pairs."""
-        return statistics.stdev(self.values.values()) if self.n > 1 else math.nan
-
-    @property
-    def low(self) -> float:
-        """Lower end of the 95 % interval."""
-        return self.interval()[0]
-
-    @property
-    def high(self) -> float:
-        """Upper end of the 95 % interval."""
-        return self.interval()[1]
-
-    @property
-    def d(self) -> float:
-        """Effect size d_z; infinite if all pairs agree in a difference, 0 if they do in none."""
-        return _ratio(self.mean, self.sd)
-
-    @property
-    def g(self) -> float:
-        """Effect size with Hedges' correction; NaN for less than three pairs."""
-        f = self.n - 1
-        if f < 2:
-            return math.nan
-        gammas = math.lgamma(f / 2) - math.lgamma((f - 1) / 2)
-        return math.exp(gammas) / math.sqrt(f / 2) * self.d
-
-    @property
-    def p(self) -> float:
-        """Two-sided p of the t test that the mean is 0."""
-        t = _ratio(self.mean, self._error)
-        return 2 * float(special.stdtr(self.n - 1, -abs(t)))
-
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Return the t interval of the mean at a level between 0 and 1."""
-        if not 0 < level < 1:
-            raise ValueError(f"level {level!r}; accepted: between 0 and 1")
-        half = float(special.stdtrit(self.n - 1, (1 + level) / 2)) * self._error
-        return self.mean - half, self.mean + half
-
-    def equivalence(self, margin: float) -> float:
-        """Return the p of equivalence, the larger one of the two one-sided tests."""
-        validate_positive(margin=margin)
-        return float(special.stdtr(self.n - 1, -_ratio(margin - abs(self.mean), self._error)))
-
-    @property
-    def _error(self) -> float:
-        return self.sd / math.sqrt(self.n) if self.n else math.nan
 
 
 @dataclass(frozen=True)
@@ -305,9 +214,7 @@ def summarise(
     by = [by] if isinstance(by, str) else list(by)
     tidy = pair_means(table, by, scores).melt([*by, "pair"], var_name="score", value_name="mean")
     result = tidy.groupby([*by, "score"], sort=False)["mean"].agg(["mean", "std", "count"])
-    count = result["count"]
-    half = special.stdtrit(count - 1, 0.975) * result.pop("std") / count**0.5
-    result["low"], result["high"] = result["mean"] - half, result["mean"] + half
+    result["low"], result["high"] = t_interval(result["mean"], result.pop("std"), result["count"])
     return result.assign(n=result.pop("count")).reset_index()
 
 
@@ -429,16 +336,6 @@ def check(
     return result
 
 
-def holm(p: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number by Holm's (1979) method; NaNs do not count."""
-    order = sorted((value, k) for k, value in enumerate(p) if not math.isnan(value))
-    corrected, largest = [math.nan] * len(p), 0.0
-    for done, (value, k) in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - done) * value))
-        corrected[k] = largest
-    return corrected
-
-
 def _claimed(table: "pd.DataFrame", claim: Claim, score: str) -> Difference:
     """Return what a claim is about; of no pair, where a column or a level is missing."""
     there = claim.factor in table and score in table
@@ -501,10 +398,3 @@ def _parse(data: bytes) -> "pd.DataFrame":
         return pd.read_csv(io.BytesIO(data))
     except ValueError:  # pandas' own errors, and text that is none
         return pd.DataFrame()
-
-
-def _ratio(value: float, spread: float) -> float:
-    """Return value / spread; where nothing is spread, 0 or infinity."""
-    if spread == 0:
-        return 0.0 if value == 0 else math.copysign(math.inf, value)
-    return value / spread
