@@ -1,0 +1,1 @@
+"""Opinion scores: ratings of listeners, what they mean, and how sure that is."""

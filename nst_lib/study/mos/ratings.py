@@ -1,0 +1,319 @@
+"""Ratings of listeners, one a row.
+
+Columns of a table: `listener`, `item` (the sound), `rating`; and where they are there
+
+    question         what was asked; each question is an analysis of its own
+    pair             the recordings that an item is made from, the same under several conditions
+    presentation     1, 2, ...: how often the listener has rated the item; only the first counts
+    lowest, highest  answers that are right where the item is a catch trial, which has no opinion
+    simulated        "yes": nobody has listened
+
+All others are factors of the experiment, or what else is known of a rating. Rows are counted as a
+spreadsheet does: the header is row 1.
+"""
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nst_lib.validation import hint
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("listener", "item", "rating")
+#: P.800's absolute category rating: bad, poor, fair, good, excellent.
+ACR = (1.0, 5.0)
+YES, NO = "yes", "no"
+#: Columns that are no factors.
+KNOWN = (*COLUMNS, "question", "presentation", "lowest", "highest", "simulated")
+
+
+class RatingsError(ValueError):
+    """A table of ratings that cannot be used, and where it is wrong."""
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Ratings that were checked.
+
+    Attributes
+    ----------
+    table : pd.DataFrame
+        One rating a row; see the module. The index is the row in the file.
+    scale : (low, high)
+        Range of ratings.
+    source : str
+        Where they come from.
+    """
+
+    table: "pd.DataFrame"
+    scale: tuple[float, float] = ACR
+    source: str = "ratings"
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any of them is simulated."""
+        return "simulated" in self.table and bool((self.table["simulated"] == YES).any())
+
+    @cached_property
+    def opinions(self) -> "pd.DataFrame":
+        """The rows that count: no catch trials, and of repeated items the first presentation."""
+        table = self.table
+        if "lowest" in table:
+            table = table[table["lowest"].isna() & table["highest"].isna()]
+        if "presentation" in table:
+            table = table[table["presentation"] == 1]
+        return table
+
+    @property
+    def listeners(self) -> list[str]:
+        """Who rated, in order of appearance."""
+        return list(self.table["listener"].unique())
+
+    @property
+    def questions(self) -> list[str]:
+        """What was asked; one empty name where there is no such column."""
+        return list(self.table["question"].unique()) if "question" in self.table else [""]
+
+    @property
+    def unit(self) -> str:
+        """What, beside listeners, is a sample of all that there might be: pairs, else items."""
+        return "pair" if "pair" in self.table else "item"
+
+    def of(self, question: str) -> "Ratings":
+        """Return the ratings of one question."""
+        if not question and "question" not in self.table:
+            return self
+        if question not in self.questions:
+            raise RatingsError(
+                f"{self.source}: no question {question!r}; {hint(question, self.questions)}"
+            )
+        return replace(self, table=self.table[self.table["question"] == question])
+
+    def without(self, listeners: Collection[str]) -> "Ratings":
+        """Return the ratings of all other listeners."""
+        return replace(self, table=self.table[~self.table["listener"].isin(list(listeners))])
+
+    def need(self, factors: Sequence[str]) -> None:
+        """Raise RatingsError unless these columns tell items apart: two levels or more."""
+        table = self.opinions
+        for name in factors:
+            if name in KNOWN or name not in table:
+                others = [str(c) for c in table if c not in KNOWN]
+                raise RatingsError(f"{self.source}: no factor {name!r}; {hint(name, others)}")
+        for name in dict.fromkeys((*factors, *(["pair"] if "pair" in table else []))):
+            first: dict[str, Any] = {}
+            bare = table.index[table[name].isna() | (table[name].astype(str).str.strip() == "")]
+            if len(bare):
+                raise RatingsError(f"{self.source}: row {bare[0]}, column {name}: empty")
+            for row, item, value in zip(table.index, table["item"], table[name], strict=True):
+                seen = first.setdefault(item, (value, row))
+                if seen[0] != value:
+                    raise RatingsError(
+                        f"{self.source}: row {row}, column {name}: {value!r}, but item {item!r} "
+                        f"has {seen[0]!r} in row {seen[1]}; accepted: one value for an item"
+                    )
+        for name in factors:
+            if table[name].nunique() < 2:
+                raise RatingsError(
+                    f"{self.source}: column {name} is {table[name].iloc[0]!r} throughout; "
+                    "accepted: factors with two levels or more"
+                )
+
+
+def read(
+    source: str | os.PathLike[str],
+    *,
+    items: str | os.PathLike[str] | None = None,
+    pattern: str | None = None,
+    scale: tuple[float, float] | None = None,
+) -> Ratings:
+    """Read ratings.
+
+    Parameters
+    ----------
+    source : path
+        A CSV file with the columns of this module, or of webMUSHRA or the P.808 toolkit.
+    items : path, URL or None
+        What is known of the items: a CSV file with a column `item` (or `id`), or the folder of a
+        batch. Its columns are added, and every rated item must be in it.
+    pattern : str or None
+        Regular expression whose named groups, in the names of the items, are columns too.
+    scale : (low, high) or None
+        Range of ratings; None is that of the format, 1 to 5 for our own.
+
+    Raises
+    ------
+    RatingsError
+        If there is no such file, or something in it is wrong: file, row, column, what is accepted.
+    """
+    from nst_lib.study.mos import formats
+
+    path = Path(source)
+    table = _read_text(path)
+    table, usual = formats.convert(table, str(path))
+    if pattern is not None:
+        table = _match(table, pattern, str(path))
+    if items is not None:
+        table = _join(table, items, str(path))
+    return check(table, scale=scale or usual, source=str(path))
+
+
+def check(
+    table: "pd.DataFrame", *, scale: tuple[float, float] = ACR, source: str = "ratings"
+) -> Ratings:
+    """Check a table of ratings: nothing missing, in range, and no rating given twice.
+
+    Raises
+    ------
+    RatingsError
+        With source, row, column and what is accepted; of several faults the first.
+    """
+    low, high = scale
+    if not low < high:
+        raise RatingsError(f"scale {low:g} to {high:g}; accepted: the lower end first")
+    for name in COLUMNS:
+        if name not in table:
+            raise RatingsError(
+                f"{source}: no column {name!r}; {hint(name, map(str, table))}; accepted: "
+                f"{', '.join(COLUMNS)} and factors, or a file of webMUSHRA or the P.808 toolkit"
+            )
+    if table.empty:
+        raise RatingsError(f"{source}: has no ratings; accepted: one a row")
+    rows = list(table.index)
+    table = table.reset_index(drop=True)
+    faults: list[tuple[int, str, str]] = []
+    for name in ("listener", "item", *(name for name in ("question", "pair") if name in table)):
+        table[name] = table[name].where(table[name].notna(), "").astype(str)
+        bare = table.index[table[name].str.strip() == ""]
+        faults += [(k, name, "empty; accepted: a name") for k in bare]
+    within = f"accepted: a number from {low:g} to {high:g}"
+    faults += _numbers(table, "rating", low, high, within)
+    for name, text in (("lowest", "or nothing"), ("highest", "or nothing")):
+        if name in table:
+            faults += _numbers(table, name, low, high, f"{within}, {text}", optional=True)
+    if "presentation" in table:
+        faults += _numbers(table, "presentation", 1, 1e6, "accepted: 1, 2, ...")
+    if "simulated" in table:
+        odd = ~table["simulated"].isin([YES, NO])
+        faults += [(k, "simulated", "accepted: yes or no") for k in table.index[odd]]
+    if not faults:
+        key = [n for n in ("listener", "item", "question", "presentation") if n in table]
+        for k in table.index[table.duplicated(key)]:
+            first = table.index[(table[key] == table.loc[k, key]).all(axis=1)][0]
+            what = ", ".join(f"{name} {table.loc[k, name]}" for name in key[:2])
+            faults.append((k, "item", f"{what} is in row {rows[first]} already"))
+    if faults:
+        k, name, text = min(faults)
+        value = str(table.loc[k, name]).strip()
+        shown = f"{value!r}, " if value and text.startswith("accepted") else ""
+        more = f" ({len(faults) - 1} more faults)" if len(faults) > 1 else ""
+        raise RatingsError(f"{source}: row {rows[k]}, column {name}: {shown}{text}{more}")
+    return Ratings(table.set_axis(rows), scale, source)
+
+
+def describe(ratings: Ratings) -> list[str]:
+    """Return what is worth knowing of ratings before they are analysed, a line each."""
+    table = ratings.opinions
+    items = table[["item"] + (["question"] if "question" in table else [])].drop_duplicates()
+    counts = table.groupby("listener", sort=False).size()
+    lines = [f"{len(table)} ratings, {len(counts)} listeners, {table['item'].nunique()} items"]
+    short = counts[counts < len(items)]
+    if len(short):
+        lines.append(
+            f"{len(items) * len(counts) - len(table)} ratings are missing, of {len(short)} "
+            f"listeners; {short.idxmin()} gave {short.min()} of {len(items)}"
+        )
+    spread = table.groupby("listener", sort=False)["rating"].nunique()
+    same = spread[(spread == 1) & (counts > 1)].index
+    if len(same):
+        lines.append(f"always the same rating from {', '.join(map(str, same))}")
+    return lines
+
+
+def _read_text(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    accepted = "accepted: a CSV file of ratings"
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except OSError as error:
+        raise RatingsError(f"{path}: cannot read ({error.strerror}); {accepted}") from error
+    except ValueError as error:  # pandas' own errors, and text that is none
+        raise RatingsError(f"{path}: {' '.join(str(error).split())}; {accepted}") from error
+    table.columns = table.columns.str.strip()
+    return table.set_axis(range(2, len(table) + 2))
+
+
+def _numbers(
+    table: "pd.DataFrame", name: str, low: float, high: float, text: str, *, optional: bool = False
+) -> list[tuple[int, str, str]]:
+    """Make a column numeric where it is, and return where it is not, or out of range."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(table[name], errors="coerce")
+    wrong = ~numbers.between(low, high)
+    if optional:
+        given = table[name].notna() & (table[name].map(str).str.strip() != "")
+        wrong &= given
+    if wrong.any():
+        return [(k, name, text) for k in table.index[wrong]]
+    table[name] = numbers
+    return []
+
+
+def _match(table: "pd.DataFrame", pattern: str, source: str) -> "pd.DataFrame":
+    """Add the named groups of a pattern as columns."""
+    import re
+
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise RatingsError(f"pattern {pattern!r}: {error}") from error
+    if not compiled.groupindex:
+        raise RatingsError(f"pattern {pattern!r}: accepted: named groups, as in (?P<pooling>...)")
+    if "item" not in table:
+        return table
+    for row, item in table["item"].items():
+        if compiled.search(item) is None:
+            raise RatingsError(f"{source}: row {row}, column item: {item!r} has no {pattern}")
+    return table.join(table["item"].str.extract(compiled)[list(compiled.groupindex)], rsuffix="_")
+
+
+def _join(table: "pd.DataFrame", items: str | os.PathLike[str], source: str) -> "pd.DataFrame":
+    """Add what is known of the items."""
+    import pandas as pd
+
+    from nst_lib.study import claims
+
+    if Path(items).is_dir() or "://" in str(items):
+        known = claims.load(items)
+    else:
+        known = _read_text(Path(items))
+        for name in known:
+            numbers = pd.to_numeric(known[name].where(known[name] != ""), errors="coerce")
+            if numbers.notna().sum() == (known[name] != "").sum():
+                known[name] = numbers
+    if "item" not in known:
+        known = known.rename(columns={"id": "item"})
+    if "item" not in known:
+        raise RatingsError(f"{items}: no column 'item' or 'id'; accepted: one row for each item")
+    twice = known["item"][known["item"].duplicated()]
+    if len(twice):
+        raise RatingsError(f"{items}: item {twice.iloc[0]!r} twice; accepted: one row for each")
+    if "item" in table:
+        for row, item in table["item"].items():
+            if item not in set(known["item"]):
+                raise RatingsError(
+                    f"{source}: row {row}, column item: {item!r} is not in {items}; "
+                    f"{hint(item, known['item'])}"
+                )
+        new = known[["item", *(name for name in known if name not in table)]]
+        words = new.select_dtypes(exclude="number").columns
+        new = new.assign(**{name: new[name].where(new[name].notna(), "none") for name in words})
+        return table.join(new.set_index("item"), on="item")
+    return table

@@ -1,0 +1,116 @@
+"""What a study says, as text for a terminal."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nst_lib.study.mos.analysis import ALL, SIMULATED, Analysis, Study
+from nst_lib.study.mos.factorial import CATEGORIES
+from nst_lib.study.mos.ratings import describe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def summary(study: Study) -> str:
+    """Return tables of MOS and tests for each question, with and without exclusions."""
+    return "\n".join(_lines(study))
+
+
+def _lines(study: Study) -> Iterator[str]:
+    low, high = study.ratings.scale
+    if study.ratings.simulated:
+        yield SIMULATED
+    yield f"{study.ratings.source}: rated from {low:g} to {high:g}"
+    for question, variants in study.analyses.items():
+        everyone = variants[ALL]
+        yield ""
+        yield f"{question or 'ratings'}: {'; '.join(describe(everyone.ratings))}"
+        left = study.excluded[question]
+        yield f"  left out when screened: {'nobody' if not left else ''}".rstrip()
+        yield from (f"    {name}: {why}" for name, why in left.items())
+        for name, analysis in variants.items():
+            yield ""
+            yield f"  MOS, {name}, with 95 % interval over {_over(analysis)}"
+            yield _text(analysis.layout.reset_index())
+        yield ""
+        yield "  linear mixed model; listeners and pairs are random, and so are their effects"
+        yield _text(tests(variants))
+        yield "  conditions, by the signed ranks of listeners"
+        yield _text(_rounded(everyone.wilcoxon))
+        yield from _agreement(everyone)
+        if len(everyone.prediction):
+            yield "  scores against opinion"
+            yield _text(_rounded(everyone.prediction))
+
+
+def tests(variants: dict[str, Analysis]) -> "pd.DataFrame":
+    """Return the tests of every variant, as text, terms together.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns: term, difference, listeners (the variant), estimate, d, F, p, p Holm, and the p of
+        the ordinal model where ratings are categories.
+    """
+    import pandas as pd
+
+    rows = []
+    for name, analysis in variants.items():
+        table = analysis.mixed
+        ordinal = [float("nan")] * len(table)
+        if analysis.ratings.opinions["rating"].nunique() <= CATEGORIES:
+            ordinal = analysis.ordinal["p"].tolist()
+        for order, (row, other) in enumerate(zip(table.to_dict("records"), ordinal, strict=True)):
+            estimate = f"{row['estimate']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})"
+            rows.append(
+                {
+                    "order": order,
+                    "term": row["term"],
+                    "difference": row["difference"],
+                    "listeners": name,
+                    "estimate": estimate if row["difference"] else "",
+                    "d": f"{row['d']:+.2f}" if row["difference"] else "",
+                    "F": f"F({row['df1']}, {row['df2']:.1f}) = {row['F']:.2f}",
+                    "p": _p(row["p"]),
+                    "p Holm": _p(row["p Holm"]),
+                    "p ordinal": _p(other),
+                }
+            )
+    return pd.DataFrame(rows).sort_values("order", kind="stable").drop(columns="order")
+
+
+def _agreement(analysis: Analysis) -> Iterator[str]:
+    f, agreement = analysis.friedman, analysis.agreement
+    icc = agreement["icc"]
+    yield f"  Friedman: chi2({f.df}) = {f.chi2:.1f}, p {_p(f.p)}, W = {f.W:.2f} ({f.n} listeners)"
+    yield (
+        f"  agreement: alpha {agreement['alpha ordinal']:.2f} (ordinal), ICC {icc['single']:.2f} "
+        f"of one rating, {icc['average']:.2f} of the mean of {icc['listeners']}; "
+        f"SOS a {agreement['sos a']:.2f}"
+    )
+
+
+def _over(analysis: Analysis) -> str:
+    unit = analysis.ratings.unit
+    return f"other listeners and other {unit}s" if analysis.n_boot else "other listeners"
+
+
+def _p(p: float) -> str:
+    return "" if np.isnan(p) else "< 0.0001" if p < 1e-4 else f"{p:.4f}" if p < 0.01 else f"{p:.3f}"
+
+
+def _rounded(table: "pd.DataFrame") -> "pd.DataFrame":
+    columns = {}
+    for name in map(str, table):
+        if name in ("p", "p Holm"):
+            columns[name] = table[name].map(_p)
+        elif table[name].dtype.kind == "f":
+            columns[name] = table[name].map(lambda x: "" if np.isnan(x) else f"{x:.2f}")
+    return table.assign(**columns)
+
+
+def _text(table: "pd.DataFrame") -> str:
+    text = table.rename_axis(columns=None).to_string(index=False)
+    return "\n".join(f"    {line}" for line in text.splitlines())
