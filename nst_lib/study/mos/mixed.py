@@ -11,7 +11,7 @@ products of Z, X and y, so that the time does not depend on the number of rows. 
 are Satterthwaite's, as in lmerTest (A. Kuznetsova et al., 2017).
 
 Why our own: a variance of zero is common where there are five pairs, and statsmodels' MixedLM does
-not converge there (0.15 instead of 0 in our test, and a standard error twice too large).
+not converge there (in our test 0.18 instead of 0, and a standard error twice too large).
 """
 
 from collections.abc import Sequence

@@ -12,14 +12,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from nst_lib.study.mos.mixed import Contrast, Effect
 
 Array = npt.NDArray[np.float64]
 _NEWTON = 50
 _TOLERANCE = 1e-12
-#: Entries up to which a dense matrix is faster than a sparse one.
-_DENSE = 100_000
+_STEP = 1e-4
+#: Standard deviations below this are zero.
+_ZERO = 1e-3
+_TINY = 1e-300
 
 
 class OrdinalModel:
@@ -57,35 +61,41 @@ class OrdinalModel:
         levels, codes = np.unique(y, return_inverse=True)
         if len(levels) < 2:
             raise ValueError(f"all ratings are {levels[0]:g}; accepted: two categories or more")
-        self._codes, self._cuts, self._X = codes, len(levels) - 1, X
+        self._codes, self._cuts = torch.from_numpy(codes), len(levels) - 1
+        self._X = torch.from_numpy(X)
         parts = [effect.matrix() for effect in effects]
         Z = sparse.hstack(parts).tocsr()
-        self._Z = Z.toarray() if np.prod(Z.shape) < _DENSE else Z
-        self._sizes = [part.shape[1] for part in parts]
-        self._v = np.zeros(self._Z.shape[1])
+        entries = (len(codes), -1)  # each row has as many as any other
+        self._where = torch.from_numpy(Z.indices).long().view(entries)
+        self._entries = torch.from_numpy(Z.data).view(entries)
+        sizes = torch.tensor([part.shape[1] for part in parts])
+        self._owner = torch.repeat_interleave(torch.arange(len(parts)), sizes)
+        self._v = self._X.new_zeros(Z.shape[1])
         share = np.cumsum(np.bincount(codes))[:-1] / len(codes)
         cuts = np.log(share / (1 - share))
         start = np.concatenate(
             [cuts[:1], np.log(np.diff(cuts)), np.zeros(X.shape[1]), np.full(len(parts), 0.5)]
         )
-        free = len(start) - len(parts)
-        bounds = [(None, None)] * free + [(0.0, None)] * len(parts)
+        fixed = len(start) - len(parts)
         found = optimize.minimize(
             self._deviance,
             start,
-            jac="3-point",
+            jac=True,
             method="L-BFGS-B",
-            bounds=bounds,
-            options={"ftol": 1e-14, "gtol": 1e-5, "finite_diff_rel_step": 1e-4},
+            bounds=[(None, None)] * fixed + [(0.0, None)] * len(parts),
+            options={"ftol": 1e-14, "gtol": 1e-6, "maxiter": 1000},
         )
-        self._free = np.array([k for k in range(len(start)) if k < free or found.x[k] > 1e-3])
-        x = np.where(np.isin(np.arange(len(start)), self._free), found.x, 0.0)
-        thresholds, self.b, tau = self._split(x)
-        self.thresholds = thresholds
+        free = np.array([k for k in range(len(start)) if k < fixed or found.x[k] > _ZERO])
+        x = np.where(np.isin(np.arange(len(start)), free), found.x, 0.0)
+        thresholds, b, tau = (part.numpy() for part in self._split(torch.from_numpy(x)))
+        self.thresholds, self.b = thresholds, b
         self.sd = dict(zip([effect.name for effect in effects], tau.tolist(), strict=True))
-        self.log_likelihood = -self._deviance(x)
-        where = [int(k) for k in np.flatnonzero((self._free >= self._cuts) & (self._free < free))]
-        self.covariance = np.linalg.inv(self._hessian(x))[np.ix_(where, where)]
+        self.log_likelihood = -self._deviance(x)[0]
+        steps = _STEP * np.eye(len(x))[free]
+        slopes = [self._deviance(x + h)[1] - self._deviance(x - h)[1] for h in steps]
+        hessian = np.stack(slopes)[:, free] / (2 * _STEP)
+        of_b = slice(self._cuts, fixed)
+        self.covariance = np.linalg.inv((hessian + hessian.T) / 2)[of_b, of_b]
 
     def test(self, L: Array) -> Contrast:
         """Test that L b is zero: z, or chi square over its degrees of freedom for several rows."""
@@ -102,73 +112,70 @@ class OrdinalModel:
         p = float(special.chdtrc(len(L), chi2))
         return Contrast(np.nan, np.nan, chi2 / len(L), len(L), np.inf, p)
 
-    def _split(self, x: Array) -> tuple[Array, Array, Array]:
+    def _split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return thresholds, b and tau of the numbers that are searched for."""
-        steps = np.exp(x[1 : self._cuts])
-        thresholds = x[0] + np.concatenate([[0.0], np.cumsum(steps)])
+        steps = torch.cat([x.new_zeros(1), x[1 : self._cuts].exp().cumsum(0)])
         end = self._cuts + self._X.shape[1]
-        return thresholds, x[self._cuts : end], x[end:]
+        return x[0] + steps, x[self._cuts : end], x[end:]
 
-    def _deviance(self, x: Array) -> float:
-        """Return -log of the likelihood; the mode of u = tau v is found by Newton's method."""
-        from scipy import special
+    def _deviance(self, values: Array) -> tuple[float, Array]:
+        """Return -log of the likelihood, and its gradient.
 
-        thresholds, b, tau = self._split(x)
-        edges = np.concatenate([[-np.inf], thresholds, [np.inf]])
-        fixed = self._X @ b
-        scale = np.repeat(tau, self._sizes)
-        v = self._v
+        The mode of u = tau v is found by Newton's method. One more step, seen as a function of what
+        is searched for, is how the mode moves with it.
+        """
+        x = torch.from_numpy(values).requires_grad_()
+        with torch.no_grad():
+            v, factor = self._mode(x)
+        gradient, _ = self._slope(x, v)
+        v = v - torch.cholesky_solve(gradient[:, None], factor)[:, 0]
+        deviance = self._penalised(x, v) + self._slope(x, v)[1].logdet() / 2
+        (slope,) = torch.autograd.grad(deviance, x)
+        return deviance.item(), slope.numpy()
 
-        def value(v: Array) -> tuple[float, Array, Array]:
-            eta = fixed + self._Z @ (scale * v)
-            upper, lower = edges[self._codes + 1] - eta, edges[self._codes] - eta
-            F, G = special.expit(upper), special.expit(lower)
-            f, g = F * (1 - F), G * (1 - G)
-            P = np.maximum(F - G, 1e-300)
-            score = (f - g) / P
-            weight = score**2 - (f * (1 - 2 * F) - g * (1 - 2 * G)) / P
-            return float(np.log(P).sum() - v @ v / 2), score, weight
-
-        best, score, weight = value(v)
+    def _mode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mode v, and the Cholesky factor of the Hessian there."""
+        v, best = self._v, self._penalised(x, self._v)
         for _ in range(_NEWTON):
-            gradient = -scale * (self._Z.T @ score) - v
-            H = scale[:, None] * self._products(weight) * scale
-            H[np.diag_indices_from(H)] += 1
-            step = np.linalg.solve(H, gradient)
-            if float(gradient @ step) < _TOLERANCE:
+            gradient, hessian = self._slope(x, v)
+            factor = torch.linalg.cholesky(hessian)
+            step = torch.cholesky_solve(gradient[:, None], factor)[:, 0]
+            if gradient @ step < _TOLERANCE:
                 break
             size = 1.0
-            while True:
-                trial, *rest = value(v + size * step)
-                if trial >= best or size < 1e-6:
-                    break
+            while (trial := self._penalised(x, v - size * step)) > best and size > _STEP:
                 size /= 2
-            v, best, (score, weight) = v + size * step, trial, rest
+            v, best = v - size * step, trial
         self._v = v
-        return -best + float(np.linalg.slogdet(H)[1]) / 2
+        return v, factor
 
-    def _products(self, weight: Array) -> Array:
-        """Return Z'WZ."""
-        from scipy import sparse
+    def _penalised(self, x: Tensor, v: Tensor) -> Tensor:
+        """Return -log of the probability of ratings and v together, but for a constant."""
+        upper, lower = self._cumulative(x, v)
+        return v @ v / 2 - (upper - lower).clamp_min(_TINY).log().sum()
 
-        if isinstance(self._Z, np.ndarray):
-            found: Array = (self._Z.T * weight) @ self._Z
-        else:
-            found = (self._Z.T @ sparse.diags_array(weight) @ self._Z).toarray()
-        return found
+    def _slope(self, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Return gradient and Hessian of that with respect to v."""
+        F, G = self._cumulative(x, v)
+        P = (F - G).clamp_min(_TINY)
+        f, g = F * (1 - F), G * (1 - G)
+        score = (f - g) / P
+        weight = score**2 - (f * (1 - 2 * F) - g * (1 - 2 * G)) / P
+        Z, q = self._scaled(x), len(v)
+        gradient = v.index_add(0, self._where.ravel(), (Z * score[:, None]).ravel())
+        pairs = self._where[:, :, None] * q + self._where[:, None]
+        products = weight[:, None, None] * Z[:, :, None] * Z[:, None]
+        hessian = torch.eye(q, dtype=v.dtype).ravel()
+        return gradient, hessian.index_add(0, pairs.ravel(), products.ravel()).view(q, q)
 
-    def _hessian(self, x: Array) -> Array:
-        """Return second derivatives with respect to all that is not at its bound."""
-        size, step = len(self._free), 1e-3
-        units = np.eye(len(x))[self._free] * step
-        H = np.empty((size, size))
-        for i in range(size):
-            for j in range(i + 1):
-                a, b = units[i], units[j]
-                H[i, j] = H[j, i] = (
-                    self._deviance(x + a + b)
-                    - self._deviance(x + a - b)
-                    - self._deviance(x - a + b)
-                    + self._deviance(x - a - b)
-                ) / (4 * step**2)
-        return H
+    def _cumulative(self, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the probabilities of at most this rating, and of less."""
+        thresholds, b, _ = self._split(x)
+        ends = x.new_full((1,), torch.inf)
+        edges = torch.cat([-ends, thresholds, ends])
+        eta = self._X @ b + (self._scaled(x) * v[self._where]).sum(1)
+        return (edges[self._codes + 1] - eta).sigmoid(), (edges[self._codes] - eta).sigmoid()
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        """Return what is not zero in Z, times tau; `_where` has the columns."""
+        return self._entries * self._split(x)[2][self._owner[self._where]]

@@ -179,8 +179,8 @@ def check(
     for name in COLUMNS:
         if name not in table:
             raise RatingsError(
-                f"{source}: no column {name!r}; {hint(name, map(str, table))}; accepted: "
-                f"{', '.join(COLUMNS)} and factors, or a file of webMUSHRA or the P.808 toolkit"
+                f"{source}: no column {name!r}; accepted: {', '.join(COLUMNS)} and factors, or a "
+                "file of webMUSHRA or the P.808 toolkit"
             )
     if table.empty:
         raise RatingsError(f"{source}: has no ratings; accepted: one a row")

@@ -53,7 +53,7 @@ class Rules:
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise RatingsError(f"{path}: {' '.join(str(error).split())}; {accepted}") from error
         if not isinstance(given, dict):
-            raise RatingsError(f"{path}: {given!r}; {accepted}")
+            raise RatingsError(f"{path}: is no table of settings; {accepted}")
         for name, value in given.items():
             if name not in names:
                 raise RatingsError(f"{path}: {name!r}; {hint(str(name), names)}")

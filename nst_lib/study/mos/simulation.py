@@ -235,6 +235,10 @@ def power(
         raise ValueError(f"listeners={list(listeners)}, pairs={pairs}; accepted: two or more")
     if not 0 < level < 1:
         raise ValueError(f"level {level!r}; accepted: between 0 and 1")
+    if not ACR[0] + abs(difference) / 2 < mean < ACR[1] - abs(difference) / 2:
+        raise ValueError(
+            f"difference {difference:g} around MOS {mean:g}; accepted: both MOS between 1 and 5"
+        )
     means: dict[tuple[str, ...], float] = {
         ("a",): mean - difference / 2,
         ("b",): mean + difference / 2,
