@@ -238,7 +238,7 @@ def describe(ratings: Ratings) -> list[str]:
 def _read_text(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
-    accepted = "accepted: a CSV file of ratings"
+    accepted = "accepted: a CSV file"
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except OSError as error:

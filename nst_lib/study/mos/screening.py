@@ -50,7 +50,9 @@ class Rules:
         accepted = f"accepted: a YAML file with some of {', '.join(names)}"
         try:
             given = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        except (OSError, ValueError, yaml.YAMLError) as error:
+        except OSError as error:
+            raise RatingsError(f"{path}: cannot read ({error.strerror}); {accepted}") from error
+        except (ValueError, yaml.YAMLError) as error:
             raise RatingsError(f"{path}: {' '.join(str(error).split())}; {accepted}") from error
         if not isinstance(given, dict):
             raise RatingsError(f"{path}: is no table of settings; {accepted}")
