@@ -57,6 +57,9 @@ class Checkpoint:
             )
         return dict(state)
 
+    def stop(self, state: dict[str, Any]) -> None:
+        """Take note of a run that was stopped: what is written already is where it goes on."""
+
     def update(self, state: dict[str, Any], *, at_once: bool = False) -> None:
         """Replace parts of the state; write it, whole, unless it was just written."""
         self.state.update(state)
@@ -64,3 +67,28 @@ class Checkpoint:
             with atomic(self.path) as temporary:
                 torch.save({"key": self.key, **self.state}, temporary)
             self._written = time.monotonic()
+
+
+class Pause:
+    """What a run that was stopped leaves in memory, to go on from its best point.
+
+    Nothing that was reached is lost, unlike with a :class:`Checkpoint`, but the optimiser begins
+    anew, and so does not come to exactly the same end.
+
+    Attributes
+    ----------
+    state : dict
+        Empty until a run was stopped.
+    """
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {}
+
+    def stop(self, state: dict[str, Any]) -> None:
+        """Keep where a run was stopped."""
+        self.state.update(state)
+
+    def update(self, state: dict[str, Any], *, at_once: bool = False) -> None:
+        """Keep what is final."""
+        if at_once:
+            self.state.update(state)

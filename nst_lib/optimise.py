@@ -10,6 +10,7 @@ first step is `FIRST_STEP` of the start's RMS, and the search goes on until the 
 (strong Wolfe conditions), which makes every step one to learn from.
 """
 
+import copy
 import math
 import threading
 import time
@@ -123,12 +124,15 @@ class Optimised:
     outcome : {"finished", "converged", "stopped", "diverged"}
         Why it ended: all steps made; the gradient vanished; the stop event or an interrupt; a loss
         that is not finite.
+    restart : Snapshot
+        To go on from `x`, with an optimiser that has forgotten how it got there.
     """
 
     x: Tensor
     evaluations: list[Evaluation]
     best_step: int | None
     outcome: str
+    restart: Snapshot
 
 
 class _End(Exception):  # noqa: N818 - leaves the optimiser from inside its closure, no error
@@ -148,6 +152,7 @@ def minimise(
     domain: str = "spectrogram",
     earlier: Sequence[Evaluation] = (),
     callback: Callable[[Evaluation], None] | None = None,
+    watch: Callable[[Tensor], None] | None = None,
     stop: threading.Event | None = None,
     on_snapshot: Callable[[Snapshot], None] | None = None,
     resume: Snapshot | None = None,
@@ -182,6 +187,8 @@ def minimise(
         Of a stage before; steps and seconds go on from there.
     callback : callable or None
         Called after each evaluation, from this thread.
+    watch : callable or None
+        Called after that, with the point that was evaluated, for it to look at and not to keep.
     stop : threading.Event or None
         When set, the best point so far is returned. ``KeyboardInterrupt`` does the same.
     on_snapshot : callable or None
@@ -202,6 +209,7 @@ def minimise(
     unit = _unit(start) if optimiser == "lbfgs" and line_search != "none" else unit
     z = start.detach().clone(memory_format=torch.contiguous_format).div_(unit).requires_grad_()
     method = _method(z, optimiser, line_search, learning_rate, history)
+    forgetful = copy.deepcopy(method.state_dict())
     best, best_step = start.detach().clone(), None
     evaluations: list[Evaluation] = []
     if resume is not None:
@@ -239,6 +247,8 @@ def minimise(
             best_step = evaluation.step
         if callback is not None:
             callback(evaluation)
+        if watch is not None:
+            watch(x.detach())
         losses.total.backward()  # type: ignore[no-untyped-call]
         return losses.total.detach()
 
@@ -256,7 +266,8 @@ def minimise(
         pass
     except KeyboardInterrupt:
         outcome = "stopped"
-    return Optimised(x=best, evaluations=evaluations, best_step=best_step, outcome=outcome)
+    restart = Snapshot(best / unit, best, best_step, evaluations, forgetful)
+    return Optimised(best, evaluations, best_step, outcome, restart)
 
 
 def _unit(start: Tensor) -> float:

@@ -18,7 +18,7 @@ from torch import Tensor
 from nst_lib import audio, metrics
 from nst_lib.audio import Audio
 from nst_lib.build import choose_device, make_loss, make_transform, make_view
-from nst_lib.checkpoint import Checkpoint
+from nst_lib.checkpoint import Checkpoint, Pause
 from nst_lib.config import ConfigError, TransferConfig
 from nst_lib.datasets import Clip
 from nst_lib.inversion import griffin_lim
@@ -107,10 +107,11 @@ def transfer(
     config: TransferConfig | None = None,
     *,
     callback: Callable[[Evaluation], None] | None = None,
+    watch: Callable[[Callable[[], npt.NDArray[np.float32]]], None] | None = None,
     on_stage: Callable[[str], None] | None = None,
     on_inversion: Callable[[int, float], None] | None = None,
     stop: threading.Event | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | Pause | None = None,
 ) -> TransferResult:
     """Give the content's rhythm the style's timbre.
 
@@ -125,15 +126,19 @@ def transfer(
         Settings; None is the preset ``fast``.
     callback : callable or None
         Called after each evaluation of the loss.
+    watch : callable or None
+        Called after that, with a function that returns the spectrogram as it is now, shape
+        ``(freq, time)``, for as long as the call lasts.
     on_stage : callable or None
         Called with the name of each of `STAGES` as it begins.
     on_inversion : callable or None
         Called with iteration and spectral convergence of Griffin-Lim.
     stop : threading.Event or None
         When set, the best sound so far is returned; so it is on ``KeyboardInterrupt``.
-    checkpoint : path or None
+    checkpoint : path, Pause or None
         A file, ending in ".ckpt", that is written every few seconds at most; where it exists, the
-        optimisation goes on from it. It is the caller's to remove.
+        optimisation goes on from it. It is the caller's to remove. Or what a run that was stopped
+        leaves in memory, to go on from its best point.
 
     Returns
     -------
@@ -181,7 +186,7 @@ def transfer(
         w = _start(config, w_style, w_content, (length,))
         shape = (transform.n_freq, transform.n_frames(length))
         S_optimised = _start(config, S_style, S_content, shape)
-    run = _Optimisation(config, loss, transform, view, saved, callback, stop)
+    run = _Optimisation(config, loss, transform, view, saved, callback, watch, stop)
     if config.domain != "waveform" and run.inverted is None:
         with clock.stage("optimise"):
             S_optimised = run.spectrogram(S_optimised).x
@@ -254,12 +259,13 @@ class _Optimisation:
         loss: Callable[[Tensor], Losses],
         transform: Transform,
         view: Callable[[Tensor], Tensor],
-        saved: Checkpoint | None,
+        saved: Checkpoint | Pause | None,
         callback: Callable[[Evaluation], None] | None,
+        watch: Callable[[Callable[[], npt.NDArray[np.float32]]], None] | None,
         stop: threading.Event | None,
     ) -> None:
         self._config, self._loss, self._transform, self._view = config, loss, transform, view
-        self._saved, self._callback, self._stop = saved, callback, stop
+        self._saved, self._callback, self._watch, self._stop = saved, callback, watch, stop
         state = {} if saved is None else saved.state
         #: The waveform that a saved run had already inverted its spectrogram to.
         self.inverted: Tensor | None = state.get("inverted")
@@ -305,7 +311,7 @@ class _Optimisation:
         """Optimise a waveform through what the loss sees of it, for the steps that are left."""
         if self.inverted is not None:
             w = self.inverted.to(w)
-        elif self._saved is not None:
+        elif self._saved is not None and self.outcome != "stopped":
             earlier = [dataclasses.asdict(evaluation) for evaluation in self.evaluations]
             state = {"inverted": w.cpu(), "earlier": earlier, "convergence": self.convergence}
             self._saved.update(state, at_once=True)
@@ -333,6 +339,7 @@ class _Optimisation:
             domain=domain,
             earlier=self.evaluations,
             callback=self._callback,
+            watch=None if self._watch is None else lambda x: self._show(x, domain),
             stop=self._stop,
             on_snapshot=None if saved is None else lambda s: saved.update({domain: s.to_dict()}),
             resume=None if state is None else Snapshot.from_dict(state),
@@ -340,7 +347,14 @@ class _Optimisation:
         self.evaluations = [*self.evaluations, *optimised.evaluations]
         self.best_step = self.best_step if optimised.best_step is None else optimised.best_step
         self.outcome = optimised.outcome
+        if saved is not None and optimised.outcome == "stopped" and optimised.evaluations:
+            saved.stop({domain: optimised.restart.to_dict()})
         return optimised
+
+    def _show(self, x: Tensor, domain: str) -> None:
+        assert self._watch is not None
+        S = x if domain == "spectrogram" else self._transform(x)
+        self._watch(lambda: S.float().cpu().numpy())
 
 
 def _each(style: Source | Sequence[Source]) -> list[Source]:
@@ -385,10 +399,10 @@ def _rms(y: Tensor) -> Tensor:
 
 
 def _open_checkpoint(
-    path: str | os.PathLike[str] | None, config: TransferConfig, *sounds: Audio | None
-) -> Checkpoint | None:
-    if path is None:
-        return None
+    path: str | os.PathLike[str] | Pause | None, config: TransferConfig, *sounds: Audio | None
+) -> Checkpoint | Pause | None:
+    if path is None or isinstance(path, Pause):
+        return path
     key = hashlib.sha256(config.to_json().encode())
     for y in sounds:
         key.update(b"none" if y is None else f"{len(y)} ".encode() + y.tobytes())

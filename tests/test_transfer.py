@@ -7,6 +7,7 @@ import torch
 from nst_lib import TransferConfig, transfer
 from nst_lib.audio import AudioError
 from nst_lib.build import make_loss, make_transform
+from nst_lib.checkpoint import Pause
 from nst_lib.config import ConfigError
 from nst_lib.transfer import STAGES
 
@@ -202,23 +203,31 @@ def test_precision(pair, fast):
     assert double.audio.dtype == np.float32
 
 
-@pytest.mark.parametrize("domain", ["spectrogram", "waveform", "hybrid"])
-@pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
-def test_an_interrupted_run_goes_on_to_the_same_end(
-    pair, fast, tmp_path, monkeypatch, domain, optimiser
-):
-    monkeypatch.setattr("nst_lib.checkpoint.INTERVAL", 0.0)
-    config = fast.replace(duration=0.5, steps=130, domain=domain, optimiser=optimiser)
-    whole = transfer(pair.content, pair.style, config)
-    path, stop = tmp_path / "run.ckpt", threading.Event()
+def stopped(pair, config, *, last, checkpoint):
+    """Transfer until after evaluation `last`."""
+    stop = threading.Event()
 
     def interrupt(evaluation):
-        if evaluation.step == 110:
+        if evaluation.step == last:
             stop.set()
 
-    broken = transfer(
-        pair.content, pair.style, config, callback=interrupt, stop=stop, checkpoint=path
+    return transfer(
+        pair.content, pair.style, config, callback=interrupt, stop=stop, checkpoint=checkpoint
     )
+
+
+@pytest.mark.parametrize("stage", ["spectrogram", "waveform", "hybrid", "hybrid, early"])
+@pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
+def test_an_interrupted_run_goes_on_to_the_same_end(
+    pair, fast, tmp_path, monkeypatch, stage, optimiser
+):
+    monkeypatch.setattr("nst_lib.checkpoint.INTERVAL", 0.0)
+    domain, _, early = stage.partition(", ")
+    last = 60 if early else 110
+    config = fast.replace(duration=0.5, steps=130, domain=domain, optimiser=optimiser)
+    whole = transfer(pair.content, pair.style, config)
+    path = tmp_path / "run.ckpt"
+    broken = stopped(pair, config, last=last, checkpoint=path)
     assert broken.outcome == "stopped"
     steps = []
     resumed = transfer(
@@ -228,11 +237,35 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
         checkpoint=path,
         callback=lambda evaluation: steps.append(evaluation.step),
     )
-    assert 20 < steps[0] <= 111, "not from the start"
+    assert last - 90 < steps[0] <= last + 1, "not from the start"
     assert resumed.audio.tobytes() == whole.audio.tobytes()
     assert [e.losses for e in resumed.evaluations] == [e.losses for e in whole.evaluations]
     with pytest.raises(ValueError, match="is of another transfer"):
         transfer(pair.content, pair.style, config.replace(seed=1), checkpoint=path)
+
+
+@pytest.mark.parametrize("last", [4, 20])
+def test_a_paused_run_goes_on_from_its_best_point(pair, fast, last):
+    config, pause = fast.replace(duration=0.5, steps=30), Pause()
+    broken = stopped(pair, config, last=last, checkpoint=pause)
+    assert (broken.outcome, len(broken.evaluations)) == ("stopped", last + 1)
+    resumed = transfer(pair.content, pair.style, config, checkpoint=pause)
+    assert resumed.outcome == "finished"
+    assert [e.step for e in resumed.evaluations] == list(range(30))
+    assert resumed.evaluations[: last + 1] == broken.evaluations
+    here = [e.total for e in broken.evaluations if e.domain == resumed.evaluations[last].domain]
+    assert resumed.evaluations[last + 1].total == pytest.approx(min(here), rel=1e-4)
+
+
+def test_watching_shows_what_is_optimised(pair, fast):
+    config, seen = fast.replace(duration=0.5, steps=6), []
+    result = transfer(
+        pair.content, pair.style, config, watch=lambda current: seen.append(current().copy())
+    )
+    assert len(seen) == 6
+    assert {S.shape for S in seen} == {result.spectrograms["result"].shape}
+    assert seen[0] == pytest.approx(result.spectrograms["content"], abs=1e-5)
+    assert np.abs(seen[2] - seen[0]).max() > 0.01
 
 
 def test_a_texture_of_another_length(pair, config):
