@@ -22,6 +22,8 @@ from nst_lib.transfer import TransferResult
 from nst_lib.transforms import Transform
 
 STYLE = "nst_lib.nst"
+#: Its colours for spectrograms.
+MAP = "magma"
 _OCTAVE_TICKS = (31.25, 62.5, 125, 250, 500, 1000, 2000, 4000, 8000, 16000)
 
 

@@ -18,12 +18,13 @@ import nst_lib
 from nst_lib.config import TransferConfig
 from nst_lib.presets import PRESETS
 from nst_lib.study.claims import CLAIMS, CONTRADICTED, SUPPORTED, UNDECIDED
+from nst_lib.study.mos.analysis import SIMULATED
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]
 
-#: Parameters that make each notebook quick; all run on simulated clips, but for 09, on a table.
+#: Parameters that make each notebook quick; all run on simulated clips, 08 and 09 on tables.
 SMALL: dict[str, dict[str, Any]] = {
     "01_listen": {"duration": 1.0},
     "02_spectrograms": {"duration": 1.5, "n_iter": 2},
@@ -53,6 +54,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "steps": 2,
     },
     "06_scores": {"duration": 1.0, "steps": 6, "unrelated": 3, "snrs": [20, 0]},
+    "08_mos_statistics": {"n_boot": 200, "n_sims": 3},
     "09_experiment": {},
     "10_systems": {
         "dataset": "synthetic",
@@ -330,6 +332,46 @@ def test_transfer_runs_with_systems_of_another_shape(
     record = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
     assert record["config"]["preset"] == preset
     assert np.abs(sf.read(tmp_path / "out" / "result.wav")[0]).max() > 0
+
+
+def test_mos_statistics_run_with_their_solutions(tmp_path: Path) -> None:
+    name = "08_mos_statistics"
+    run = execute(name, tmp_path, SMALL[name], solve=True)
+    said = text(run)
+    assert images(run) == 5
+    assert said.startswith(f"**{SIMULATED}.**")
+    faults = re.findall(r"^(.*): mine\.csv: (row \d+|no column)", said, re.M)
+    assert faults == [
+        ("off the scale", "row 21"),
+        ("rated twice", "row 22"),
+        ("misspelt", "no column"),
+    ]
+    widths = re.findall(r"average − max\*\*: \S+, 95 % interval (\S+) to (\S+)\.", said)
+    assert [float(low) < 0 < float(high) for low, high in widths] == [True, True]
+    assert "left out: always, sd 0.00" in said, "exercise 3"
+    for solution in solutions(name):
+        assert "SIMULATED" in solution
+    assert "nan" not in said
+
+
+def test_mos_statistics_run_on_a_file_of_webmushra(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    rows = [
+        ("nst", f"{who:08x}", f"pair {pair}", stimulus, round(generator.normal(mean, 8)))
+        for who in range(4)
+        for pair in range(3)
+        for stimulus, mean in (("reference", 80), ("stft", 50), ("cqt", 30))
+    ]
+    columns = ["session_test_id", "session_uuid", "trial_id", "rating_stimulus", "rating_score"]
+    path = tmp_path / "mushra.csv"
+    pd.DataFrame(rows[:-1], columns=columns).to_csv(path, index=False)
+    parameters = {"ratings": str(path), "by": "stimulus", **SMALL["08_mos_statistics"]}
+    said = text(execute("08_mos_statistics", tmp_path, parameters))
+    assert said.startswith(f"**ratings: {path}.**")
+    assert "35 ratings, 4 listeners, 9 items" in said
+    assert "'101.0', accepted: a number from 0 to 100" in said
+    assert "No scores (timbre, texture, rhythm, noise) are known of these items." in said
+    assert SIMULATED not in said, "in words; the planning section's figure says it"
 
 
 def check_experiment(run: Any) -> str:

@@ -176,7 +176,7 @@ class Study:
             "factors": list(self.factors),
             "rules": dataclasses.asdict(self.rules),
         }
-        return json.dumps({**head, "questions": questions}, indent=2, ensure_ascii=False)
+        return json.dumps({**_plain(head), "questions": questions}, indent=2, ensure_ascii=False)
 
 
 def analyse(
@@ -205,8 +205,8 @@ def analyse(
     Raises
     ------
     RatingsError
-        If a factor is missing, has one level or differs within an item; if nobody would be left;
-        or if there is only one listener or only one pair.
+        If a factor is missing, has one level or differs within an item; if less than two listeners
+        would be left; if there is only one pair; or if all ratings are the same.
     """
     factors = tuple(dict.fromkeys(factors))
     if not factors:
@@ -219,7 +219,11 @@ def analyse(
         for name in ("listener", asked.unit):
             if asked.opinions[name].nunique() < 2:
                 raise RatingsError(f"{ratings.source}: one {name} only; accepted: two or more")
+        if asked.opinions["rating"].nunique() < 2:
+            raise RatingsError(f"{ratings.source}: all ratings are the same; accepted: two or more")
         excluded[question] = rules.excluded(asked)
+        if len(asked.listeners) - len(excluded[question]) < 2:
+            raise RatingsError(f"{ratings.source}: the rules leave one listener; accepted: two")
         variants = {ALL: asked}
         if excluded[question]:
             variants[SCREENED] = asked.without(excluded[question])

@@ -7,7 +7,8 @@ listeners and among pairs, and is tested against these differences:
     mixed       linear mixed model: factors and interactions; intercepts and effects of each
                 listener and of each pair, uncorrelated (D. J. Barr et al., 2013); Satterthwaite's
                 t and F
-    ordinal     cumulative link mixed model, where ratings are categories only: a check of the first
+    ordinal     cumulative link mixed model, where ratings are categories only: a check of the
+                first; its tests are Wald's, as if pairs were many: with five p is too small
     ranks       Friedman's test, and Wilcoxon's signed ranks of each two conditions, of the means of
                 each listener over pairs: no distribution is assumed, and pairs are fixed
 
@@ -112,10 +113,11 @@ def mixed_table(ratings: Ratings, factors: Sequence[str], model: MixedModel) -> 
         Columns: term; difference, of what; estimate, in points of the scale; low, high, its 95 %
         interval; df1, df2, F, p, p Holm; d, the estimate in standard deviations of a single rating
         (J. Westfall et al., 2014); partial eta2, the share of a term in the variance that it and
-        what it is tested against have.
+        what it is tested against have; alike, among whom the term was not found to differ at all:
+        with few pairs that is often chance, and p then too small.
     """
     parts = terms(ratings.opinions, factors)
-    spread = float(np.sqrt(sum(model.variances[name] for name in _spread_of(model))))
+    spread = _spread(ratings, parts, model)
     rows, first = [], 1
     for term in parts:
         last = first + term.columns.shape[1]
@@ -130,10 +132,11 @@ def mixed_table(ratings: Ratings, factors: Sequence[str], model: MixedModel) -> 
                 "F": F,
                 "d": found.estimate / spread,
                 "partial eta2": F * found.df1 / (F * found.df1 + found.df2),
+                "alike": _alike(model, term, ratings),
             }
         )
     order = ["term", "difference", "estimate", "low", "high", "df1", "df2", "F", "p", "d"]
-    return _with_holm(rows)[[*order, "partial eta2", "p Holm"]]
+    return _with_holm(rows)[[*order, "partial eta2", "p Holm", "alike"]]
 
 
 def ordinal(ratings: Ratings, factors: Sequence[str], model: MixedModel) -> OrdinalModel:
@@ -209,7 +212,7 @@ def friedman(ratings: Ratings, factors: Sequence[str]) -> Friedman:
     """
     from scipy import stats
 
-    means = listener_means(ratings, factors).dropna()
+    means = listener_means(ratings, factors).dropna().round(9)
     n, k = means.shape
     if n < 2 or k < 3 or not (means.nunique(axis=1) > 1).any():
         return Friedman(n, np.nan, k - 1, np.nan, np.nan)
@@ -295,9 +298,20 @@ def _varies(columns: Array, groups: Sequence[Any]) -> bool:
     return bool((frame > 1).to_numpy().any())
 
 
-def _spread_of(model: MixedModel) -> list[str]:
-    """Return the variances that a single rating has under one condition."""
-    return [name for name in model.variances if "×" not in name]
+def _spread(ratings: Ratings, parts: Sequence[Term], model: MixedModel) -> float:
+    """Return the standard deviation of a single rating under one condition, all that is random."""
+    total = sum(variance for name, variance in model.variances.items() if "×" not in name)
+    for term in parts:
+        share = float(np.mean(np.sum(term.columns**2, axis=1)))
+        for unit in ("listener", ratings.unit):
+            total += share * model.variances.get(f"{unit} × {term.name}", 0.0)
+    return float(np.sqrt(total))
+
+
+def _alike(model: MixedModel, term: Term, ratings: Ratings) -> str:
+    """Return among whom a term has a variance that was estimated as zero."""
+    units = ("listener", ratings.unit)
+    return ", ".join(f"{u}s" for u in units if model.variances.get(f"{u} × {term.name}") == 0)
 
 
 def _row(term: Term, estimate: float, low: float, high: float, found: Contrast) -> dict[str, Any]:

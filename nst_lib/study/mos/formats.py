@@ -74,9 +74,8 @@ def _webmushra(table: "pd.DataFrame", stimulus: str, source: str) -> "pd.DataFra
 def _p808(table: "pd.DataFrame", source: str) -> "pd.DataFrame":
     import pandas as pd
 
-    numbers = sorted(
-        int(m[1]) for name in table if (m := re.fullmatch(r"answer\.q(\d+)", str(name)))
-    )
+    found = (re.fullmatch(r"answer\.q(\d+)_url", str(name)) for name in table)
+    numbers = sorted(int(m[1]) for m in found if m and f"answer.q{m[1]}" in table)
     if "assignmentstatus" in table:
         table = table[table["assignmentstatus"].str.lower() != "rejected"]
     rows = []

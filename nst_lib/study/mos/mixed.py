@@ -176,9 +176,9 @@ class MixedModel:
         squares = (rotated @ self.b) ** 2 / values
         F, q = float(squares.mean()), len(L)
         dfs = np.array([self._satterthwaite(row) for row in rotated])
-        E = float((dfs / (dfs - 2))[dfs > 2].sum())
-        df = 2 * E / (E - q) if q < E else np.inf
-        p = float(special.fdtrc(q, df, F)) if np.isfinite(df) else float(special.chdtrc(q, q * F))
+        E = float((dfs / (dfs - 2)).sum()) if dfs.min() > 2 else np.inf
+        df = 2 * E / (E - q) if np.isfinite(E) else 2.0
+        p = float(special.fdtrc(q, df, F))
         return Contrast(np.nan, np.nan, F, q, df, p)
 
     def _solve(self, phi: Array) -> "_State":

@@ -19,7 +19,8 @@ from nst_lib.study.mos.mixed import Contrast, Effect
 
 Array = npt.NDArray[np.float64]
 _NEWTON = 50
-_TOLERANCE = 1e-12
+#: So small that the determinant, which is of before the last step, is that of the mode.
+_TOLERANCE = 1e-20
 _STEP = 1e-4
 #: Standard deviations below this are zero.
 _ZERO = 1e-3

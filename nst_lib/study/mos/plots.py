@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 ACR_WORDS = ("bad", "poor", "fair", "good", "excellent")
 _FILL, _INK, _DOT = "#56B4E9", "black", "#0072B2"
 _BINS = 20
+#: One for each round of the style sheet's six colours.
+_MARKERS = "os^Dv"
 
 
 def opinions(ax: "Axes", analysis: Analysis, *, title: str = "") -> "Axes":
@@ -86,9 +88,10 @@ def scatter(ax: "Axes", analysis: Analysis, score: str) -> "Axes":
     """
     table = analysis.ratings.opinions
     names = condition(table, analysis.factors)
-    for name in dict.fromkeys(names):
+    for k, name in enumerate(dict.fromkeys(names)):
         means = table[names == name].groupby("item")[[score, "rating"]].mean()
-        ax.plot(means[score], means["rating"], "o", label=name, alpha=0.85)
+        marker = _MARKERS[k // 6 % len(_MARKERS)]
+        ax.plot(means[score], means["rating"], marker, label=name, alpha=0.85)
     ax.set(xlabel=score, ylabel="Mean opinion of an item", ylim=analysis.ratings.scale)
     ax.legend(title=", ".join(analysis.factors), fontsize=8)
     return _label(ax, simulated=analysis.ratings.simulated)

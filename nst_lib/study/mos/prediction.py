@@ -45,7 +45,9 @@ def correlate(
     from scipy import stats
 
     table = ratings.opinions
-    chosen = [name for name in SCORES if name in table] if scores is None else list(scores)
+    there = [name for name in SCORES if name in table and name not in factors]
+    known = [name for name in there if pd.api.types.is_numeric_dtype(table[name])]
+    chosen = known if scores is None else list(scores)
     for name in chosen:
         if name not in table or not pd.api.types.is_numeric_dtype(table[name]):
             raise RatingsError(

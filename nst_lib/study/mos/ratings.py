@@ -197,7 +197,11 @@ def check(
         if name in table:
             faults += _numbers(table, name, low, high, f"{within}, {text}", optional=True)
     if "presentation" in table:
-        faults += _numbers(table, "presentation", 1, 1e6, "accepted: 1, 2, ...")
+        wrong = _numbers(table, "presentation", 1, 1e6, "accepted: 1, 2, ...")
+        if not wrong:
+            parts = table.index[table["presentation"] % 1 != 0]
+            wrong = [(k, "presentation", "accepted: 1, 2, ...") for k in parts]
+        faults += wrong
     if "simulated" in table:
         odd = ~table["simulated"].isin([YES, NO])
         faults += [(k, "simulated", "accepted: yes or no") for k in table.index[odd]]
@@ -209,7 +213,8 @@ def check(
             faults.append((k, "item", f"{what} is in row {rows[first]} already"))
     if faults:
         k, name, text = min(faults)
-        value = str(table.loc[k, name]).strip()
+        given = table.loc[k, name]
+        value = f"{given:g}" if isinstance(given, float) else str(given).strip()
         shown = f"{value!r}, " if value and text.startswith("accepted") else ""
         more = f" ({len(faults) - 1} more faults)" if len(faults) > 1 else ""
         raise RatingsError(f"{source}: row {rows[k]}, column {name}: {shown}{text}{more}")
@@ -221,12 +226,13 @@ def describe(ratings: Ratings) -> list[str]:
     table = ratings.opinions
     items = table[["item"] + (["question"] if "question" in table else [])].drop_duplicates()
     counts = table.groupby("listener", sort=False).size()
-    lines = [f"{len(table)} ratings, {len(counts)} listeners, {table['item'].nunique()} items"]
+    parts = {"rating": len(table), "listener": len(counts), "item": table["item"].nunique()}
+    lines = [", ".join(_count(*part) for part in parts.items())]
     short = counts[counts < len(items)]
     if len(short):
         lines.append(
-            f"{len(items) * len(counts) - len(table)} ratings are missing, of {len(short)} "
-            f"listeners; {short.idxmin()} gave {short.min()} of {len(items)}"
+            f"missing: {_count('rating', len(items) * len(counts) - len(table))} of "
+            f"{_count('listener', len(short))}; {short.idxmin()} gave {short.min()} of {len(items)}"
         )
     spread = table.groupby("listener", sort=False)["rating"].nunique()
     same = spread[(spread == 1) & (counts > 1)].index
@@ -235,18 +241,30 @@ def describe(ratings: Ratings) -> list[str]:
     return lines
 
 
+def _count(name: str, count: int) -> str:
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+
+
 def _read_text(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     accepted = "accepted: a CSV file"
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = pd.read_csv(
+            path,
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            skip_blank_lines=False,
+            index_col=False,
+        )
     except OSError as error:
         raise RatingsError(f"{path}: cannot read ({error.strerror}); {accepted}") from error
     except ValueError as error:  # pandas' own errors, and text that is none
         raise RatingsError(f"{path}: {' '.join(str(error).split())}; {accepted}") from error
     table.columns = table.columns.str.strip()
-    return table.set_axis(range(2, len(table) + 2))
+    table = table.set_axis(range(2, len(table) + 2))
+    return table[(table != "").any(axis=1)]
 
 
 def _numbers(
@@ -278,10 +296,17 @@ def _match(table: "pd.DataFrame", pattern: str, source: str) -> "pd.DataFrame":
         raise RatingsError(f"pattern {pattern!r}: accepted: named groups, as in (?P<pooling>...)")
     if "item" not in table:
         return table
-    for row, item in table["item"].items():
+    for row, item in table["item"][~_catches(table)].items():
         if compiled.search(item) is None:
             raise RatingsError(f"{source}: row {row}, column item: {item!r} has no {pattern}")
-    return table.join(table["item"].str.extract(compiled)[list(compiled.groupindex)], rsuffix="_")
+    found = table["item"].str.extract(compiled)
+    return table.assign(**{name: found[name].to_numpy() for name in compiled.groupindex})
+
+
+def _catches(table: "pd.DataFrame") -> "pd.Series[bool]":
+    """Return which rows are catch trials."""
+    answers = table.reindex(columns=["lowest", "highest"], fill_value="")
+    return (answers.notna() & (answers.astype(str) != "")).any(axis=1)
 
 
 def _join(table: "pd.DataFrame", items: str | os.PathLike[str], source: str) -> "pd.DataFrame":
@@ -294,7 +319,7 @@ def _join(table: "pd.DataFrame", items: str | os.PathLike[str], source: str) -> 
         known = claims.load(items)
     else:
         known = _read_text(Path(items))
-        for name in known:
+        for name in known.columns.difference(["item", "id"], sort=False):
             numbers = pd.to_numeric(known[name].where(known[name] != ""), errors="coerce")
             if numbers.notna().sum() == (known[name] != "").sum():
                 known[name] = numbers
@@ -306,8 +331,9 @@ def _join(table: "pd.DataFrame", items: str | os.PathLike[str], source: str) -> 
     if len(twice):
         raise RatingsError(f"{items}: item {twice.iloc[0]!r} twice; accepted: one row for each")
     if "item" in table:
-        for row, item in table["item"].items():
-            if item not in set(known["item"]):
+        names = set(known["item"])
+        for row, item in table["item"][~_catches(table)].items():
+            if item not in names:
                 raise RatingsError(
                     f"{source}: row {row}, column item: {item!r} is not in {items}; "
                     f"{hint(item, known['item'])}"

@@ -173,6 +173,8 @@ def icc(ratings: Ratings) -> ICC:
     MSE = float(np.sum((x - rows[:, None] - columns + mean) ** 2)) / ((n - 1) * (k - 1))
     single = (MSR - MSE) / (MSR + (k - 1) * MSE + k / n * (MSC - MSE))
     average = (MSR - MSE) / (MSR + (MSC - MSE) / n)
+    if single == 1:
+        return ICC(k, n, single, average, single, single)
     a = k * single / (n * (1 - single))
     b = 1 + k * single * (n - 1) / (n * (1 - single))
     v = (a * MSC + b * MSE) ** 2 / ((a * MSC) ** 2 / (k - 1) + (b * MSE) ** 2 / ((n - 1) * (k - 1)))
@@ -194,6 +196,8 @@ def sos(ratings: Ratings) -> float:
 
 def _pearson(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:
     there = ~(np.isnan(x) | np.isnan(y))
+    if there.sum() < 2:
+        return float("nan")
     x, y = x[there] - x[there].mean(), y[there] - y[there].mean()
-    below = float(np.sqrt((x @ x) * (y @ y))) if len(x) > 1 else 0.0
+    below = float(np.sqrt((x @ x) * (y @ y)))
     return float(x @ y) / below if below > 1e-12 else float("nan")

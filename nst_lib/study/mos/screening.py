@@ -78,8 +78,11 @@ class Rules:
         Raises
         ------
         RatingsError
-            If nobody would be left.
+            If a listener in the rules is not there, or nobody would be left.
         """
+        for name in self.listeners:
+            if name not in ratings.listeners:
+                raise RatingsError(f"rules: no listener {name!r}; {hint(name, ratings.listeners)}")
         found = {}
         for row in reliability.listeners(ratings).to_dict("records"):
             reasons = []

@@ -77,7 +77,7 @@ class Spread:
 
     @classmethod
     def of(cls, ratings: Ratings, factors: Sequence[str]) -> "Spread":
-        """Return the spread of real ratings, say of a pilot, by the linear mixed model.
+        """Return the spread of real ratings from 1 to 5, say of a pilot, by the linear mixed model.
 
         Of ratings, not of the latent opinions, which spread a little more.
 
@@ -87,7 +87,14 @@ class Spread:
             Of one question.
         factors : sequence of str
             Columns that make a condition.
+
+        Raises
+        ------
+        ValueError
+            If the ratings have another scale.
         """
+        if ratings.scale != ACR:
+            raise ValueError(f"scale {ratings.scale}; accepted: ratings from 1 to 5")
         table = ratings.opinions
         variances = mixed(ratings, factors).variances
         k = table.groupby(list(factors)).ngroups

@@ -12,6 +12,11 @@ from nst_lib.study.mos.ratings import describe
 if TYPE_CHECKING:
     import pandas as pd
 
+NOTE = (
+    "p ordinal takes pairs for many. Alike: among these an effect was not found to differ; where "
+    "that is chance, p is too small."
+)
+
 
 def summary(study: Study) -> str:
     """Return tables of MOS and tests for each question, with and without exclusions."""
@@ -37,6 +42,7 @@ def _lines(study: Study) -> Iterator[str]:
         yield ""
         yield "  linear mixed model; listeners and pairs are random, and so are their effects"
         yield _text(tests(variants))
+        yield f"    {NOTE}"
         yield "  conditions, by the signed ranks of listeners"
         yield _text(_rounded(everyone.wilcoxon))
         yield from _agreement(everyone)
@@ -51,8 +57,8 @@ def tests(variants: dict[str, Analysis]) -> "pd.DataFrame":
     Returns
     -------
     pd.DataFrame
-        Columns: term, difference, listeners (the variant), estimate, d, F, p, p Holm, and the p of
-        the ordinal model where ratings are categories.
+        Columns: term, difference, listeners (the variant), estimate, d, F, p, p Holm, the p of the
+        ordinal model where ratings are categories, and among whom no difference was found.
     """
     import pandas as pd
 
@@ -76,6 +82,7 @@ def tests(variants: dict[str, Analysis]) -> "pd.DataFrame":
                     "p": _p(row["p"]),
                     "p Holm": _p(row["p Holm"]),
                     "p ordinal": _p(other),
+                    "alike": row["alike"],
                 }
             )
     return pd.DataFrame(rows).sort_values("order", kind="stable").drop(columns="order")
