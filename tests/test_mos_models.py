@@ -253,7 +253,7 @@ def test_ordinal_against_clmm(ratings, effects, thresholds, b, se, loglik, varia
     assert model.log_likelihood == pytest.approx(loglik, abs=1e-5)
     assert model.thresholds == pytest.approx(thresholds, abs=2e-3)
     assert model.b == pytest.approx(b, abs=2e-3)
-    assert np.sqrt(np.diag(model.covariance)) == pytest.approx(se, rel=1e-3)
+    assert np.sqrt(np.diag(model.covariance)) == pytest.approx(se, rel=1e-5)
     assert list(model.sd) == effects
     assert np.square(list(model.sd.values())) == pytest.approx(variances, rel=5e-3)
 
