@@ -1,11 +1,13 @@
 """Fixtures: real recordings where they lie beside the checkout, files to read, the command line."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Small networks are quickest on one thread, and two processes do not wait for each other's threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,9 +18,25 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 from nst_lib.datasets import ESC50_VARIABLE, Dataset, Pair, open_dataset
 
 ROOT = Path(__file__).parents[1]
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome", "chromium-browser"))),
+    None,
+)
+#: Of Chromium; it sends nothing to anybody.
+OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +57,19 @@ def esc50_root() -> Path:
     if not root:
         pytest.skip(f"{ESC50_VARIABLE} names no ESC-50 folder")
     return Path(root)
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """A real Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium and no chrome here")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

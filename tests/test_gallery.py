@@ -17,24 +17,12 @@ import pandas as pd
 import pytest
 import soundfile as sf
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from nst_lib.study.gallery import AXES, write_gallery
 from nst_lib.study.store import Store
 from nst_lib.study.unit import Outcome, leave_failure
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome", "chromium-browser"))),
-    None,
-)
-OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 SETTINGS = {"steps": 4, "duration": 1.0, "n_iter": 2}
 HOSTILE = "<img src=x onerror=alert(1)> & 100%25 #1 \"q\" 'a' </script>".replace("/", "")
 TONE = 5000.0
@@ -90,16 +78,6 @@ def hostile_page(hostile_batch: Path, tmp_path_factory: pytest.TempPathFactory) 
 def copy(batch: Path, tmp_path: Path) -> Path:
     """A copy of a batch, to do things to."""
     return shutil.copytree(batch, tmp_path / "copy")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium and no chrome here")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(OPTIONS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,0 +1,249 @@
+"""A transfer to watch while it runs, to stop, and to go on with.
+
+The transfer runs in a thread of its own, so that buttons answer whatever the version of the kernel,
+and all drawing is done there, from its optimising loop: widget callbacks come on another thread
+again, where pyplot is not safe, and only set events. Pictures are drawn without pyplot, and without
+a style sheet, which is one for all threads.
+"""
+
+import io
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import ipywidgets
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from IPython.display import display
+from matplotlib.figure import Figure
+
+from nst_lib import plots
+from nst_lib.build import make_transform
+from nst_lib.checkpoint import Pause
+from nst_lib.config import TransferConfig
+from nst_lib.optimise import Evaluation
+from nst_lib.progress import STAGES, track
+from nst_lib.transfer import Source, TransferResult, transfer
+from nst_lib.widgets.player import Compare
+
+#: Least seconds between two pictures; and drawing takes a fifth of the time at most.
+INTERVAL = 0.7
+_SHARE = 0.2
+_SIZE, _DPI = (9.6, 3.0), 90
+
+
+class LiveTransfer:
+    """A transfer with start, stop, losses, the spectrogram as it becomes, and what it sounds like.
+
+    Shown in a notebook it waits for Start; :meth:`run` starts it and waits for its end, as a cell
+    that others build on wants it. Stop, and interrupting the kernel, keep the best result so far,
+    from which Resume goes on.
+
+    Parameters
+    ----------
+    content : path, Clip, np.ndarray of shape=(samples,), or None
+        What happens when; see :func:`nst_lib.transfer`.
+    style : path, Clip or np.ndarray, or sequence of them
+        What it is to sound like.
+    config : TransferConfig or None
+        Settings; None is the preset ``fast``.
+    interactive : bool
+        Without, there are no widgets: a progress bar, then the figure and plain audio, for
+        papermill and for pages.
+
+    Attributes
+    ----------
+    widget : ipywidgets.VBox
+        What is shown.
+    result : TransferResult or None
+        The last one, also of a transfer that was stopped.
+    error : Exception or None
+        Why there is none.
+    """
+
+    def __init__(
+        self,
+        content: Source | None,
+        style: Source | Sequence[Source],
+        config: TransferConfig | None = None,
+        *,
+        interactive: bool = True,
+    ) -> None:
+        self.config = TransferConfig.from_preset() if config is None else config
+        self.interactive = interactive
+        self.result: TransferResult | None = None
+        self.error: Exception | None = None
+        self._sounds = content, style
+        self._transform = make_transform(self.config)
+        self._pause, self._event = Pause(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self._evaluations: list[Evaluation] = []
+        self._next = 0.0
+        self._start = ipywidgets.Button(description="Start", button_style="primary")
+        self._stop = ipywidgets.Button(description="Stop", disabled=True)
+        self._bar = ipywidgets.IntProgress(max=max(self.config.steps, 1))
+        self._text = ipywidgets.Label("ready")
+        self._picture = ipywidgets.Image(format="png", layout={"display": "none"})
+        self._heard = ipywidgets.Output()
+        self._start.on_click(lambda _: self.start())
+        self._stop.on_click(lambda _: self.stop())
+        controls = ipywidgets.HBox([self._start, self._stop, self._bar, self._text])
+        self.widget = ipywidgets.VBox([controls, self._picture, self._heard])
+
+    def _ipython_display_(self) -> None:
+        display(self.widget)
+
+    @property
+    def running(self) -> bool:
+        """Whether a transfer is under way."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start, or go on where it was stopped, and return; without effect while it runs."""
+        if self.running:
+            return
+        self._event.clear()
+        self.error = None
+        self._start.disabled, self._stop.disabled = True, False
+        self._thread = threading.Thread(target=self._work, name="nst transfer", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop at the next evaluation; the best sound so far becomes the result.
+
+        Without effect if nothing runs.
+        """
+        if not self.running:
+            return
+        self._event.set()
+        self._stop.disabled = True
+        self._text.value = "stopping: the best spectrogram so far becomes a sound"
+
+    def wait(self) -> TransferResult:
+        """Wait for the end, and return the result; an interrupt of the kernel stops the transfer.
+
+        Raises
+        ------
+        ValueError
+            What the transfer raised.
+        """
+        if self._thread is not None:
+            try:
+                self._join()
+            except KeyboardInterrupt:
+                self.stop()
+                self._join()
+        if self.error is not None:
+            raise self.error
+        if self.result is None:
+            raise ValueError("nothing was started; accepted: start() or run() first")
+        return self.result
+
+    def run(self) -> TransferResult:
+        """Show this, start it, wait for its end, and return the result.
+
+        Raises
+        ------
+        ValueError
+            What the transfer raised.
+        """
+        if self.interactive:
+            display(self)
+            self.start()
+            return self.wait()
+        content, style = self._sounds
+        with track(self.config) as callbacks:
+            self.result = transfer(
+                content,
+                style,
+                self.config,
+                callback=callbacks["callback"],
+                on_stage=callbacks["on_stage"],
+                on_inversion=callbacks["on_inversion"],
+            )
+        with mpl.style.context(plots.STYLE):
+            display(plots.transfer_figure(Figure(), self.result))
+        display(self._players(self.result))
+        return self.result
+
+    def _join(self) -> None:
+        """Wait in small steps: an interrupt is only seen between them."""
+        assert self._thread is not None
+        while self._thread.is_alive():
+            self._thread.join(0.1)
+
+    def _work(self) -> None:
+        content, style = self._sounds
+        self._evaluations = []
+        self._next = 0.0
+        try:
+            self.result = transfer(
+                content,
+                style,
+                self.config,
+                callback=self._callback,
+                watch=self._watch,
+                on_stage=self._on_stage,
+                stop=self._event,
+                checkpoint=self._pause,
+            )
+        except Exception as error:
+            self.error = error
+            self._text.value = " ".join(str(error).split())
+        else:
+            self._finish(self.result)
+        self._start.disabled, self._stop.disabled = False, True
+
+    def _finish(self, result: TransferResult) -> None:
+        stopped = result.outcome == "stopped"
+        if not stopped:
+            self._pause = Pause()
+        self._start.description = "Resume" if stopped else "Start again"
+        self._evaluations = result.evaluations
+        self._bar.value = len(result.evaluations)
+        self._draw(result.spectrograms["result"], "Result")
+        self._text.value = f"{result.outcome} after {len(result.evaluations)} evaluations"
+        if result.scores is not None:
+            s = result.scores
+            self._text.value += f": timbre {s.timbre:.2f}, rhythm {s.rhythm:.2f}"
+        self._heard.outputs = ()
+        self._heard.append_display_data(self._players(result))
+
+    def _players(self, result: TransferResult) -> Compare:
+        found = {"content": result.content, "style": result.style, "result": result.audio}
+        sounds = {name: y for name, y in found.items() if y is not None}
+        return Compare(sounds, sr=self.config.sr, interactive=self.interactive)
+
+    def _on_stage(self, stage: str) -> None:
+        self._text.value = STAGES[stage]
+
+    def _callback(self, evaluation: Evaluation) -> None:
+        self._evaluations.append(evaluation)
+        self._bar.value = evaluation.step + 1
+
+    def _watch(self, current: Callable[[], npt.NDArray[np.float32]]) -> None:
+        now = time.perf_counter()
+        if now < self._next:
+            return
+        last = self._evaluations[-1]
+        done, first = last.step + 1, self._evaluations[0].step
+        pace = (last.seconds - self._evaluations[0].seconds) / max(done - first - 1, 1)
+        left = f", {pace * (self.config.steps - done):.0f} s left" if done > first + 1 else ""
+        style = last.losses["style"]
+        self._text.value = f"evaluation {done} of {self.config.steps}{left}; style {style:.3g}"
+        self._draw(current(), "Now")
+        took = time.perf_counter() - now
+        self._next = time.perf_counter() + max(INTERVAL, took * (1 - _SHARE) / _SHARE)
+
+    def _draw(self, S: npt.NDArray[np.float32], title: str) -> None:
+        fig = Figure(figsize=_SIZE, layout="constrained")
+        left, right = fig.subplots(1, 2)
+        if self._evaluations:
+            plots.losses(left, self._evaluations)
+            left.set_xlim(0, max(self.config.steps, 1))
+        plots.spectrogram(right, S, self._transform, title=title).set_cmap(plots.MAP)
+        buffer = io.BytesIO()
+        fig.savefig(buffer, format="png", dpi=_DPI)
+        self._picture.value = buffer.getvalue()
+        self._picture.layout.display = ""

@@ -1,0 +1,239 @@
+"""Sounds to listen to and look at, in a notebook or on a page, as loud as they are.
+
+IPython's own player makes every sound as loud as it can be, which hides what a style transfer does
+to the level. These players never change a level. What would clip is turned down, all sounds of a
+player by as much, and the player says so. They need no kernel once they are shown, so that they
+play in exported pages too.
+"""
+
+import base64
+import html
+import io
+import json
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+import numpy as np
+import soundfile as sf
+import torch
+from matplotlib.figure import Figure
+
+from nst_lib import audio, plots
+from nst_lib.audio import Audio
+from nst_lib.datasets import Clip
+from nst_lib.transforms import STFT
+
+Source = str | os.PathLike[str] | Clip | Audio
+#: A figure, in pixels, and its axes: left, bottom, width, height as shares of it.
+WIDTH, HEIGHT, DPI = 720, 220, 100
+AXES = (0.075, 0.21, 0.9, 0.76)
+#: What is darkest, below the loudest of the sounds.
+RANGE_DB = 80.0
+#: Files that browsers play as they are.
+PLAYED = {
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+}
+
+
+class Compare:
+    """Sounds to switch between, at the same position while they play.
+
+    Parameters
+    ----------
+    sounds : mapping of str to (path, Clip or np.ndarray of shape=(samples,))
+        What each is called. A file is played as it is.
+    sr : int
+        Sample rate of arrays and clips, and of the spectrograms, Hz.
+    blind : bool
+        Whether sounds are called A, B, ... in an order of chance, and shown without spectrograms,
+        until the listener asks for the names.
+    seed : int
+        Of that order.
+    spectrogram : bool
+        Whether to draw them, in decibels, with one scale of colours for all.
+    interactive : bool
+        Without, plain audio elements and figures, for pages that run no scripts.
+
+    Attributes
+    ----------
+    names : list of str
+        What the sounds are called, in the order that they are shown.
+    gain : float
+        What arrays and clips were turned down by so that none clips; mostly 1.
+
+    Raises
+    ------
+    ValueError
+        If there are no sounds.
+    AudioError
+        If one cannot be read, or is empty.
+    """
+
+    def __init__(
+        self,
+        sounds: Mapping[str, Source],
+        *,
+        sr: int = 22050,
+        blind: bool = False,
+        seed: int = 0,
+        spectrogram: bool = True,
+        interactive: bool = True,
+    ) -> None:
+        if not sounds:
+            raise ValueError("no sounds; accepted: one or more")
+        order = (
+            np.random.default_rng(seed).permutation(len(sounds)) if blind else range(len(sounds))
+        )
+        self.names = [list(sounds)[k] for k in order]
+        self.blind, self.spectrogram, self.interactive = blind, spectrogram, interactive
+        self._sr = sr
+        self._sources = [sounds[name] for name in self.names]
+        self._samples = [_samples(source, sr) for source in self._sources]
+        self.gain = min(audio.guard(y)[1] for y in self._samples)
+
+    @property
+    def labels(self) -> list[str]:
+        """What the sounds are called to begin with."""
+        return [chr(ord("A") + k) for k in range(len(self.names))] if self.blind else self.names
+
+    @cached_property
+    def figures(self) -> list[bytes]:
+        """Spectrograms, PNG, all with the time axis of the longest sound."""
+        transform = STFT(sr=self._sr)
+        magnitudes = [transform(torch.from_numpy(y)).expm1().numpy() for y in self._samples]
+        loudest = max(float(A.max()) for A in magnitudes) or 1.0
+        return [
+            _draw(RANGE_DB + 20 * np.log10(np.maximum(A / loudest, 1e-9)), transform, self._seconds)
+            for A in magnitudes
+        ]
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def to_html(self) -> str:
+        """Return the player as HTML that needs nothing else."""
+        figures = [_url("image/png", data) for data in self.figures] if self.spectrogram else []
+        sounds = [_sound(*one, gain=self.gain, sr=self._sr) for one in self._pairs()]
+        if not self.interactive:
+            return "\n".join(self._plain(figures, sounds))
+        left, bottom, width, height = (100 * share for share in AXES)
+        blind = " data-blind" if self.blind else ""
+        choices = [
+            f'<button type="button" data-choice data-name="{html.escape(name)}">'
+            f"{html.escape(label)}</button>"
+            for name, label in zip(self.names, self.labels, strict=True)
+        ]
+        template = resources.files("nst_lib.widgets").joinpath("player.html").read_text("utf-8")
+        return Template(template).substitute(
+            label=html.escape(", ".join(self.labels)),
+            choices="\n".join(choices)
+            if len(choices) > 1
+            else f"<strong>{html.escape(self.labels[0])}</strong>",
+            reveal='<button type="button" data-reveal>Which is which?</button>' if blind else "",
+            images="".join(
+                f'<img src="{url}" alt="Spectrogram of {html.escape(label)}"{blind}>'
+                for url, label in zip(figures, self.labels, strict=bool(figures))
+            ),
+            sounds="\n".join(
+                f'<audio controls preload="auto" aria-label="{html.escape(label)}" src="{url}">'
+                "</audio>"
+                for url, label in zip(sounds, self.labels, strict=True)
+            ),
+            note=html.escape(self._note()),
+            pixels=WIDTH,
+            top=f"{100 - bottom - height:g}",
+            height=f"{height:g}",
+            left=f"{left:g}",
+            across=f"{width:g}",
+            seconds=json.dumps(self._seconds),
+        )
+
+    @property
+    def _seconds(self) -> float:
+        return max(len(y) for y in self._samples) / self._sr
+
+    def _pairs(self) -> list[tuple[Source, Audio]]:
+        return list(zip(self._sources, self._samples, strict=True))
+
+    def _plain(self, figures: list[str], sounds: list[str]) -> list[str]:
+        """Return one line of HTML for each sound, its figure above it."""
+        lines = []
+        for k, (label, sound) in enumerate(zip(self.labels, sounds, strict=True)):
+            image = f'<img src="{figures[k]}" alt="Spectrogram"><br>' if figures else ""
+            lines.append(
+                f'<p>{html.escape(label)}<br>{image}<audio controls src="{sound}"></audio></p>'
+            )
+        note = self._note()
+        return [*lines, f"<p>{html.escape(note)}</p>"] if note else lines
+
+    def _note(self) -> str:
+        if self.gain == 1:
+            return ""
+        return f"Turned down by {-20 * np.log10(self.gain):.1f} dB: it would clip."
+
+
+class Player(Compare):
+    """One sound, with its spectrogram; a click on it plays from there.
+
+    Parameters
+    ----------
+    sound : path, Clip or np.ndarray of shape=(samples,)
+        What to play.
+    title : str
+        What it is called.
+    sr, spectrogram, interactive
+        See :class:`Compare`.
+    """
+
+    def __init__(
+        self,
+        sound: Source,
+        *,
+        title: str = "sound",
+        sr: int = 22050,
+        spectrogram: bool = True,
+        interactive: bool = True,
+    ) -> None:
+        super().__init__({title: sound}, sr=sr, spectrogram=spectrogram, interactive=interactive)
+
+
+def _samples(source: Source, sr: int) -> Audio:
+    if isinstance(source, Clip):
+        return source.load(sr=sr)
+    if isinstance(source, np.ndarray):
+        return audio.validate(source)
+    return audio.read(source, sr=sr)
+
+
+def _sound(source: Source, y: Audio, *, gain: float, sr: int) -> str:
+    """Return a sound as a URL: a file as it is, all else as PCM of 16 bits."""
+    if isinstance(source, str | os.PathLike) and gain == 1:
+        path = Path(source)
+        if path.suffix.lower() in PLAYED:
+            return _url(PLAYED[path.suffix.lower()], path.read_bytes())
+    buffer = io.BytesIO()
+    sf.write(buffer, gain * y, sr, format="WAV", subtype="PCM_16")
+    return _url("audio/wav", buffer.getvalue())
+
+
+def _draw(S: Audio, transform: STFT, seconds: float) -> bytes:
+    """Return a PNG of decibels above what is darkest."""
+    fig = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI)
+    fig.set_layout_engine("none")
+    ax = fig.add_axes(AXES)
+    plots.spectrogram(ax, S, transform, vmax=RANGE_DB, colorbar=False).set_cmap(plots.MAP)
+    ax.set_xlim(0, seconds)
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
+
+
+def _url(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
