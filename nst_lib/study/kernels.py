@@ -33,6 +33,7 @@ _PRELOAD = (
     "nst_lib.report",
     "nst_lib.study.unit",
     "nst_lib.synth",
+    "nst_lib.widgets",
     "pandas.io.formats.style",
     "papermill",
     "scipy.signal",

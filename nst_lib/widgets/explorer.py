@@ -49,7 +49,7 @@ class Explorer:
         self.live: LiveTransfer | None = None
         self._dataset, self._filling = open_dataset(dataset), True
         config = TransferConfig.from_preset(preset)
-        text = {"style": {"description_width": "7em"}, "layout": {"width": "22em"}}
+        text = {"style": {"description_width": "9em"}, "layout": {"width": "24em"}}
         self._name = ipywidgets.Text(str(dataset), description="Dataset", continuous_update=False)
         self._roles = {role: self._choices(role) for role in ("style", "content")}
         self._preset = ipywidgets.Dropdown(

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from IPython.display import display
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nst_lib import plots
 from nst_lib.build import make_transform
@@ -76,8 +77,8 @@ class LiveTransfer:
         self.error: Exception | None = None
         self._sounds = content, style
         self._transform = make_transform(self.config)
-        self._pause, self._event = Pause(), threading.Event()
-        self._thread: threading.Thread | None = None
+        self._pause, self._event, self._done = Pause(), threading.Event(), threading.Event()
+        self._done.set()
         self._evaluations: list[Evaluation] = []
         self._next = 0.0
         self._start = ipywidgets.Button(description="Start", button_style="primary")
@@ -88,8 +89,8 @@ class LiveTransfer:
         self._heard = ipywidgets.Output()
         self._start.on_click(lambda _: self.start())
         self._stop.on_click(lambda _: self.stop())
-        controls = ipywidgets.HBox([self._start, self._stop, self._bar, self._text])
-        self.widget = ipywidgets.VBox([controls, self._picture, self._heard])
+        controls = ipywidgets.HBox([self._start, self._stop, self._bar])
+        self.widget = ipywidgets.VBox([controls, self._text, self._picture, self._heard])
 
     def _ipython_display_(self) -> None:
         display(self.widget)
@@ -97,17 +98,17 @@ class LiveTransfer:
     @property
     def running(self) -> bool:
         """Whether a transfer is under way."""
-        return self._thread is not None and self._thread.is_alive()
+        return not self._done.is_set()
 
     def start(self) -> None:
         """Start, or go on where it was stopped, and return; without effect while it runs."""
         if self.running:
             return
         self._event.clear()
+        self._done.clear()
         self.error = None
         self._start.disabled, self._stop.disabled = True, False
-        self._thread = threading.Thread(target=self._work, name="nst transfer", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._work, name="nst transfer", daemon=True).start()
 
     def stop(self) -> None:
         """Stop at the next evaluation; the best sound so far becomes the result.
@@ -128,12 +129,11 @@ class LiveTransfer:
         ValueError
             What the transfer raised.
         """
-        if self._thread is not None:
-            try:
-                self._join()
-            except KeyboardInterrupt:
-                self.stop()
-                self._join()
+        try:
+            self._join()
+        except KeyboardInterrupt:
+            self.stop()
+            self._join()
         if self.error is not None:
             raise self.error
         if self.result is None:
@@ -168,10 +168,12 @@ class LiveTransfer:
         return self.result
 
     def _join(self) -> None:
-        """Wait in small steps: an interrupt is only seen between them."""
-        assert self._thread is not None
-        while self._thread.is_alive():
-            self._thread.join(0.1)
+        """Wait in small steps: an interrupt is only seen between them.
+
+        Not for the thread itself: Python 3.11 takes a thread for ended whose join was interrupted.
+        """
+        while not self._done.wait(0.1):
+            pass
 
     def _work(self) -> None:
         content, style = self._sounds
@@ -193,7 +195,9 @@ class LiveTransfer:
             self._text.value = " ".join(str(error).split())
         else:
             self._finish(self.result)
-        self._start.disabled, self._stop.disabled = False, True
+        finally:
+            self._start.disabled, self._stop.disabled = False, True
+            self._done.set()
 
     def _finish(self, result: TransferResult) -> None:
         stopped = result.outcome == "stopped"
@@ -203,12 +207,13 @@ class LiveTransfer:
         self._evaluations = result.evaluations
         self._bar.value = len(result.evaluations)
         self._draw(result.spectrograms["result"], "Result")
-        self._text.value = f"{result.outcome} after {len(result.evaluations)} evaluations"
-        if result.scores is not None:
-            s = result.scores
-            self._text.value += f": timbre {s.timbre:.2f}, rhythm {s.rhythm:.2f}"
         self._heard.outputs = ()
         self._heard.append_display_data(self._players(result))
+        text = f"{result.outcome} after {len(result.evaluations)} evaluations"
+        if result.scores is not None:
+            s = result.scores
+            text += f": timbre {s.timbre:.2f}, rhythm {s.rhythm:.2f}"
+        self._text.value = text
 
     def _players(self, result: TransferResult) -> Compare:
         found = {"content": result.content, "style": result.style, "result": result.audio}
@@ -242,6 +247,7 @@ class LiveTransfer:
         if self._evaluations:
             plots.losses(left, self._evaluations)
             left.set_xlim(0, max(self.config.steps, 1))
+            left.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         plots.spectrogram(right, S, self._transform, title=title).set_cmap(plots.MAP)
         buffer = io.BytesIO()
         fig.savefig(buffer, format="png", dpi=_DPI)
