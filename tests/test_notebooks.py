@@ -26,6 +26,7 @@ NAMES = [path.stem for path in NOTEBOOKS]
 
 #: Parameters that make each notebook quick; all run on simulated clips, 08 and 09 on tables.
 SMALL: dict[str, dict[str, Any]] = {
+    "00_tour": {"duration": 1.0, "steps": 8},
     "01_listen": {"duration": 1.0},
     "02_spectrograms": {"duration": 1.5, "n_iter": 2},
     "03_random_features": {
@@ -227,13 +228,46 @@ def test_unknown_parameter_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "figures"),
-    [("01_listen", 3), ("02_spectrograms", 6), ("05_inversion", 6), ("06_scores", 9)],
+    [
+        ("00_tour", 2),
+        ("01_listen", 3),
+        ("02_spectrograms", 6),
+        ("05_inversion", 6),
+        ("06_scores", 9),
+    ],
 )
 def test_lesson_runs_with_its_solutions(name: str, figures: int, tmp_path: Path) -> None:
     parameters = {"dataset": "synthetic", **SMALL[name]}
     run = execute(name, tmp_path, parameters, solve=True)
     assert images(run) == figures
     assert "simulated" in text(run)
+
+
+def test_tour_makes_a_page_of_own_files(tmp_path: Path, rng: np.random.Generator) -> None:
+    sr, seconds = 44100, np.arange(2 * 44100) / 44100
+    own = {
+        "content": 0.3 * rng.standard_normal((len(seconds), 2)) * (seconds % 0.25 < 0.05)[:, None],
+        "style": 0.2 * np.sin(2 * np.pi * 200 * seconds) * (1 + np.sin(2 * np.pi * 30 * seconds)),
+    }
+    parameters = {"interactive": False, "out": str(tmp_path / "new" / "mine.flac")}
+    for role, y in own.items():
+        parameters[role] = str(tmp_path / f"{role}.wav")
+        sf.write(tmp_path / f"{role}.wav", y, sr)
+    run = execute("00_tour", tmp_path, parameters | SMALL["00_tour"])
+    outputs = [o.get("data", {}) for cell in run.cells for o in cell.get("outputs", ())]
+    assert images(run) == 3
+    assert "simulated" not in text(run)
+    page = "".join(data.get("text/html", "") for data in outputs)
+    assert page.count("<audio") == 2 + 2 + 3 + 3 + 3
+    assert "<script" not in page
+    assert re.search(r"A is the \w+, B is the \w+, C is the \w+", text(run))
+    (table,) = [data["text/plain"] for data in outputs if "frames shuffled" in data["text/plain"]]
+    frames, pieces, style = map(float, re.findall(r"([\d.]+)%", table))
+    assert frames == 0 < pieces < style
+    y, rate = sf.read(tmp_path / "new" / "mine.flac")
+    assert (rate, y.shape) == (22050, (22050,))
+    record = json.loads((tmp_path / "new" / "mine.json").read_text(encoding="utf-8"))
+    assert record["inputs"] == {role: parameters[role] for role in own}
 
 
 def test_random_features_runs_and_its_identities_hold(tmp_path: Path) -> None:

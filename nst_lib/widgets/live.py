@@ -6,6 +6,7 @@ again, where pyplot is not safe, and only set events. Pictures are drawn without
 a style sheet, which is one for all threads.
 """
 
+import asyncio
 import io
 import threading
 import time
@@ -15,7 +16,7 @@ import ipywidgets
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from IPython.display import display
+from IPython.display import Image, display
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -31,6 +32,8 @@ from nst_lib.widgets.player import Compare
 #: Least seconds between two pictures; and drawing takes a fifth of the time at most.
 INTERVAL = 0.7
 _SHARE = 0.2
+#: Seconds between two looks at whether it is done.
+_POLL = 0.1
 _SIZE, _DPI = (9.6, 3.0), 90
 
 
@@ -140,8 +143,11 @@ class LiveTransfer:
             raise ValueError("nothing was started; accepted: start() or run() first")
         return self.result
 
-    def run(self) -> TransferResult:
-        """Show this, start it, wait for its end, and return the result.
+    async def run(self) -> TransferResult:
+        """Show this, start it, wait for its end, and return the result: ``await live.run()``.
+
+        While a cell awaits, its kernel listens to buttons. An interrupt of the kernel stops the
+        transfer and keeps the best sound so far.
 
         Raises
         ------
@@ -151,6 +157,11 @@ class LiveTransfer:
         if self.interactive:
             display(self)
             self.start()
+            try:
+                while self.running:
+                    await asyncio.sleep(_POLL)
+            except (KeyboardInterrupt, asyncio.CancelledError):
+                self.stop()
             return self.wait()
         content, style = self._sounds
         with track(self.config) as callbacks:
@@ -163,7 +174,8 @@ class LiveTransfer:
                 on_inversion=callbacks["on_inversion"],
             )
         with mpl.style.context(plots.STYLE):
-            display(plots.transfer_figure(Figure(), self.result))
+            fig = plots.transfer_figure(Figure(), self.result)
+            display(Image(data=_png(fig)))
         display(self._players(self.result))
         return self.result
 
@@ -172,7 +184,7 @@ class LiveTransfer:
 
         Not for the thread itself: Python 3.11 takes a thread for ended whose join was interrupted.
         """
-        while not self._done.wait(0.1):
+        while not self._done.wait(_POLL):
             pass
 
     def _work(self) -> None:
@@ -249,7 +261,11 @@ class LiveTransfer:
             left.set_xlim(0, max(self.config.steps, 1))
             left.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         plots.spectrogram(right, S, self._transform, title=title).set_cmap(plots.MAP)
-        buffer = io.BytesIO()
-        fig.savefig(buffer, format="png", dpi=_DPI)
-        self._picture.value = buffer.getvalue()
+        self._picture.value = _png(fig)
         self._picture.layout.display = ""
+
+
+def _png(fig: Figure) -> bytes:
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()

@@ -165,10 +165,17 @@ class Compare:
     def _plain(self, figures: list[str], sounds: list[str]) -> list[str]:
         """Return one line of HTML for each sound, its figure above it."""
         lines = []
+        if self.blind:
+            figures = []
         for k, (label, sound) in enumerate(zip(self.labels, sounds, strict=True)):
             image = f'<img src="{figures[k]}" alt="Spectrogram"><br>' if figures else ""
             lines.append(
                 f'<p>{html.escape(label)}<br>{image}<audio controls src="{sound}"></audio></p>'
+            )
+        if self.blind:
+            names = ", ".join(map(" is ".join, zip(self.labels, self.names, strict=True)))
+            lines.append(
+                f"<details><summary>Which is which?</summary>{html.escape(names)}</details>"
             )
         note = self._note()
         return [*lines, f"<p>{html.escape(note)}</p>"] if note else lines
@@ -180,7 +187,7 @@ class Compare:
 
 
 class Player(Compare):
-    """One sound, with its spectrogram; a click on it plays from there.
+    """One sound, with its spectrogram; a click on it goes there.
 
     Parameters
     ----------
