@@ -195,7 +195,7 @@ def transfer(
         with clock.stage("invert"):
             phase_of = w_content if config.phase == "content" else None
             w = run.invert(S_optimised, phase_of, length=len(w), callback=on_inversion)
-    if config.domain != "spectrogram":
+    if config.domain != "spectrogram" and run.outcome != "stopped":
         with clock.stage("optimise" if config.domain == "waveform" else "refine"):
             w = run.waveform(w).x
     if config.result_level == "style":
@@ -311,7 +311,7 @@ class _Optimisation:
         """Optimise a waveform through what the loss sees of it, for the steps that are left."""
         if self.inverted is not None:
             w = self.inverted.to(w)
-        elif self._saved is not None and self.outcome != "stopped":
+        elif self._saved is not None:
             earlier = [dataclasses.asdict(evaluation) for evaluation in self.evaluations]
             state = {"inverted": w.cpu(), "earlier": earlier, "convergence": self.convergence}
             self._saved.update(state, at_once=True)

@@ -157,9 +157,15 @@ class Explorer:
             clip.options = [one.name for one in self._dataset.clips(category=category.value)]
 
     def _listen(self) -> None:
-        if not self._filling and all(clip.value for _, clip in self._roles.values()):
-            self._heard.outputs = ()
+        if self._filling or not all(clip.value for _, clip in self._roles.values()):
+            return
+        self._heard.outputs = ()
+        try:
             self._heard.append_display_data(self._pair())
+        except ValueError as error:
+            self._message.value = " ".join(str(error).split())
+        else:
+            self._message.value = ""
 
     def _pair(self) -> Compare:
         sounds = {role: self.clip(role) for role in self._roles}
@@ -178,7 +184,6 @@ class Explorer:
         except ValueError as error:
             self._message.value = " ".join(str(error).split())
             return
-        self._message.value = ""
         self._fill()
 
 

@@ -11,6 +11,7 @@ import io
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import ipywidgets
 import matplotlib as mpl
@@ -34,6 +35,7 @@ INTERVAL = 0.7
 _SHARE = 0.2
 #: Seconds between two looks at whether it is done.
 _POLL = 0.1
+_NAME = "nst transfer"
 _SIZE, _DPI = (9.6, 3.0), 90
 
 
@@ -105,13 +107,17 @@ class LiveTransfer:
 
     def start(self) -> None:
         """Start, or go on where it was stopped, and return; without effect while it runs."""
+        self._begin(callback=self._callback, watch=self._watch, on_stage=self._on_stage)
+
+    def _begin(self, **callbacks: Callable[..., None]) -> None:
         if self.running:
             return
         self._event.clear()
         self._done.clear()
         self.error = None
         self._start.disabled, self._stop.disabled = True, False
-        threading.Thread(target=self._work, name="nst transfer", daemon=True).start()
+        worker = threading.Thread(target=self._work, args=[callbacks], name=_NAME, daemon=True)
+        worker.start()
 
     def stop(self) -> None:
         """Stop at the next evaluation; the best sound so far becomes the result.
@@ -157,27 +163,23 @@ class LiveTransfer:
         if self.interactive:
             display(self)
             self.start()
-            try:
-                while self.running:
-                    await asyncio.sleep(_POLL)
-            except (KeyboardInterrupt, asyncio.CancelledError):
-                self.stop()
-            return self.wait()
-        content, style = self._sounds
+            return await self._end()
         with track(self.config) as callbacks:
-            self.result = transfer(
-                content,
-                style,
-                self.config,
-                callback=callbacks["callback"],
-                on_stage=callbacks["on_stage"],
-                on_inversion=callbacks["on_inversion"],
-            )
+            self._begin(**callbacks)
+            result = await self._end()
         with mpl.style.context(plots.STYLE):
-            fig = plots.transfer_figure(Figure(), self.result)
-            display(Image(data=_png(fig)))
-        display(self._players(self.result))
-        return self.result
+            display(Image(data=_png(plots.transfer_figure(Figure(), result))))
+        display(self._players(result))
+        return result
+
+    async def _end(self) -> TransferResult:
+        """Wait while the kernel listens; it takes an interrupt for a wish to cancel what awaits."""
+        try:
+            while self.running:
+                await asyncio.sleep(_POLL)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            self.stop()
+        return self.wait()
 
     def _join(self) -> None:
         """Wait in small steps: an interrupt is only seen between them.
@@ -187,7 +189,7 @@ class LiveTransfer:
         while not self._done.wait(_POLL):
             pass
 
-    def _work(self) -> None:
+    def _work(self, callbacks: dict[str, Any]) -> None:
         content, style = self._sounds
         self._evaluations = []
         self._next = 0.0
@@ -196,17 +198,16 @@ class LiveTransfer:
                 content,
                 style,
                 self.config,
-                callback=self._callback,
-                watch=self._watch,
-                on_stage=self._on_stage,
                 stop=self._event,
                 checkpoint=self._pause,
+                **callbacks,
             )
         except Exception as error:
             self.error = error
             self._text.value = " ".join(str(error).split())
         else:
-            self._finish(self.result)
+            if self.interactive:
+                self._finish(self.result)
         finally:
             self._start.disabled, self._stop.disabled = False, True
             self._done.set()

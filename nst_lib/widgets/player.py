@@ -96,7 +96,7 @@ class Compare:
         self._sr = sr
         self._sources = [sounds[name] for name in self.names]
         self._samples = [_samples(source, sr) for source in self._sources]
-        self.gain = min(audio.guard(y)[1] for y in self._samples)
+        self.gain = min(1.0, *(_headroom(*one) for one in self._pairs()))
 
     @property
     def labels(self) -> list[str]:
@@ -107,7 +107,9 @@ class Compare:
     def figures(self) -> list[bytes]:
         """Spectrograms, PNG, all with the time axis of the longest sound."""
         transform = STFT(sr=self._sr)
-        magnitudes = [transform(torch.from_numpy(y)).expm1().numpy() for y in self._samples]
+        shortest = transform.min_samples
+        padded = [audio.fit(y, max(len(y), shortest)) for y in self._samples]
+        magnitudes = [transform(torch.from_numpy(y)).expm1().numpy() for y in padded]
         loudest = max(float(A.max()) for A in magnitudes) or 1.0
         return [
             _draw(RANGE_DB + 20 * np.log10(np.maximum(A / loudest, 1e-9)), transform, self._seconds)
@@ -219,6 +221,12 @@ def _samples(source: Source, sr: int) -> Audio:
     return audio.read(source, sr=sr)
 
 
+def _headroom(source: Source, y: Audio) -> float:
+    """Return what a sound has to be turned down by; a file is as it is."""
+    clips = not isinstance(source, str | os.PathLike) and np.abs(y).max() > 1
+    return audio.guard(y)[1] if clips else 1.0
+
+
 def _sound(source: Source, y: Audio, *, gain: float, sr: int) -> str:
     """Return a sound as a URL: a file as it is, all else as PCM of 16 bits."""
     if isinstance(source, str | os.PathLike) and gain == 1:
@@ -238,7 +246,7 @@ def _draw(S: Audio, transform: STFT, seconds: float) -> bytes:
     plots.spectrogram(ax, S, transform, vmax=RANGE_DB, colorbar=False).set_cmap(plots.MAP)
     ax.set_xlim(0, seconds)
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=DPI)
+    fig.savefig(buffer, format="png", dpi=DPI, bbox_inches=fig.bbox_inches)
     return buffer.getvalue()
 
 
