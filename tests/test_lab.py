@@ -17,7 +17,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.test_notebooks import FOLDER, SMALL
 
-PATIENCE = 40_000
+#: Milliseconds that a busy machine may take.
+PATIENCE = 120_000
 TOKEN = "of-this-test"
 #: Of what JupyterLab's own pages say, what is no fault of a notebook.
 HARMLESS = re.compile(r"favicon|source map|apple-mobile-web-app-capable")
@@ -96,7 +97,7 @@ def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
 
 
 @pytest.fixture
-def run_all(lab, browser: Browser) -> Iterator[Callable[[str, list[str]], Page]]:
+def run_all(lab, browser: Browser) -> Iterator[Callable[[str, list[nbformat.NotebookNode]], Page]]:
     """Write a notebook of these cells, open it, and run all; nothing may be complained of."""
     folder, address = lab
     context = browser.new_context(viewport={"width": 1200, "height": 1000})
@@ -121,8 +122,6 @@ def run_all(lab, browser: Browser) -> Iterator[Callable[[str, list[str]], Page]]
         return page
 
     yield start
-    for number, page in enumerate(context.pages):
-        page.screenshot(path=f"/tmp/lab/shot{number}.png")
     context.close()
     assert [text for text in troubles if not HARMLESS.search(text)] == []
 
@@ -179,7 +178,7 @@ def test_lesson_4_moves_stops_and_resumes(run_all, lab):
         "04_transfer",
         lesson("04_transfer", interactive=True, steps=5000, settings=settings, out=out, compare=0),
     )
-    picture = page.locator("img.widget-image, .widget-image img, .widget-image").first
+    picture = page.locator(".widget-image").first
     seen = set()
     deadline = time.monotonic() + PATIENCE / 1000
     while len(seen) < 3 and time.monotonic() < deadline:
@@ -225,9 +224,8 @@ def test_interrupting_the_kernel_keeps_the_best(run_all):
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_text("Interrupt Kernel", exact=True).click()
     page.get_by_text(re.compile(r"^stopped after \d+ evaluations")).wait_for()
-    page.get_by_text("kept: stopped 22050").or_(
-        page.locator("[data-mime-type='application/vnd.jupyter.error']")
-    ).first.wait_for()
+    wait_until_done(page)
+    page.get_by_text("kept: stopped 22050").wait_for()
 
 
 def test_explorer(run_all):
