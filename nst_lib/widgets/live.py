@@ -191,7 +191,8 @@ class LiveTransfer:
 
     def _work(self, callbacks: dict[str, Any]) -> None:
         content, style = self._sounds
-        self._evaluations = []
+        before = self.result.evaluations if self.result and self._pause.state else []
+        self._evaluations = list(before)
         self._next = 0.0
         try:
             self.result = transfer(
