@@ -184,7 +184,8 @@ class TestPlaying:
 
     def test_the_browser_hears_the_samples(self, dataset, show):
         clip = dataset.choose("frog")
-        page = show(Compare({"array": SOUNDS["style"], "clip": clip}))
+        player = Compare({"array": SOUNDS["style"], "clip": clip})
+        page = show(player)
         heard = page.evaluate(
             """async () => {
                 const context = new OfflineAudioContext(1, 1, 22050), heard = [];
@@ -199,7 +200,7 @@ class TestPlaying:
         wanted = SOUNDS["style"], clip.load(sr=SR)
         for (length, samples), y in zip(heard, wanted, strict=True):
             assert length == len(y)
-            np.testing.assert_allclose(samples, y[:SR], rtol=0, atol=2 * ROUNDING)
+            np.testing.assert_allclose(samples, player.gain * y[:SR], rtol=0, atol=2 * ROUNDING)
 
     def test_what_comes_out_is_as_loud_as_the_sound(self, three, show):
         page = show(three)
