@@ -4,6 +4,7 @@ The style sheet ``nst_lib.nst`` has colours that the colour-blind tell apart (Ok
 lines, magma for spectrograms).
 """
 
+import io
 import os
 from collections.abc import Sequence
 
@@ -186,6 +187,13 @@ def transfer_figure(fig: Figure, result: TransferResult) -> Figure:
     for ax in axes[panels:]:
         ax.set_axis_off()
     return fig
+
+
+def png(fig: Figure, *, dpi: float) -> bytes:
+    """Return a figure as PNG, as large as it is whatever style is in use."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=dpi, bbox_inches=fig.bbox_inches)
+    return buffer.getvalue()
 
 
 def save(fig: Figure, path: str | os.PathLike[str]) -> None:

@@ -39,6 +39,24 @@ def unwatched() -> bool:
 
 
 @contextmanager
+def count(name: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how many of all are done; yield a callback that takes both numbers.
+
+    Parameters
+    ----------
+    name, unit : str
+        What is done, and what is counted.
+    """
+    with tqdm(desc=name, unit=unit, delay=2, leave=False, disable=unwatched()) as bar:
+
+        def callback(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield callback
+
+
+@contextmanager
 def track(
     config: TransferConfig, *, hidden: bool = False
 ) -> Iterator[dict[str, Callable[..., None]]]:

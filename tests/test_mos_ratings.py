@@ -569,6 +569,14 @@ class TestRules:
         assert re.fullmatch(r"correlation -0\.\d\d with others, below 0\.2", why)
         assert LAX.excluded(ratings) == {}
 
+    @pytest.mark.parametrize(("end", "rating"), [("lowest", 3), ("highest", 5)])
+    def test_catch_trials_with_one_end(self, end, rating):
+        table = opinions_of(**USUAL).table.assign(**{end: None})
+        catch = pd.DataFrame([("bob", "c1", rating, 4)], columns=table.columns)
+        ratings = check(pd.concat([table, catch]))
+        assert "c1" not in set(ratings.opinions["item"])
+        assert Rules().excluded(ratings) == {"bob": "1 catch trials missed, 0 allowed"}
+
     def test_catch_trials(self):
         table = opinions_of(**USUAL).table.assign(lowest=None, highest=None)
         catch = [("bob", "c1", 2, 4, 5), ("bob", "c2", 1, 2, None), ("cyd", "c1", 4, 4, 5)]

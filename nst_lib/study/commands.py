@@ -11,7 +11,7 @@ import typer
 from tqdm.auto import tqdm
 
 from nst_lib.config import TransferConfig, parse_settings
-from nst_lib.progress import unwatched
+from nst_lib.progress import count, unwatched
 from nst_lib.study import batch as driver
 from nst_lib.study.batch import Plan
 from nst_lib.study.estimate import Estimate, estimate
@@ -136,12 +136,7 @@ def gallery(
     """Make a page to listen to of the results of a batch: static, offline, one folder to copy."""
     from nst_lib.study.gallery import write_gallery
 
-    with tqdm(desc="gallery", unit="sound", delay=2, leave=False, disable=unwatched()) as bar:
-
-        def callback(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with count("gallery", "sound") as callback:
         page = write_gallery(out, to, callback=callback)
     print(page)
 

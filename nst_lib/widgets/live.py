@@ -7,7 +7,6 @@ a style sheet, which is one for all threads.
 """
 
 import asyncio
-import io
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -168,7 +167,8 @@ class LiveTransfer:
             self._begin(**callbacks)
             result = await self._end()
         with mpl.style.context(plots.STYLE):
-            display(Image(data=_png(plots.transfer_figure(Figure(), result))))
+            fig = plots.transfer_figure(Figure(), result)
+            display(Image(data=plots.png(fig, dpi=_DPI)))
         display(self._players(result))
         return result
 
@@ -263,11 +263,5 @@ class LiveTransfer:
             left.set_xlim(0, max(self.config.steps, 1))
             left.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         plots.spectrogram(right, S, self._transform, title=title).set_cmap(plots.MAP)
-        self._picture.value = _png(fig)
+        self._picture.value = plots.png(fig, dpi=_DPI)
         self._picture.layout.display = ""
-
-
-def _png(fig: Figure) -> bytes:
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=_DPI)
-    return buffer.getvalue()

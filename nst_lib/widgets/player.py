@@ -245,9 +245,7 @@ def _draw(S: Audio, transform: STFT, seconds: float) -> bytes:
     ax = fig.add_axes(AXES)
     plots.spectrogram(ax, S, transform, vmax=RANGE_DB, colorbar=False).set_cmap(plots.MAP)
     ax.set_xlim(0, seconds)
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=DPI, bbox_inches=fig.bbox_inches)
-    return buffer.getvalue()
+    return plots.png(fig, dpi=DPI)
 
 
 def _url(kind: str, data: bytes) -> str:

@@ -109,7 +109,6 @@ class Analysis:
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything, of numbers and text; what cannot be computed is None."""
-        categories = set(self.ratings.opinions["rating"].unique())
         found: dict[str, Any] = {
             "counts": describe(self.ratings),
             "conditions": _records(self.conditions),
@@ -121,7 +120,7 @@ class Analysis:
             "agreement": self.agreement,
             "prediction": _records(self.prediction),
         }
-        if len(categories) <= factorial.CATEGORIES:
+        if factorial.categorical(self.ratings):
             found["ordinal"] = _records(self.ordinal)
         plain: dict[str, Any] = _plain(found)
         return plain
@@ -216,7 +215,7 @@ def analyse(
     for question in ratings.questions:
         asked = ratings.of(question)
         asked.need(factors)
-        for name in ("listener", asked.unit):
+        for name in asked.units:
             if asked.opinions[name].nunique() < 2:
                 raise RatingsError(f"{ratings.source}: one {name} only; accepted: two or more")
         if asked.opinions["rating"].nunique() < 2:

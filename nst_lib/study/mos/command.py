@@ -1,15 +1,12 @@
 """The commands ``nst mos`` and ``nst power``."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from tqdm.auto import tqdm
 
 from nst_lib.files import FIGURE_FORMATS, atomic, validate_output
-from nst_lib.progress import unwatched
+from nst_lib.progress import count
 from nst_lib.validation import hint
 
 if TYPE_CHECKING:
@@ -65,7 +62,7 @@ def mos(
     chosen = Rules.read(rules) if rules is not None else Rules()
     factors = [name.strip() for name in by.split(",") if name.strip()]
     study = analyse(found, factors, rules=chosen, n_boot=boot, seed=seed)
-    with _bar("mos", "analysis") as callback:
+    with count("mos", "analysis") as callback:
         text = study.to_json(callback)
     print(summary(study))
     if json is not None:
@@ -101,7 +98,7 @@ def power(
 
     opinions = _spread(spread or [])
     counts = [_integer(text, "listeners") for text in listeners.split(",")]
-    with _bar("power", "test") as callback:
+    with count("power", "test") as callback:
         table = simulation.power(
             difference,
             listeners=counts,
@@ -120,17 +117,6 @@ def power(
     enough = table.loc[table["power"] >= simulation.WANTED, "listeners"]
     wanted = f"power {simulation.WANTED:.0%}"
     print(f"{wanted}: {enough.min()} listeners" if len(enough) else f"{wanted}: none of these")
-
-
-@contextmanager
-def _bar(name: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    with tqdm(desc=name, unit=unit, delay=2, leave=False, disable=unwatched()) as bar:
-
-        def callback(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield callback
 
 
 def _draw(study: "Study", path: Path) -> None:

@@ -18,7 +18,7 @@ levels have orthonormal contrasts, and an F test only. p values are corrected by
 within a table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -118,11 +118,8 @@ def mixed_table(ratings: Ratings, factors: Sequence[str], model: MixedModel) -> 
     """
     parts = terms(ratings.opinions, factors)
     spread = _spread(ratings, parts, model)
-    rows, first = [], 1
-    for term in parts:
-        last = first + term.columns.shape[1]
-        found = model.test(np.eye(model.p)[first:last])
-        first = last
+    rows = []
+    for term, found in _tests(model, parts, before=1):
         F = found.statistic**2 if found.df1 == 1 else found.statistic
         low, high = found.interval()
         rows.append(
@@ -148,8 +145,8 @@ def ordinal(ratings: Ratings, factors: Sequence[str], model: MixedModel) -> Ordi
         If ratings are no categories, but almost any number.
     """
     table = ratings.opinions
-    count = table["rating"].nunique()
-    if count > CATEGORIES:
+    if not categorical(ratings):
+        count = table["rating"].nunique()
         raise ValueError(f"{count} different ratings; accepted: at most {CATEGORIES} categories")
     parts = terms(table, factors)
     found = [effect for effect in _random(ratings, parts) if model.variances.get(effect.name)]
@@ -166,17 +163,39 @@ def ordinal_table(ratings: Ratings, factors: Sequence[str], model: OrdinalModel)
         Columns: term; difference; odds ratio, of a rating in a higher category; low, high, its 95 %
         interval; df1, chi2, p, p Holm.
     """
-    rows, first = [], 0
-    for term in terms(ratings.opinions, factors):
-        last = first + term.columns.shape[1]
-        found = model.test(np.eye(len(model.b))[first:last])
-        first = last
+    rows = []
+    for term, found in _tests(model, terms(ratings.opinions, factors)):
         odds, low, high = (float(np.exp(x)) for x in (found.estimate, *found.interval()))
         row = _row(term, odds, low, high, found)
         chi2 = found.statistic**2 if found.df1 == 1 else found.statistic * found.df1
         rows.append({**row, "chi2": chi2})
     result = _with_holm(rows).rename(columns={"estimate": "odds ratio"})
     return result[["term", "difference", "odds ratio", "low", "high", "df1", "chi2", "p", "p Holm"]]
+
+
+def categorical(ratings: Ratings) -> bool:
+    """Return whether ratings are categories, and not almost any number."""
+    return bool(ratings.opinions["rating"].nunique() <= CATEGORIES)
+
+
+def effect_variance(ratings: Ratings, parts: Sequence[Term], model: MixedModel, unit: str) -> float:
+    """Return the variance of a rating because effects differ among listeners, or among pairs.
+
+    Parameters
+    ----------
+    ratings : Ratings
+        Of one question.
+    parts : sequence of Term
+        Of the model.
+    model : MixedModel
+        That was fitted to them.
+    unit : str
+        From ``ratings.units``.
+    """
+    shares = {term.name: float(np.mean(np.sum(term.columns**2, axis=1))) for term in parts}
+    return float(
+        sum(share * model.variances.get(f"{unit} × {name}", 0.0) for name, share in shares.items())
+    )
 
 
 @dataclass(frozen=True)
@@ -281,7 +300,7 @@ def _random(ratings: Ratings, parts: Sequence[Term]) -> list[Effect]:
     """Return what differs among listeners and among pairs: what varies within them."""
     table = ratings.opinions
     found = []
-    for name in ("listener", ratings.unit):
+    for name in ratings.units:
         groups = table[name].tolist()
         found.append(Effect(name, groups, np.ones((len(table), 1))))
         for term in parts:
@@ -301,17 +320,25 @@ def _varies(columns: Array, groups: Sequence[Any]) -> bool:
 def _spread(ratings: Ratings, parts: Sequence[Term], model: MixedModel) -> float:
     """Return the standard deviation of a single rating under one condition, all that is random."""
     total = sum(variance for name, variance in model.variances.items() if "×" not in name)
-    for term in parts:
-        share = float(np.mean(np.sum(term.columns**2, axis=1)))
-        for unit in ("listener", ratings.unit):
-            total += share * model.variances.get(f"{unit} × {term.name}", 0.0)
+    total += sum(effect_variance(ratings, parts, model, unit) for unit in ratings.units)
     return float(np.sqrt(total))
 
 
 def _alike(model: MixedModel, term: Term, ratings: Ratings) -> str:
     """Return among whom a term has a variance that was estimated as zero."""
-    units = ("listener", ratings.unit)
-    return ", ".join(f"{u}s" for u in units if model.variances.get(f"{u} × {term.name}") == 0)
+    zeros = [u for u in ratings.units if model.variances.get(f"{u} × {term.name}") == 0]
+    return ", ".join(f"{unit}s" for unit in zeros)
+
+
+def _tests(
+    model: MixedModel | OrdinalModel, parts: Sequence[Term], *, before: int = 0
+) -> Iterator[tuple[Term, Contrast]]:
+    """Test each term; its coefficients follow those before it."""
+    unit = np.eye(len(model.b))
+    for term in parts:
+        after = before + term.columns.shape[1]
+        yield term, model.test(unit[before:after])
+        before = after
 
 
 def _row(term: Term, estimate: float, low: float, high: float, found: Contrast) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_lib.study.mos.analysis import SIMULATED, Analysis
-from nst_lib.study.mos.factorial import CATEGORIES, condition, listener_means
+from nst_lib.study.mos.factorial import categorical, condition, listener_means
 from nst_lib.study.mos.simulation import WANTED
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def opinions(ax: "Axes", analysis: Analysis, *, title: str = "") -> "Axes":
     names = condition(table, factors)
     means = listener_means(ratings, factors)
     values = np.unique(table["rating"])
-    discrete = len(values) <= CATEGORIES and bool((values == np.round(values)).all())
+    discrete = categorical(ratings) and bool((values == np.round(values)).all())
     edges = np.arange(low - 0.5, high + 1) if discrete else np.linspace(low, high, _BINS + 1)
     heights, middles = np.diff(edges), (edges[1:] + edges[:-1]) / 2
     shares = [

@@ -63,8 +63,7 @@ class Ratings:
     def opinions(self) -> "pd.DataFrame":
         """The rows that count: no catch trials, and of repeated items the first presentation."""
         table = self.table
-        if "lowest" in table:
-            table = table[table["lowest"].isna() & table["highest"].isna()]
+        table = table[~_catches(table)]
         if "presentation" in table:
             table = table[table["presentation"] == 1]
         return table
@@ -83,6 +82,11 @@ class Ratings:
     def unit(self) -> str:
         """What, beside listeners, is a sample of all that there might be: pairs, else items."""
         return "pair" if "pair" in self.table else "item"
+
+    @property
+    def units(self) -> tuple[str, str]:
+        """The two columns of samples, listeners first."""
+        return "listener", self.unit
 
     def of(self, question: str) -> "Ratings":
         """Return the ratings of one question."""
@@ -193,9 +197,9 @@ def check(
         faults += [(k, name, "empty; accepted: a name") for k in bare]
     within = f"accepted: a number from {low:g} to {high:g}"
     faults += _numbers(table, "rating", low, high, within)
-    for name, text in (("lowest", "or nothing"), ("highest", "or nothing")):
+    for name in ("lowest", "highest"):
         if name in table:
-            faults += _numbers(table, name, low, high, f"{within}, {text}", optional=True)
+            faults += _numbers(table, name, low, high, f"{within}, or nothing", optional=True)
     if "presentation" in table:
         wrong = _numbers(table, "presentation", 1, 1e6, "accepted: 1, 2, ...")
         if not wrong:
@@ -305,7 +309,7 @@ def _match(table: "pd.DataFrame", pattern: str, source: str) -> "pd.DataFrame":
 
 def _catches(table: "pd.DataFrame") -> "pd.Series[bool]":
     """Return which rows are catch trials."""
-    answers = table.reindex(columns=["lowest", "highest"], fill_value="")
+    answers = table.reindex(columns=["lowest", "highest"])
     return (answers.notna() & (answers.astype(str) != "")).any(axis=1)
 
 

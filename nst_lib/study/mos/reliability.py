@@ -80,11 +80,11 @@ def without_bias(ratings: Ratings) -> Ratings:
 def catches(ratings: Ratings) -> "pd.Series[Any]":
     """Return how many catch trials each listener answered wrongly."""
     table = ratings.table
-    if "lowest" not in table:
+    if not {"lowest", "highest"} & set(table):
         return table["listener"].iloc[:0].value_counts()
-    low = table["lowest"].fillna(-np.inf)
-    wrong = ~table["rating"].between(low, table["highest"].fillna(np.inf))
-    return wrong.groupby(table["listener"]).sum()
+    answers = table.reindex(columns=["lowest", "highest"]).astype(float)
+    low, high = answers["lowest"].fillna(-np.inf), answers["highest"].fillna(np.inf)
+    return (~table["rating"].between(low, high)).groupby(table["listener"]).sum()
 
 
 def repeats(ratings: Ratings) -> "pd.DataFrame":

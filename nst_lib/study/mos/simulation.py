@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nst_lib.study.mos.factorial import mixed, terms
+from nst_lib.study.mos.factorial import effect_variance, mixed, terms
 from nst_lib.study.mos.ratings import ACR, YES, Ratings, check
 from nst_lib.validation import validate_positive
 
@@ -95,17 +95,13 @@ class Spread:
         """
         if ratings.scale != ACR:
             raise ValueError(f"scale {ratings.scale}; accepted: ratings from 1 to 5")
-        table = ratings.opinions
-        variances = mixed(ratings, factors).variances
-        k = table.groupby(list(factors)).ngroups
-        found = {"residual": math.sqrt(variances["residual"])}
-        for name, unit in (("listener", "listener"), ("pair", ratings.unit)):
-            effect = sum(
-                variances.get(f"{unit} × {term.name}", 0.0) * float(np.mean(term.columns**2))
-                for term in terms(table, factors)
-            )
+        table, model = ratings.opinions, mixed(ratings, factors)
+        parts, k = terms(table, factors), table.groupby(list(factors)).ngroups
+        found = {"residual": math.sqrt(model.variances["residual"])}
+        for name, unit in zip(("listener", "pair"), ratings.units, strict=True):
+            effect = effect_variance(ratings, parts, model, unit)
             found[f"{name}_effect"] = math.sqrt(effect * k / (k - 1))
-            found[name] = math.sqrt(max(0.0, variances[unit] - effect / (k - 1)))
+            found[name] = math.sqrt(max(0.0, model.variances[unit] - effect / (k - 1)))
         return cls(**found)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_lib.study.mos.analysis import ALL, SIMULATED, Analysis, Study
-from nst_lib.study.mos.factorial import CATEGORIES
+from nst_lib.study.mos.factorial import categorical
 from nst_lib.study.mos.ratings import describe
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def tests(variants: dict[str, Analysis]) -> "pd.DataFrame":
     for name, analysis in variants.items():
         table = analysis.mixed
         ordinal = [float("nan")] * len(table)
-        if analysis.ratings.opinions["rating"].nunique() <= CATEGORIES:
+        if categorical(analysis.ratings):
             ordinal = analysis.ordinal["p"].tolist()
         for order, (row, other) in enumerate(zip(table.to_dict("records"), ordinal, strict=True)):
             estimate = f"{row['estimate']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})"
