@@ -46,8 +46,8 @@ $(READY): requirements.txt pyproject.toml
 
 # Renews the pins from the ranges in pyproject.toml; the local build tag of torch is no part of a pin.
 lock: $(READY)
-	$(BIN)/pip-compile --quiet --upgrade --extra dask --extra dev --strip-extras --no-emit-index-url \
-		--no-emit-find-links --no-emit-trusted-host --output-file requirements.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --upgrade --extra dask --extra survey --extra docs --extra dev --strip-extras \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt pyproject.toml
 	sed -i.bak 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements.txt && rm requirements.txt.bak
 
 clean:
