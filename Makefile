@@ -3,7 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lab bench front systems lock clean
+LIBRARY := $(shell find nst_lib -type f -not -name '*.pyc')
+LESSONS := $(patsubst notebooks/%,out/docs/lessons/%,$(wildcard notebooks/*.ipynb))
+# Lessons with widgets that need a kernel: on a page they are figures.
+LIVE := 00_% 04_% 07_%
+
+.PHONY: demo test lab docs audit bench front systems lock clean
+.DELETE_ON_ERROR:
 .DEFAULT_GOAL := demo
 
 demo: $(READY)
@@ -17,6 +23,24 @@ test: $(READY)
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
+
+# The static site out/docs/site: lessons as they run here, guides, gallery, reference. A quarter of an
+# hour the first time; after that, what has changed.
+docs: $(LESSONS) out/docs/gallery/index.html
+	$(BIN)/python docs/build.py --lessons out/docs/lessons --gallery out/docs/gallery out/docs/site
+	@echo out/docs/site/index.html
+
+out/docs/lessons/%.ipynb: notebooks/%.ipynb $(LIBRARY) | $(READY)
+	@mkdir -p $(@D)
+	$(BIN)/papermill --log-level WARNING --cwd notebooks $(if $(filter $(LIVE),$*),-p interactive False) $< $@
+
+out/docs/gallery/index.html: notebooks/conditions/milacic2020.yaml notebooks/04_transfer.ipynb $(LIBRARY) | $(READY)
+	$(BIN)/nst batch $< --out out/docs/batch --set preset=fast
+	$(BIN)/nst gallery out/docs/batch --to $(@D)
+
+# Known holes in what is installed; asks the package index.
+audit: $(READY)
+	$(BIN)/pip-audit --requirement requirements.txt --disable-pip --no-deps
 
 # Into benchmarks/: published recipe and both engines (speed.json), CQT and CWT (bands.json), the study's
 # grid in batch (batch.json).

@@ -217,6 +217,7 @@ def main() -> None:
     means = table(first)
     more = table(rows)
     (HERE / "front.md").write_text(
+        "# The search behind the default preset\n\n"
         "Means over the study's five pairs, the first clip of each category:\n\n"
         + markdown(means)
         + "\nMeans over more clips of each category:\n\n"

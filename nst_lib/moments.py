@@ -28,7 +28,7 @@ own Q.
       c = z_k^T K z_l,   rho = n / sqrt(1 - NODE^2 c^2 + n^2)
       n = z_k^T H z_l,   H = (cof(M) - det(M) M) / sqrt(1 - |M|^2 + det(M)^2)
 
-  with cof(M) the cofactors of M and |M|^2 the sum of its squares.
+  with cof(M) the cofactors of M and `|M|^2` the sum of its squares.
 """
 
 import math

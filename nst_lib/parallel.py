@@ -86,8 +86,8 @@ class ParallelCNN(nn.Module):
 
         Parameters
         ----------
-        S : Tensor, shape=(*shape, time)
-            Input.
+        S : Tensor, shape=(..., time)
+            Input; before time, `shape`.
         layers : iterable of str or None
             Names from `layer_names`; None returns all.
 

@@ -19,6 +19,7 @@ from nst_lib import plots
 from nst_lib.audio import PEAK, AudioError
 from nst_lib.widgets import Compare, Player
 from nst_lib.widgets.player import AXES, HEIGHT, WIDTH
+from tests.pages import watch
 
 SR = 22050
 SECONDS = 4.0
@@ -57,20 +58,8 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
         file = tmp_path / f"page{len(contexts)}.html"
         file.write_text(page_of(*players), encoding="utf-8")
         contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(10000)
-        page.on("console", lambda message: troubles.append(message.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page = watch(contexts[-1].new_page(), troubles, ours=re.escape(file.as_uri()) + "|data:")
         page.on("dialog", lambda dialog: troubles.append(dialog.message))
-        page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url[:80]}"))
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if request.url.startswith((file.as_uri(), "data:"))
-                else troubles.append(request.url)
-            ),
-        )
         if script:
             page.add_init_script(script)
         page.goto(file.as_uri())

@@ -1,0 +1,129 @@
+"""The documentation as one static site: lessons, guides, gallery, reference.
+
+    python docs/build.py --lessons EXECUTED --gallery GALLERY SITE
+
+Pages lie as they do in the repository, so that links between them stay as they are.
+"""
+
+import argparse
+import importlib
+import pkgutil
+import shutil
+import tempfile
+from pathlib import Path
+
+from sphinx.cmd.build import build_main
+
+import nst_lib
+
+ROOT = Path(__file__).parents[1]
+#: Pages, beside the lessons, and what they show or link to.
+PAGES = ("README.md", "LICENSE", "CITATION.cff", "docs", "benchmarks", "notebooks/conditions")
+CONTENTS = """\
+```{{include}} README.md
+```
+
+```{{toctree}}
+:hidden:
+:caption: Lessons
+
+{lessons}
+```
+
+```{{toctree}}
+:hidden:
+:caption: Guides
+
+Gallery <gallery>
+Experiments in batch <docs/batch>
+Listening tests <docs/survey>
+Opinion scores <docs/opinions>
+The default preset <benchmarks/front>
+```
+
+```{{toctree}}
+:hidden:
+:caption: Reference
+
+api/index
+```
+"""
+REFERENCE = """\
+# Reference
+
+Every module and what it is about. {{py:func}}`nst_lib.transfer.transfer` is where to start.
+
+{rows}
+
+```{{toctree}}
+:hidden:
+
+{names}
+```
+"""
+MODULE = """\
+# {name}
+
+```{{eval-rst}}
+.. automodule:: {name}
+   :members:
+   :ignore-module-all:
+```
+"""
+GALLERY = """\
+# Gallery
+
+The study's twenty sounds, made with the preset `fast`: to listen to, with spectrograms and scores.
+
+<p><a href="gallery/index.html">Open the gallery</a></p>
+"""
+
+
+def main() -> int:
+    """Build the site; a warning is an error."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lessons", type=Path, required=True, help="folder of notebooks")
+    parser.add_argument("--gallery", type=Path, required=True, help="what `nst gallery` wrote")
+    parser.add_argument("site", type=Path, help="folder to write")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Path(scratch, "source")
+        write_source(source, lessons=args.lessons, gallery=args.gallery)
+        return build_main(
+            ["-q", "-W", "--keep-going", "-d", f"{scratch}/doctrees", str(source), str(args.site)]
+        )
+
+
+def write_source(source: Path, *, lessons: Path, gallery: Path) -> None:
+    """Lay out all pages in an empty folder."""
+    for name in PAGES:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        copy(ROOT / name, source / name)
+    (source / "docs" / "conf.py").replace(source / "conf.py")
+    names = sorted(path.stem for path in lessons.glob("*.ipynb"))
+    for name in names:
+        shutil.copy(lessons / f"{name}.ipynb", source / "notebooks")
+    listed = "\n".join(f"notebooks/{name}" for name in names)
+    (source / "index.md").write_text(CONTENTS.format(lessons=listed), encoding="utf-8")
+    shutil.copytree(gallery, source / "extra" / "gallery")
+    (source / "gallery.md").write_text(GALLERY, encoding="utf-8")
+    _write_reference(source / "api")
+
+
+def _write_reference(folder: Path) -> None:
+    """Write a page for each public module, and one that lists them."""
+    folder.mkdir()
+    found = pkgutil.walk_packages(nst_lib.__path__, "nst_lib.")
+    names = ["nst_lib", *sorted(module.name for module in found if "._" not in module.name)]
+    rows = ["| module | |", "|---|---|"]
+    for name in names:
+        about = (importlib.import_module(name).__doc__ or "").partition("\n")[0]
+        rows.append(f"| [{name}]({name}.md) | {about} |")
+        (folder / f"{name}.md").write_text(MODULE.format(name=name), encoding="utf-8")
+    text = REFERENCE.format(rows="\n".join(rows), names="\n".join(names))
+    (folder / "index.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,71 @@
+"""Sphinx's settings; the site needs no other site, neither to be built nor to be read."""
+
+from importlib import resources
+
+import jupyter_server_mathjax
+
+from nst_lib import __version__
+
+project = "nst_lib"
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+# Words in the types of docstrings, such as "of", are also names of members.
+suppress_warnings = ["ref.python"]
+exclude_patterns = ["README.md"]
+default_role = "code"
+
+html_theme = "furo"
+html_title = f"nst_lib {__version__}"
+html_copy_source = False
+# Pages on a disk may not read other files, which a summary of what was found would have to.
+html_show_search_summary = False
+html_extra_path = ["extra"]
+html_static_path = [str(resources.files(jupyter_server_mathjax) / "static")]
+mathjax_path = "MathJax.js?config=TeX-AMS-MML_HTMLorMML-full"
+mathjax2_config = {
+    "jax": ["input/TeX", "output/HTML-CSS"],
+    "HTML-CSS": {
+        "availableFonts": [],
+        "preferredFont": None,
+        "webFont": "STIX-Web",
+        "imageFont": None,
+    },
+    "fast-preview": {"disabled": True},
+    "messageStyle": "none",
+}
+
+nb_execution_mode = "off"
+nb_ipywidgets_js = {}
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 4
+myst_update_mathjax = False
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+viewcode_follow_imported_members = False
+napoleon_google_docstring = False
+napoleon_custom_sections = [("Attributes", "params_style")]
+
+
+def setup(app):
+    """Keep the lines of indented blocks of modules' docstrings: formulas, tables, trees."""
+    app.connect("autodoc-process-docstring", _keep_blocks, priority=100)
+
+
+def _keep_blocks(app, what, name, obj, options, lines):
+    if what != "module":
+        return
+    margin, kept = 0, []
+    for number, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        if line and indent >= margin + 4 and not lines[number - 1]:
+            kept += [" " * margin + "::", ""]
+        if line and indent < margin + 4:
+            margin = indent
+        kept.append(line)
+    lines[:] = kept
