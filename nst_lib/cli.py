@@ -21,6 +21,7 @@ from nst_lib.presets import PRESETS, preset
 from nst_lib.progress import track, track_training, unwatched
 from nst_lib.study import commands
 from nst_lib.study.mos import command as opinions
+from nst_lib.study.survey import command as survey
 from nst_lib.transfer import transfer as run_transfer
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 data = typer.Typer(help="Recordings to work with.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data, name="data")
+app.add_typer(survey.app, name="survey")
 for command in (commands.batch, commands.status, commands.gallery, opinions.mos, opinions.power):
     app.command()(command)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -68,6 +69,34 @@ def atomic(path: str | os.PathLike[str], *, scratch: Path | None = None) -> Iter
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `target` if the block ends without an error.
+
+    Raises
+    ------
+    ValueError
+        If there can be no folder.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise ValueError(f"{target}: cannot write here ({error.strerror})") from error
+    old = folder.with_name(f"{folder.name}-old")
+    try:
+        yield folder
+        set_default_mode(folder, 0o777)
+        if target.exists():
+            target.replace(old)
+        folder.replace(target)
+    finally:
+        if old.exists() and not target.exists():
+            old.replace(target)
+        for path in (folder, old):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def checksum(data: bytes) -> str:

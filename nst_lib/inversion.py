@@ -21,8 +21,8 @@ class Inversion:
     y : Tensor, shape=(..., samples)
         The waveform; its peak may exceed 1.
     convergence : Tensor, shape=(..., n_iter + 1)
-        Spectral convergence after each projection: `|A - B| / |B|` (Frobenius), with A the amplitude
-        of the waveform and B the wanted one. 0 is perfect.
+        Spectral convergence after each projection: `|A - B| / |B|` (Frobenius), with A the
+        amplitude of the waveform and B the wanted one. 0 is perfect.
     """
 
     y: Tensor

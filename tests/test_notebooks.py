@@ -55,6 +55,14 @@ SMALL: dict[str, dict[str, Any]] = {
         "steps": 2,
     },
     "06_scores": {"duration": 1.0, "steps": 6, "unrelated": 3, "snrs": [20, 0]},
+    "07_listening_test": {
+        "duration": 1.0,
+        "steps": 2,
+        "pairs": 2,
+        "listeners": 6,
+        "n_sims": 2,
+        "interactive": False,
+    },
     "08_mos_statistics": {"n_boot": 200, "n_sims": 3},
     "09_experiment": {},
     "10_systems": {
@@ -234,6 +242,7 @@ def test_unknown_parameter_is_an_error(tmp_path: Path) -> None:
         ("02_spectrograms", 6),
         ("05_inversion", 6),
         ("06_scores", 9),
+        ("07_listening_test", 4),
     ],
 )
 def test_lesson_runs_with_its_solutions(name: str, figures: int, tmp_path: Path) -> None:

@@ -14,9 +14,7 @@ import math
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -31,7 +29,7 @@ from matplotlib.ticker import MaxNLocator
 
 from nst_lib import audio, plots
 from nst_lib.config import TransferConfig
-from nst_lib.files import set_default_mode
+from nst_lib.files import replacing
 from nst_lib.study import results
 from nst_lib.study.status import Status
 from nst_lib.study.store import Store
@@ -119,7 +117,7 @@ def write_gallery(
         key = (condition["pair"], condition["style"], condition["content"])
         groups.setdefault(key, []).append(condition)
     pairs = [_pair(n, members, store.folder) for n, members in enumerate(groups.values(), start=1)]
-    with _replacing(target) as folder:
+    with replacing(target) as folder:
         _write_sounds(pairs, folder, callback or _ignore)
         page = _page(store.read_json("batch.json"), [pair.about for pair in pairs])
         (folder / "index.html").write_text(page, encoding="utf-8", newline="\n")
@@ -276,28 +274,6 @@ def _validate_target(target: Path) -> None:
             f"{target}: holds {foreign}, which is of no gallery; accepted: a folder that is new, "
             "empty or an older gallery"
         )
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `target` that takes its place at the end of the block."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    except OSError as error:
-        raise ValueError(f"{target}: cannot write here ({error.strerror})") from error
-    old = folder.with_name(f"{folder.name}-old")
-    try:
-        yield folder
-        set_default_mode(folder, 0o777)
-        if target.exists():
-            target.replace(old)
-        folder.replace(target)
-    finally:
-        if old.exists() and not target.exists():
-            old.replace(target)
-        for path in (folder, old):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _number(value: Any) -> float | None:

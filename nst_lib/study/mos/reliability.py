@@ -1,14 +1,16 @@
 """How far listeners agree, with each other and with themselves.
 
-    bias      b_i = mean over items j of (o_ij - mu_j), mu_j the mean of item j: how much kinder than
-              others listener i is; removing it leaves o_ij - b_i (ITU-T P.913, 2016, clause 12.4)
-    alpha     1 - D_observed / D_expected, the disagreement of ratings of one item relative to that of
-              any two (K. Krippendorff, Computing Krippendorff's alpha-reliability, 2011)
-    ICC       share of the variance of ratings that is the items': of one rating, and of the mean of
-              all listeners (K. O. McGraw and S. P. Wong, 1996)
-    SOS       S_j^2 = a (mu_j - low) (high - mu_j): the spread of ratings of an item follows its mean;
-              a is 0 if all agree and 1 if they use the ends only (T. Hoßfeld et al., SOS: The MOS is
-              not enough!, 2011)
+Of one question:
+
+    bias     b_i = mean over items j of (o_ij - mu_j), mu_j the mean of item j: how much kinder than
+             others listener i is; removing it leaves o_ij - b_i (ITU-T P.913, 2016, clause 12.4)
+    alpha    1 - D_observed / D_expected, the disagreement of ratings of one item relative to that
+             of any two (K. Krippendorff, Computing Krippendorff's alpha-reliability, 2011)
+    ICC      share of the variance of ratings that is the items': of one rating, and of the mean of
+             all listeners (K. O. McGraw and S. P. Wong, 1996)
+    SOS      S_j^2 = a (mu_j - low) (high - mu_j): the spread of ratings of an item follows its
+             mean; a is 0 if all agree and 1 if they use the ends only (T. Hoßfeld et al., SOS: The
+             MOS is not enough!, 2011)
 """
 
 from dataclasses import dataclass, replace

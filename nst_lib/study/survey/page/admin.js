@@ -1,0 +1,116 @@
+/* The test as its maker sees it: how many took part, and how many ratings each cell has by now. */
+
+const KEPT = "nst-survey-admin";
+const EVERY = 3000;  // ms
+const find = id => document.getElementById(id);
+const words = name => name.replaceAll("_", " ");
+const table = document.querySelector("table");
+
+/* The token comes in the fragment of the link, which no server sees, and leaves the address. */
+function token() {
+  const given = location.hash.slice(1);
+  if (given) {
+    sessionStorage.setItem(KEPT, given);
+    history.replaceState(null, "", location.pathname);
+  }
+  return sessionStorage.getItem(KEPT);
+}
+
+function make(tag, attributes, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+function say(text) {
+  if (find("said").textContent !== text) find("said").textContent = text;
+}
+
+async function ask(path) {
+  const headers = {Authorization: `Bearer ${token()}`};
+  const signal = AbortSignal.timeout(30000);
+  const response = await fetch("api/" + path, {headers, signal, credentials: "omit"});
+  if (response.ok) return response;
+  const {error} = await response.json();
+  throw Object.assign(new Error(error), {status: response.status});
+}
+
+/* ---- counts ---- */
+
+function tiles(counts) {
+  find("tiles").replaceChildren(...Object.entries(counts).map(([name, value]) =>
+    make("div", {}, make("dt", {}, words(name)), make("dd", {}, String(value)))));
+}
+
+/* Conditions down, pairs across; without pairs one column. */
+function cells(list) {
+  const factors = Object.keys(list[0] ?? {}).filter(name => !["pair", "ratings"].includes(name));
+  const condition = cell => factors.map(name => words(String(cell[name]))).join(", ") || "all";
+  const pair = cell => words(String(cell.pair ?? "ratings"));
+  const down = [...new Set(list.map(condition))], across = [...new Set(list.map(pair))];
+  const counts = new Map(list.map(cell => [condition(cell) + "\n" + pair(cell), cell.ratings]));
+  const number = (value, name = "td") => make(name, {class: "number"}, String(value));
+  const sum = (rows, columns) => rows.flatMap(row => columns.map(column => counts.get(row + "\n" + column) ?? 0))
+    .reduce((a, b) => a + b, 0);
+  const head = [...across, "all"].map(name => make("th", {scope: "col", class: "number"}, name));
+  table.tHead.replaceChildren(make("tr", {}, make("th", {scope: "col"}, factors.map(words).join(", ") || "item"), ...head));
+  table.tBodies[0].replaceChildren(...down.map(row => make("tr", {}, make("th", {scope: "row"}, row),
+    ...across.map(column => number(counts.get(row + "\n" + column) ?? "–")), number(sum([row], across)))));
+  table.tFoot.replaceChildren(make("tr", {}, make("th", {scope: "row"}, "all"),
+    ...across.map(column => number(sum(down, [column]))), number(sum(down, across))));
+  const least = Math.min(...counts.values()), most = Math.max(...counts.values());
+  table.caption.textContent = list.length ? `From ${least} to ${most} ratings a cell.` : "No cells.";
+}
+
+function show(state) {
+  document.title = `${state.title} · overview`;
+  find("title").textContent = state.title;
+  find("question").textContent = `Question: ${state.question}`;
+  const missed = `${state["catches missed"]} of ${state["catches answered"]}`;
+  tiles({...state.participants, "catch trials missed": missed});
+  const simulated = state.participants.simulated;
+  find("simulated").hidden = !simulated;
+  find("simulated").textContent = `${simulated} of the participants are simulated: nobody has listened there.`;
+  cells(state.cells);
+  find("when").textContent = `Counted at ${new Date().toLocaleTimeString()}.`;
+  find("all").hidden = false;
+}
+
+async function refresh() {
+  if (!token()) {
+    say("This page opens with the link that nst survey serve prints when it starts.");
+    return;
+  }
+  try {
+    show(await (await ask("admin")).json());
+    say("");
+  } catch (error) {
+    if (error.status === 401) {
+      sessionStorage.removeItem(KEPT);
+      find("all").hidden = true;
+      say("This link is of an earlier start of the server, or mistyped; take the one that it printed last.");
+      return;
+    }
+    say(error.status ? error.message : "The connection to the server is lost. Trying again…");
+  }
+  setTimeout(refresh, EVERY);
+}
+
+/* ---- export ---- */
+
+for (const button of document.querySelectorAll("[data-export]")) {
+  button.onclick = async () => {
+    const name = button.dataset.export;
+    try {
+      const address = URL.createObjectURL(await (await ask(`admin/${name}`)).blob());
+      make("a", {href: address, download: name}).click();
+      setTimeout(() => URL.revokeObjectURL(address), 10000);
+    } catch (error) {
+      say(error.status ? error.message : "The connection to the server is lost.");
+    }
+  };
+}
+
+addEventListener("hashchange", () => { if (location.hash) location.reload(); });
+refresh();

@@ -1,0 +1,643 @@
+/* The listening test as a participant sees it. The server decides what comes next and keeps the
+   ratings; this page asks, plays and shows. Every text from outside becomes text, never markup. */
+
+const KEPT = "nst-survey";
+const TONES = ["first", "second", "third"];
+const LONGEST_WAIT = 30, PATIENCE = 30000;  // between two attempts (s); for an answer (ms)
+const WHOLE = 0.9;  // share of a sound that must have been played when it ends
+const find = id => document.getElementById(id);
+const all = selector => document.querySelectorAll(selector);
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+const tabs = new BroadcastChannel(KEPT);  // the same test in other tabs
+
+let about = null;  // of the survey, for everybody
+let session = null;  // of this participant, from the server
+let seen = new Set();  // notes that were read since the page was opened
+let current = {};  // what is on the screen: its section, player, place of the sound
+
+function make(tag, attributes, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+/* ---- what this device keeps: token, code, loud, unchecked, pending ---- */
+
+let kept = {};
+recall();
+
+function recall() {
+  try {
+    kept = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
+  } catch { /* no storage: kept as long as the page is open */ }
+}
+
+function keep(changes) {
+  recall();
+  replace({...kept, ...changes});
+}
+
+function replace(values) {
+  kept = values;
+  try {
+    localStorage.setItem(KEPT, JSON.stringify(kept));
+  } catch { /* as above */ }
+}
+
+function forget() {
+  replace({});
+  session = null;
+  seen = new Set();
+  release([]);
+}
+
+/* ---- asking the server ---- */
+
+class Trouble extends Error {
+  constructor(status, message, {after = null, rating = null} = {}) {
+    super(message);
+    Object.assign(this, {status, after, rating});
+  }
+
+  get passes() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+async function ask(method, path, {body, token = kept.token} = {}) {
+  const headers = {};
+  if (token) headers.Authorization = "Bearer " + token;
+  if (body) headers["Content-Type"] = "application/json";
+  let response, content;
+  try {
+    const signal = AbortSignal.timeout(PATIENCE);
+    response = await fetch("api/" + path, {
+      method, headers, signal, credentials: "omit", body: body && JSON.stringify(body),
+    });
+    const sound = (response.headers.get("Content-Type") ?? "").startsWith("audio/");
+    content = await (sound ? response.blob() : response.json());
+  } catch {
+    throw new Trouble(response && !response.ok ? response.status : 0, "The connection is lost.");
+  }
+  if (response.ok) return content;
+  const after = Number(response.headers.get("Retry-After")) || null;
+  throw new Trouble(response.status, content.error, {after, rating: content.rating});
+}
+
+const waiting = new Map();  // each task that waits for the server -> what is to be said of it
+
+/* Ask until there is an answer, and say so while there is none. */
+async function patiently(task, comfort = "") {
+  const name = Symbol("task");
+  try {
+    for (let wait = 1; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
+      try {
+        return await task();
+      } catch (error) {
+        if (!error.passes) throw error;
+        const why = error.status ? "The server is busy." : "The connection is lost.";
+        waiting.set(name, `${why} ${comfort || "Trying again…"}`);
+        tell();
+        await pause(error.after ?? wait);
+      }
+    }
+  } finally {
+    waiting.delete(name);
+    tell();
+  }
+}
+
+/* Wait, or until the browser is online again. */
+function pause(seconds) {
+  return new Promise(resolve => {
+    const done = () => {
+      clearTimeout(timer);
+      removeEventListener("online", done);
+      resolve();
+    };
+    const timer = setTimeout(done, 1000 * seconds);
+    addEventListener("online", done);
+  });
+}
+
+const sounds = new Map();  // path -> promise of its address in memory
+
+function sound(path) {
+  if (!sounds.has(path)) {
+    const loading = patiently(() => ask("GET", path)).then(blob => URL.createObjectURL(blob));
+    sounds.set(path, loading);
+    loading.catch(() => sounds.delete(path));
+  }
+  return sounds.get(path);
+}
+
+function release(needed) {
+  for (const [path, loading] of sounds) {
+    if (needed.includes(path)) continue;
+    sounds.delete(path);
+    loading.then(address => URL.revokeObjectURL(address), () => {});
+  }
+}
+
+/* ---- saying and showing ---- */
+
+let notice = "";
+
+function tell() {
+  const text = [notice, ...new Set(waiting.values())].filter(Boolean).join(" ");
+  if (find("said").textContent !== text) find("said").textContent = text;
+}
+
+function say(text) {
+  notice = text;
+  tell();
+}
+
+function trouble(error) {
+  if (error.status !== 401 || !kept.token) {
+    say(error.message);
+    return;
+  }
+  forget();
+  welcome("This device is not known here any more: its participant has withdrawn, or belongs to another test.");
+}
+
+/* A task that is not begun again while it runs. */
+function once(task) {
+  let running = false;
+  return async (...values) => {
+    if (running) return;
+    running = true;
+    try {
+      await task(...values);
+    } catch (error) {
+      trouble(error);
+    } finally {
+      running = false;
+    }
+  };
+}
+
+function show(id, {heading = "", player = null, place = null} = {}) {
+  for (const one of Object.values(players)) one.stop();
+  for (const section of all("main > section")) section.hidden = section.id !== id;
+  const section = find(id), title = section.querySelector("h1");
+  if (heading) title.textContent = heading;
+  document.title = [...new Set([title.textContent, about.title])].join(" · ");
+  find("name").hidden = id === "welcome";
+  document.querySelector("footer").hidden = !["loudness", "note", "trial"].includes(id);
+  current = {section, player, place};
+  scrollTo(0, 0);
+  title.focus({preventScroll: true});
+}
+
+function note(heading, texts, next, aside = null) {
+  show("note", {heading});
+  const section = find("note"), [main, other] = section.querySelectorAll("button");
+  section.querySelector(".text").replaceChildren(...texts.map(text => make("p", {}, text)));
+  [main.textContent, main.onclick] = next;
+  other.hidden = !aside;
+  [other.textContent, other.onclick] = aside ?? ["", null];
+}
+
+const count = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
+
+/* ---- playing ---- */
+
+class Player {
+  constructor(box, {loop = false, begun = () => {}, ended = () => {}} = {}) {
+    box.append(find("player").content.cloneNode(true));
+    [this.audio, this.button, this.bar, this.time] = box.children;
+    Object.assign(this, {begun, ended, plays: 0, path: null});
+    this.audio.loop = loop;
+    this.button.onclick = () => this.toggle();
+    for (const type of ["play", "pause", "loadedmetadata", "timeupdate"])
+      this.audio.addEventListener(type, () => this.show());
+    this.audio.addEventListener("playing", () => {
+      this.begun();
+      this.follow();
+    });
+    this.audio.addEventListener("ended", () => this.end());
+    this.audio.addEventListener("error", () => this.fail());
+  }
+
+  async load(path) {
+    this.stop();
+    Object.assign(this, {path, plays: 0});
+    this.audio.removeAttribute("src");
+    this.audio.load();
+    this.button.disabled = true;
+    this.show();
+    const address = await sound(path);
+    if (this.path !== path) return;
+    this.audio.src = address;
+    this.button.disabled = false;
+  }
+
+  async toggle() {
+    if (this.button.disabled) return;
+    if (!this.audio.paused) {
+      this.stop();
+      return;
+    }
+    this.audio.currentTime = 0;
+    try {
+      await this.audio.play();
+    } catch (error) {
+      if (error.name === "NotAllowedError") say("The browser did not let the sound play. Please press Play.");
+    }
+  }
+
+  stop() {
+    this.audio.pause();
+    if (this.audio.readyState) this.audio.currentTime = 0;
+  }
+
+  get whole() {
+    const {played, duration} = this.audio;
+    let seconds = 0;
+    for (let n = 0; n < played.length; n++) seconds += played.end(n) - played.start(n);
+    return seconds >= WHOLE * duration;
+  }
+
+  end() {
+    if (this.whole) this.plays += 1;
+    this.show();
+    this.ended(this.whole);
+  }
+
+  fail() {
+    if (!this.audio.hasAttribute("src")) return;
+    sounds.delete(this.path);
+    say("This sound cannot be played. Loading it again…");
+    pause(2).then(() => this.load(this.path)).then(() => say(""), trouble);
+  }
+
+  show() {
+    const {paused, currentTime, duration, ended} = this.audio;
+    const whole = Number.isFinite(duration) ? duration : 0;
+    this.button.textContent = !paused ? "Stop" : this.plays ? "Play again" : "Play";
+    this.bar.value = whole ? (ended ? 1 : currentTime / whole) : 0;
+    this.time.textContent = whole ? `${currentTime.toFixed(1)} of ${whole.toFixed(1)} s` : "loading…";
+  }
+
+  follow() {
+    this.show();
+    if (!this.audio.paused && !still.matches) requestAnimationFrame(() => this.follow());
+  }
+}
+
+const players = {
+  loudness: new Player(find("loudness").querySelector(".player"), {
+    loop: true,
+    begun: () => { find("loudness").querySelector(".main").disabled = false; },
+  }),
+  trial: new Player(find("trial").querySelector(".player"), {
+    begun: () => { if (find("trial").querySelector("fieldset").disabled) hint("Playing…"); },
+    ended: whole => {
+      find("trial").querySelector("fieldset").disabled = !whole;
+      hint(!whole ? "Please play the whole sound." : chosen() ? "" : "Now choose.");
+    },
+  }),
+};
+
+/* ---- one sound, one question: a trial, or one of the headphone check ---- */
+
+const form = find("trial").querySelector("form");
+const chosen = () => form.querySelector(":checked")?.value;
+
+function hint(text) {
+  find("hint").textContent = text;
+}
+
+function question({heading, progress, wording, labels, path, place, upcoming, answer}) {
+  const begun = performance.now();
+  show("trial", {heading, player: players.trial, place});
+  find("done").hidden = !progress;
+  if (progress) [find("done").value, find("done").max] = progress;
+  find("wording").textContent = wording;
+  find("last").textContent = labels.length;
+  form.querySelector("fieldset").disabled = form.querySelector(".main").disabled = true;
+  form.querySelector(".choices").replaceChildren(...labels.map((label, n) => make("label", {},
+    make("input", {type: "radio", name: "choice", value: n + 1}), make("span", {}, make("b", {}, String(n + 1)), " " + label))));
+  hint("Play the sound to its end, then choose.");
+  release([path, ...upcoming]);
+  players.trial.load(path).then(() => upcoming.forEach(one => sound(one).catch(() => {}))).catch(trouble);
+  form.onsubmit = once(async event => {
+    event.preventDefault();
+    const value = Number(chosen());
+    if (!value) return;
+    form.querySelector("fieldset").disabled = form.querySelector(".main").disabled = true;
+    hint("");
+    const seconds = Math.min((performance.now() - begun) / 1000, 86400);
+    try {
+      await answer(value, {plays: Math.min(players.trial.plays, 1000), seconds: Number(seconds.toFixed(1))});
+    } catch (error) {
+      form.querySelector("fieldset").disabled = form.querySelector(".main").disabled = false;
+      throw error;
+    }
+  });
+}
+
+form.addEventListener("change", () => {
+  form.querySelector(".main").disabled = !chosen();
+  hint("");
+});
+
+/* ---- the screens, in their order ---- */
+
+function welcome(text = "") {
+  show("welcome", {heading: about.title});
+  find("closed").hidden = about.open;
+  find("join").hidden = find("needs").hidden = !about.open;
+  find("minutes").textContent = `about ${count(Math.max(1, Math.round(about.minutes)), "minute")}`;
+  find("consent").replaceChildren(...about.consent.split(/\n\s*\n/).map(part => make("p", {}, part)));
+  say(text);
+}
+
+find("join").onsubmit = once(async event => {
+  event.preventDefault();
+  recall();
+  if (!kept.token) {  // else this device took part meanwhile, in another tab
+    const body = {consent: true, simulated: false};
+    const {token, code} = await patiently(() => ask("POST", "participants", {body}));
+    replace({token, code});
+  }
+  await resume();
+});
+
+/* Go on where the server says. */
+async function resume(text = "") {
+  if (kept.pending) text = await deliver(kept.pending) || text;
+  session = await patiently(() => ask("GET", "session"));
+  proceed(text);
+}
+
+function proceed(text = "") {
+  const {trials, next} = session, done = rated().length;
+  const test = trials.filter(trial => !trial.training).length, practice = trials.length - test;
+  const read = (name, ...rest) => note(...rest, ["Continue", () => { seen.add(name); proceed(); }]);
+  if (next === null) thanks();
+  else if (!kept.loud) loudness();
+  else if (session.checks && session.headphones === null && !kept.unchecked) headphones();
+  else if (trials[next].training && !seen.has("practice"))
+    read("practice", "Practice", [
+      `First ${practice === 1 ? "a sound" : count(practice, "sound")} to get used to it: you hear what the ` +
+      "sounds are like, and try the scale. These ratings do not count.",
+      "There is no right or wrong in this test. What counts is how it sounds to you."]);
+  else if (!trials[next].training && !done && !seen.has("test"))
+    read("test", "The test", [
+      `Now ${count(test, "sound")}, one after the other. Play each to its end, as often as you like, and rate it.`,
+      "Some come twice. Rate each as you hear it now, and do not try to remember."]);
+  else if (!trials[next].training && done && done % session.rest_every === 0 && !seen.has(done))
+    read(done, "Time for a rest", [
+      `You have rated ${done} of ${count(test, "sound")}. Take your headphones off for a minute, if you like.`]);
+  else rate(next);
+  say(text);
+}
+
+const rated = () => session.answered.filter(k => !session.trials[k].training);
+
+function loudness() {
+  show("loudness", {player: players.loudness});
+  const main = find("loudness").querySelector(".main");
+  main.disabled = true;
+  main.onclick = () => { keep({loud: true}); proceed(); };
+  players.loudness.load("loudness").catch(trouble);
+}
+
+function headphones() {
+  note("Headphones?", [
+    `${count(session.checks, "short question")} to find out whether you are wearing headphones: three tones each, ` +
+    "one of them quieter than the other two. With headphones this is easy, with loudspeakers it is not.",
+    "You can take part in either case."],
+  ["Begin", () => check([])],
+  ["I have none: skip this", () => { keep({unchecked: true}); proceed(); }]);
+}
+
+function check(answers) {
+  const k = answers.length;
+  question({
+    heading: `Headphones, ${k + 1} of ${session.checks}`,
+    progress: [k, session.checks],
+    wording: "Which of the three tones is the quietest?",
+    labels: TONES,
+    path: `headphones/${k}`,
+    upcoming: k + 1 < session.checks ? [`headphones/${k + 1}`] : [place(session.next)],
+    answer: async value => {
+      const given = [...answers, value - 1];
+      if (given.length < session.checks) check(given);
+      else await checked(given);
+    },
+  });
+}
+
+async function checked(answers) {
+  const {passed} = await patiently(() => ask("PUT", "headphones", {body: {answers}}));
+  session.headphones = passed;
+  const texts = passed ? ["That went well. Please keep your headphones on until the end."]
+    : ["It seems that you are not wearing headphones. If you have some, please put them on now. If not, just go on."];
+  note("Headphones", texts, ["Continue", () => proceed()]);
+}
+
+const place = k => `trials/${k}/sound`;
+
+function rate(k) {
+  const {trials} = session, trial = trials[k], alike = trials.map((_, n) => n)
+    .filter(n => trials[n].training === trial.training);
+  const number = alike.indexOf(k) + 1, what = trial.training ? "Practice" : "Sound";
+  question({
+    heading: `${what} ${number} of ${alike.length}`,
+    progress: trial.training ? null : [rated().length, alike.length],
+    wording: trial.wording,
+    labels: session.labels,
+    path: place(k),
+    place: k,
+    upcoming: k + 1 < trials.length ? [place(k + 1)] : [],
+    answer: async (rating, listening) => {
+      const text = await deliver({k, rating, ...listening});
+      if (!session) return;
+      proceed(text);
+      tabs.postMessage("rated");
+    },
+  });
+}
+
+/* Send a rating until the server has it; return what has to be said. */
+async function deliver({k, ...body}) {
+  keep({pending: {k, ...body}});
+  let text = "", next;
+  try {
+    const comfort = "Your rating is kept on this device and is sent as soon as possible.";
+    ({next} = await patiently(() => ask("PUT", `trials/${k}/rating`, {body}), comfort));
+  } catch (error) {
+    if (error.status !== 409) throw error;
+    text = "You have rated this sound already, in another tab or on another device. That rating counts.";
+  } finally {
+    if (kept.token) keep({pending: null});
+  }
+  if (!session) return text;
+  if (next === undefined) session = await patiently(() => ask("GET", "session"));
+  else {
+    session.answered.push(k);
+    session.next = next;
+  }
+  return text;
+}
+
+function thanks() {
+  show("thanks");
+  const code = kept.code ?? session.code;
+  document.querySelector("#thanks .thanks").textContent = session.thanks;
+  document.querySelector("#thanks output").textContent = code ?? "";
+  find("withdrawal").hidden = !code;
+  find("elsewhere").hidden = Boolean(code);
+  fill();
+  release([]);
+}
+
+find("next").onclick = () => {
+  const written = !kept.code || confirm("The withdrawal code is not shown again. Have you written it down?");
+  if (!written) return;
+  forget();
+  welcome();
+};
+
+/* Another tab has gone on, or the participant has withdrawn there. */
+const follow = once(async () => {
+  recall();
+  if (!session || !kept.token) {
+    if (session) location.reload();
+    return;
+  }
+  session = await patiently(() => ask("GET", "session"));
+  if (session.next === null || session.answered.includes(current.place)) proceed("You went on in another tab.");
+});
+
+tabs.onmessage = follow;
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible" && session && current.place !== null) follow();
+});
+
+/* ---- leaving: to go on later, or for good ---- */
+
+const dialog = document.querySelector("dialog");
+const letters = code => code.toLowerCase().replace(/[^a-z0-9]/g, "");
+
+function fill() {
+  for (const input of all(".withdraw input")) input.value = kept.code ?? "";
+}
+
+for (const withdraw of all("form.withdraw")) {
+  withdraw.append(find("withdrawing").content.cloneNode(true));
+  const [input, said] = [withdraw.querySelector("input"), withdraw.querySelector(".answer")];
+  withdraw.onsubmit = once(async event => {
+    event.preventDefault();
+    said.textContent = "";
+    if (!confirm("Delete your participation and all your ratings? This cannot be undone.")) return;
+    const code = input.value.trim();
+    try {
+      await patiently(() => ask("POST", "withdraw", {body: {code}}));
+    } catch (error) {
+      said.textContent = error.status === 404 ? "Nobody here has this code. Is it mistyped?" : error.message;
+      return;
+    }
+    input.value = "";
+    dialog.close();
+    if (!kept.code || letters(kept.code) === letters(code)) forget();
+    tabs.postMessage("withdrawn");
+    show("gone");
+    say("");
+  });
+}
+
+find("leave").onclick = () => {
+  players.trial.stop();
+  players.loudness.stop();
+  find("link").value = new URL(`#${[kept.token, kept.code].filter(Boolean).join(".")}`, location.href);
+  fill();
+  dialog.showModal();
+};
+
+dialog.addEventListener("close", () => current.section.querySelector("h1").focus());
+
+for (const button of all("[data-copy]")) {
+  button.onclick = async () => {
+    const source = button.dataset.copy === "link" ? find("link") : document.querySelector("#thanks output");
+    try {
+      await navigator.clipboard.writeText(source.value);
+      button.textContent = "Copied";
+    } catch {
+      if (source.select) source.select();
+      else getSelection().selectAllChildren(source);
+      button.textContent = "Now press Ctrl+C";
+    }
+    setTimeout(() => { button.textContent = "Copy"; }, 3000);
+  };
+}
+
+addEventListener("beforeunload", event => {
+  if (kept.pending) event.preventDefault();
+});
+
+/* ---- keys ---- */
+
+function choose(value) {
+  const input = form.querySelector(`input[value="${value}"]`);
+  if (!input) return false;
+  if (form.querySelector("fieldset").disabled) hint("Play the sound to its end first.");
+  else {
+    input.focus();
+    if (!input.checked) input.click();
+  }
+  return true;
+}
+
+document.addEventListener("keydown", event => {
+  const {key, target} = event, {section, player} = current;
+  if (!section || dialog.open || !find("keys").checked) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (target.closest("summary, a, button, textarea, input:not([type=radio])")) return;
+  let used = false;
+  if (key === " " && player && !target.matches("[type=radio]:not(:checked)")) {
+    if (!event.repeat) player.toggle();
+    used = true;
+  } else if (event.repeat) return;
+  else if (/^[1-9]$/.test(key) && section.id === "trial") used = choose(key);
+  else if (key === "Enter" && !target.closest("input")) {
+    section.querySelector(".main:enabled")?.click();
+    used = true;
+  }
+  if (used) event.preventDefault();
+});
+
+/* ---- beginning ---- */
+
+/* Take over the participant of a link; return what has to be said. */
+async function adopt() {
+  const [, token, code] = location.hash.match(/^#([\w-]{20,})(?:\.([\w-]+))?$/) ?? [];
+  if (!token) return "";
+  history.replaceState(null, "", location.pathname + location.search);
+  if (token === kept.token) return "";
+  try {
+    await patiently(() => ask("GET", "session", {token}));
+  } catch (error) {
+    if (error.status !== 401) throw error;
+    return "This link is not known here: its participant has withdrawn, or belongs to another test.";
+  }
+  forget();
+  replace({token, code});
+  return "";
+}
+
+const begin = once(async () => {
+  about = await patiently(() => ask("GET", "survey"));
+  find("name").textContent = about.title;
+  const text = await adopt();
+  if (kept.token) await resume(text);
+  else welcome(text);
+});
+
+addEventListener("hashchange", () => { if (location.hash) begin(); });
+begin();

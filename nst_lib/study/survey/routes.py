@@ -1,0 +1,204 @@
+"""What the page of a listening test asks for, and what it gets.
+
+Nothing in a request names a file: sounds are asked for by their place in a participant's own order.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Path, Response
+
+from nst_lib.study.survey import export, headphones, messages
+from nst_lib.study.survey.overview import overview
+from nst_lib.study.survey.state import State, participant, researcher, state, unknown
+from nst_lib.study.survey.store import Answer, Participant
+from nst_lib.study.survey.survey import LOUDNESS, Survey, Trial, headphones_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CLOSED = "this listening test is closed"
+NO_CODE = "no participant has this withdrawal code"
+
+Here = Annotated[State, Depends(state)]
+Who = Annotated[Participant, Depends(participant)]
+Place = Annotated[int, Path(ge=0)]
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what an endpoint may answer beside its result, for the schema."""
+    return {status: {"model": messages.Problem} for status in (*statuses, 413, 415, 429, 503)}
+
+
+_WAV: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"audio/wav": {"schema": {"type": "string", "format": "binary"}}}}
+}
+_CSV: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}}}}
+}
+api = APIRouter(prefix="/api", responses=_problems())
+admin = APIRouter(prefix="/admin", dependencies=[Depends(researcher)], responses=_problems(401))
+
+
+@api.get("/survey")
+async def about(here: Here) -> messages.About:
+    """Return what everybody may know."""
+    names = messages.About.model_fields
+    return messages.About(**{name: getattr(here.survey, name) for name in names})
+
+
+@api.post("/participants", status_code=201, responses=_problems(403, 422))
+def join(here: Here, asked: messages.Joining) -> messages.Joined:
+    """Take in a participant."""
+    if not here.survey.open:
+        raise HTTPException(403, CLOSED)
+    here.take("register", here.rates.register)
+    token, code = here.store.register(rows=here.survey.rows, simulated=asked.simulated)
+    return messages.Joined(token=token, code=code)
+
+
+@api.get("/session", responses=_problems(401))
+async def session(here: Here, who: Who) -> messages.Session:
+    """Return where a participant stands."""
+    survey, trials = here.survey, here.survey.trials(who.row)
+    answered = _answered(here, who)
+    heard = [
+        messages.Heard(
+            training=trial.position == 0,
+            wording=survey.words(trial.stimulus),
+            seconds=round(trial.stimulus.seconds, 2),
+        )
+        for trial in trials
+    ]
+    return messages.Session(
+        title=survey.title,
+        labels=list(survey.labels),
+        thanks=survey.thanks,
+        rest_every=survey.rest_every,
+        trials=heard,
+        answered=answered,
+        next=_next(answered, len(trials)),
+        checks=headphones.CHECKS if survey.headphones else 0,
+        headphones=who.headphones,
+    )
+
+
+@api.get("/loudness", response_class=Response, responses=_problems(401) | _WAV)
+def loudness(here: Here, _who: Who) -> Response:
+    """Return the noise to set a level with."""
+    return _wav(here.survey, LOUDNESS)
+
+
+@api.get("/headphones/{k}", response_class=Response, responses=_problems(401, 404, 422) | _WAV)
+def tones(here: Here, _who: Who, k: Place) -> Response:
+    """Return the sound of a headphone check."""
+    if not here.survey.headphones or k >= headphones.CHECKS:
+        raise HTTPException(404)
+    return _wav(here.survey, headphones_file(k))
+
+
+@api.put("/headphones", responses=_problems(401, 404, 422))
+def check(here: Here, who: Who, given: messages.Headphones) -> messages.Passed:
+    """Keep whether a participant wears headphones; the first time counts."""
+    if not here.survey.headphones:
+        raise HTTPException(404)
+    passed = headphones.passed(given.answers, seed=here.survey.seed)
+    with _known():
+        return messages.Passed(passed=here.store.check_headphones(who.id, passed))
+
+
+@api.get("/trials/{k}/sound", response_class=Response, responses=_problems(401, 404, 422) | _WAV)
+def sound(here: Here, who: Who, k: Place) -> Response:
+    """Return the sound at a place in the participant's own order."""
+    return _wav(here.survey, _trial(here, who, k).stimulus.file)
+
+
+@api.put(
+    "/trials/{k}/rating",
+    responses=_problems(401, 404, 422) | {409: {"model": messages.Conflict}},
+)
+def rate(here: Here, who: Who, k: Place, given: messages.Rating) -> messages.Rated:
+    """Keep a rating; the first counts."""
+    trial = _trial(here, who, k)
+    answer = Answer(
+        item=trial.stimulus.item,
+        question=here.survey.question,
+        presentation=trial.presentation,
+        position=trial.position,
+        rating=given.rating,
+        plays=given.plays,
+        seconds=given.seconds,
+    )
+    with _known():
+        kept = here.store.rate(who.id, answer)
+    if kept != given.rating:
+        error = f"this sound has the rating {kept} already; accepted: the same again"
+        raise HTTPException(409, {"error": error, "rating": kept})
+    following = _next(_answered(here, who), len(here.survey.trials(who.row)))
+    return messages.Rated(rating=kept, next=following)
+
+
+@api.post("/withdraw", responses=_problems(404, 422))
+def withdraw(here: Here, given: messages.Withdrawal) -> messages.Withdrawn:
+    """Delete a participant and all ratings."""
+    here.take("withdraw", here.rates.withdraw)
+    if not here.store.withdraw(given.code):
+        raise HTTPException(404, NO_CODE)
+    return messages.Withdrawn(withdrawn=True)
+
+
+@admin.get("")
+def counts(here: Here) -> messages.Overview:
+    """Return how far the survey is."""
+    return messages.Overview(**overview(here.survey, here.store))
+
+
+@admin.get("/ratings.csv", response_class=Response, responses=_CSV)
+def ratings(here: Here) -> Response:
+    """Return all ratings."""
+    return _csv(export.table(here.survey, here.store))
+
+
+@admin.get("/columns.csv", response_class=Response, responses=_CSV)
+def columns(here: Here) -> Response:
+    """Return what the columns of the ratings mean."""
+    return _csv(export.dictionary(here.survey))
+
+
+api.include_router(admin)
+
+
+def _trial(here: State, who: Participant, k: int) -> Trial:
+    trials = here.survey.trials(who.row)
+    if k >= len(trials):
+        raise HTTPException(404, f"there is no sound {k}; accepted: 0 to {len(trials) - 1}")
+    return trials[k]
+
+
+def _answered(here: State, who: Participant) -> list[int]:
+    """Return the places that a participant has rated."""
+    rated = here.store.rated(who.id)
+    trials = enumerate(here.survey.trials(who.row))
+    return [k for k, trial in trials if (trial.stimulus.item, trial.presentation) in rated]
+
+
+def _next(answered: list[int], total: int) -> int | None:
+    return next((k for k in range(total) if k not in answered), None)
+
+
+@contextmanager
+def _known() -> Iterator[None]:
+    """Answer who has withdrawn meanwhile as anybody who is unknown."""
+    try:
+        yield
+    except LookupError:
+        raise unknown() from None
+
+
+def _wav(survey: Survey, file: str) -> Response:
+    return Response(survey.sound(file).read_bytes(), media_type="audio/wav")
+
+
+def _csv(frame: "pd.DataFrame") -> Response:
+    return Response(frame.to_csv(index=False), media_type="text/csv")

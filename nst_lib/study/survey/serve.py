@@ -1,0 +1,164 @@
+"""A listening test on the network: in the foreground, or beside a notebook."""
+
+import ipaddress
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self
+
+from nst_lib.study.survey.stimuli import SurveyError
+from nst_lib.study.survey.store import Store
+from nst_lib.study.survey.survey import ANSWERS, Survey
+
+NEEDED = "the listening test needs FastAPI; accepted: pip install 'nst-lib[survey]'"
+LOOPBACK = "127.0.0.1"
+#: Longest time for requests to end when the server stops, in seconds.
+GRACE = 3
+#: Connections that may wait to be taken.
+BACKLOG = 2048
+
+
+class Server:
+    """A survey that is served while a block runs, beside what else there is to do.
+
+    Parameters
+    ----------
+    folder : path
+        Of the survey.
+    host : str
+        Address to listen at; that of the default is reached from this machine only.
+    port : int
+        0 takes any that is free.
+
+    Raises
+    ------
+    ValueError
+        If there is no survey, its answers belong to another, FastAPI is not installed, or the
+        address cannot be used.
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str], *, host: str = LOOPBACK, port: int = 0
+    ) -> None:
+        try:
+            import uvicorn
+
+            from nst_lib.study.survey.app import create_app
+        except ImportError as error:
+            raise SurveyError(NEEDED) from error
+        self.survey = Survey.read(folder)
+        self._token = secrets.token_urlsafe(32)
+        self._store = Store(self.survey.folder / ANSWERS, self.survey.key)
+        try:
+            self._socket = _listen(host, port)
+        except SurveyError:
+            self._store.close()
+            raise
+        self._name: tuple[str, int] = self._socket.getsockname()[:2]
+        config = uvicorn.Config(
+            create_app(self.survey, self._store, self._token),
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="survey", daemon=True
+        )
+
+    @property
+    def address(self) -> str:
+        """Host and port, as this machine sees them."""
+        host, port = self._name
+        host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine can reach it."""
+        return ipaddress.ip_address(self._name[0]).is_loopback
+
+    @property
+    def url(self) -> str:
+        """The address for participants."""
+        return f"http://{self.address}/"
+
+    @property
+    def admin_url(self) -> str:
+        """The address of the admin view: whoever has it sees the counts and exports the ratings."""
+        return f"{self.url}admin#{self._token}"
+
+    def __enter__(self) -> Self:
+        """Start to serve."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Finish what was asked, and stop."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._store.close()
+
+    def wait(self) -> None:
+        """Wait until somebody interrupts."""
+        while self._thread.is_alive():
+            self._thread.join(1)
+
+
+def serve(
+    folder: str | os.PathLike[str],
+    *,
+    host: str = LOOPBACK,
+    port: int = 8000,
+    on_start: Callable[[Server], None],
+) -> None:
+    """Serve a survey until Ctrl-C.
+
+    Parameters
+    ----------
+    folder : path
+        Of the survey.
+    host : str
+        Address to listen at; that of the default is reached from this machine only.
+    port : int
+        0 takes any that is free.
+    on_start : callable
+        Called with the server as soon as it can be reached.
+
+    Raises
+    ------
+    ValueError
+        As :class:`Server`.
+    """
+    with Server(folder, host=host, port=port) as server:
+        on_start(server)
+        with suppress(KeyboardInterrupt):
+            server.wait()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named TCP, because asyncio sends at once only where it is; `create_server` leaves it at 0.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        return listener
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or error
+        raise SurveyError(
+            f"cannot listen at {host}, port {port} ({reason}); accepted: an address of this "
+            "machine and a port that is free"
+        ) from error

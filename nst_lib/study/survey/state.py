@@ -1,0 +1,86 @@
+"""What all requests of a listening test share, and who makes them."""
+
+import hmac
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from nst_lib.files import checksum
+from nst_lib.study.survey.limits import Limiter, Rate, Rates
+from nst_lib.study.survey.store import Participant, Store
+from nst_lib.study.survey.survey import Survey
+
+NO_PARTICIPANT = "no participant has this token; it is wrong, or its participant has withdrawn"
+NO_ADMIN = "this is not the token of the admin view; `nst survey serve` prints it at each start"
+TOO_MUCH = "too many requests; try again later"
+
+_PARTICIPANT = HTTPBearer(scheme_name="participant", auto_error=False)
+_ADMIN = HTTPBearer(scheme_name="admin", auto_error=False)
+
+
+@dataclass(frozen=True)
+class State:
+    """What all requests share.
+
+    Parameters
+    ----------
+    survey : Survey
+        What is asked.
+    store : Store
+        Where the answers go.
+    admin : str
+        SHA-256 of what opens the admin view.
+    rates : Rates
+        Limits on requests.
+    """
+
+    survey: Survey
+    store: Store
+    admin: str
+    rates: Rates = field(default_factory=Rates)
+    limiter: Limiter = field(default_factory=Limiter)
+
+    def take(self, key: object, rate: Rate) -> None:
+        """Count a request, and refuse it if there were too many."""
+        if wait := self.limiter.take(key, rate):
+            raise HTTPException(429, TOO_MUCH, {"Retry-After": str(wait)})
+
+
+def hash_token(token: str) -> str:
+    """Return the SHA-256 of a token."""
+    return checksum(token.encode(errors="replace"))
+
+
+def unknown(text: str = NO_PARTICIPANT) -> HTTPException:
+    """Return the refusal of a token, the same for a missing one."""
+    return HTTPException(401, text, {"WWW-Authenticate": "Bearer"})
+
+
+async def state(request: Request) -> State:
+    """Return what all requests share."""
+    shared: State = request.app.state.survey
+    return shared
+
+
+async def participant(
+    here: Annotated[State, Depends(state)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_PARTICIPANT)],
+) -> Participant:
+    """Return who asks."""
+    found = here.store.participant(bearer.credentials) if bearer else None
+    if found is None:
+        raise unknown()
+    here.take(found.id, here.rates.participant)
+    return found
+
+
+async def researcher(
+    here: Annotated[State, Depends(state)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_ADMIN)],
+) -> None:
+    """Refuse who is not the one who runs the survey."""
+    if not hmac.compare_digest(hash_token(bearer.credentials if bearer else ""), here.admin):
+        raise unknown(NO_ADMIN)
+    here.take("admin", here.rates.admin)

@@ -1,0 +1,25 @@
+"""What participants read, where the researcher gives no other text."""
+
+#: Of the ratings 1 to 5: ITU-T P.800's absolute category rating.
+LABELS = ("bad", "poor", "fair", "good", "excellent")
+TITLES = {
+    "style": "What does it sound like?",
+    "content": "What happens in it?",
+    "quality": "How good does it sound?",
+}
+WORDINGS = {
+    "style": "How well does this sound match the description “{description}”?",
+    "content": "How well do the events in this sound match the description “{description}”?",
+    "quality": "How good is the quality of this sound?",
+}
+CONSENT = """\
+You will hear short sounds and say of each what you think of it. There is no right or wrong.
+
+Taking part is voluntary. You may stop at any time, without saying why.
+
+We keep your ratings, how often you played each sound, how long you took, and whether the \
+headphone check was passed, under a number. We keep no name, no address and no IP address. You \
+will get a code; with it you can delete all of this at any time.
+
+The ratings may be published, as a table and in statistics."""
+THANKS = "Thank you. Your ratings are stored."
