@@ -75,7 +75,8 @@ GALLERY = """\
 
 The study's twenty sounds, made with the preset `fast`: to listen to, with spectrograms and scores.
 
-<p><a href="gallery/index.html">Open the gallery</a></p>
+<p><a href="gallery/index.html">Open the gallery in a page of its own</a></p>
+<iframe src="gallery/index.html" title="Gallery" width="100%" height="900"></iframe>
 """
 
 

@@ -22,10 +22,12 @@ default_role = "code"
 html_theme = "furo"
 html_title = f"nst_lib {__version__}"
 html_copy_source = False
+html_show_copyright = False
 # Pages on a disk may not read other files, which a summary of what was found would have to.
 html_show_search_summary = False
 html_extra_path = ["extra"]
-html_static_path = [str(resources.files(jupyter_server_mathjax) / "static")]
+html_static_path = [str(resources.files(jupyter_server_mathjax) / "static"), "docs/site.css"]
+html_css_files = ["site.css"]
 mathjax_path = "MathJax.js?config=TeX-AMS-MML_HTMLorMML-full"
 mathjax2_config = {
     "jax": ["input/TeX", "output/HTML-CSS"],
@@ -52,12 +54,18 @@ napoleon_google_docstring = False
 napoleon_custom_sections = [("Attributes", "params_style")]
 
 
+_texts = {}
+
+
 def setup(app):
-    """Keep the lines of indented blocks of modules' docstrings: formulas, tables, trees."""
+    """Read docstrings as they are meant, before and after napoleon does."""
     app.connect("autodoc-process-docstring", _keep_blocks, priority=100)
+    app.connect("autodoc-process-docstring", _keep_text, priority=100)
+    app.connect("autodoc-process-docstring", _restore_text, priority=900)
 
 
 def _keep_blocks(app, what, name, obj, options, lines):
+    """Keep the lines of indented blocks of modules: formulas, tables, trees."""
     if what != "module":
         return
     margin, kept = 0, []
@@ -69,3 +77,13 @@ def _keep_blocks(app, what, name, obj, options, lines):
             margin = indent
         kept.append(line)
     lines[:] = kept
+
+
+def _keep_text(app, what, name, obj, options, lines):
+    """Remember what is said of a constant: napoleon would take all before a colon for a type."""
+    if what in ("attribute", "data"):
+        _texts[name] = list(lines)
+
+
+def _restore_text(app, what, name, obj, options, lines):
+    lines[:] = _texts.pop(name, lines)

@@ -178,5 +178,6 @@ def test_search_works_offline(read: Read) -> None:
 
 def test_the_gallery_is_reached(read: Read) -> None:
     page = read("gallery.html")
+    expect(page.frame_locator("iframe").locator("audio").first).to_be_attached()
     page.get_by_role("link", name="Open the gallery").click()
     expect(page.locator("audio").first).to_be_attached()

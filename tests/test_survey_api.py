@@ -4,9 +4,12 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import signal
+import socket
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -19,7 +22,7 @@ import pytest
 import soundfile as sf
 
 from nst_lib.study.mos import ratings
-from nst_lib.study.survey import export, headphones
+from nst_lib.study.survey import export, headphones, serve
 from nst_lib.study.survey.app import PAGES
 from nst_lib.study.survey.build import build
 from nst_lib.study.survey.guard import HEADERS
@@ -64,6 +67,19 @@ class App:
         for client in self.clients:
             client.close()
         self.server.__exit__()
+
+
+def address(url: str) -> tuple[str, int]:
+    parts = httpx.URL(url)
+    return parts.host, parts.port
+
+
+def slow_request(url: str) -> tuple[bytes, bytes]:
+    """Return head and body of a request that can be sent bit by bit."""
+    request = httpx.Client().build_request("POST", f"{url}api/participants", json=JOIN)
+    lines = [f"{name}: {value}" for name, value in request.headers.items()]
+    head = "\r\n".join(["POST /api/participants HTTP/1.1", *lines, "", ""])
+    return head.encode(), request.content
 
 
 def token_of(client: httpx.Client) -> str:
@@ -250,6 +266,20 @@ class TestWithdrawal:
         again = app.anybody.post("/api/withdraw", json={"code": client.code})
         assert again.status_code == 404
 
+    def test_nothing_is_left_after_a_crash(self, app, tmp_path):
+        """Killed when it was deleted, and before the log beside the file was emptied."""
+        client = app.join()
+        rate_all(client)
+        kept = hashlib.sha256(token_of(client).encode()).hexdigest().encode()
+        app.store._writer.do(lambda c: c.execute("DELETE FROM participants").rowcount)
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        for path in app.survey.folder.glob(f"{ANSWERS}*"):
+            shutil.copy(path, copy)
+        assert kept in everything(copy)
+        with closing(Store(copy / ANSWERS, app.survey.key)):
+            assert kept not in everything(copy)
+
     def test_a_code_is_read_as_it_is_written(self, app):
         client = app.join()
         assert re.fullmatch(r"([0-9A-HJKMNP-TV-Z]{4}-){3}[0-9A-HJKMNP-TV-Z]{4}", client.code)
@@ -420,6 +450,7 @@ BAD_BODIES = [
     ({**RATING, "plays": 0}, "wrong plays; accepted: a whole number from 1 to 1000"),
     ({**RATING, "seconds": -1}, "wrong seconds; accepted: a number from 0 to 86400"),
     ({**RATING, "name": "x"}, "wrong body; accepted: JSON with the fields of this request"),
+    ({**RATING, "consent": True}, "wrong body; accepted: JSON with the fields of this request"),
     ({"rating": 3, "plays": 1}, "wrong seconds; accepted: a number from 0 to 86400"),
     ([], "wrong body; accepted: JSON"),
     (None, "wrong body; accepted: JSON"),
@@ -735,6 +766,35 @@ class TestServer:
             server.process.send_signal(signal.SIGINT)
             assert server.process.wait(20) == 0
             assert server.text().splitlines() == lines
+
+    def test_what_is_under_way_is_finished_after_an_interrupt(self, tmp_path):
+        folder = make_survey(tmp_path)
+        with served(folder, tmp_path / "log") as server:
+            head, body = slow_request(server.url)
+            with socket.create_connection(address(server.url)) as connection:
+                connection.sendall(head + body[:1])
+                time.sleep(0.3)
+                server.process.send_signal(signal.SIGINT)
+                time.sleep(1.5)
+                connection.sendall(body[1:])
+                assert b" 201 " in connection.recv(100)
+            assert server.process.wait(20) == 0
+            assert len(server.text().splitlines()) == 3
+
+    def test_what_takes_too_long_is_refused_without_a_traceback(
+        self, tmp_path, caplog, monkeypatch
+    ):
+        monkeypatch.setattr(serve, "GRACE", 1)
+        with Server(make_survey(tmp_path)) as server:
+            head, body = slow_request(server.url)
+            connection = socket.create_connection(address(server.url))
+            connection.sendall(head + body[:1])
+            time.sleep(0.3)
+        with connection:
+            reply = connection.recv(4096)
+        assert b" 503 " in reply
+        assert b"content-security-policy" in reply
+        assert not any(record.exc_info for record in caplog.records)
 
     def test_pages_are_served_while_they_are_there(self, app):
         folder = Path(export.__file__).with_name("page")

@@ -342,6 +342,17 @@ class TestTarget:
             make_survey(tmp_path)
         assert path.read_text() == "mine"
 
+    def test_answers_that_are_none(self, tmp_path):
+        path = make_survey(tmp_path) / ANSWERS
+        path.write_bytes(b"something else" * 100)
+        message = r"answers\.sqlite: cannot write \(file is not a database\); accepted: the file of"
+        with pytest.raises(SurveyError, match=message):
+            make_survey(tmp_path)
+        with pytest.raises(SurveyError, match=message):
+            Store(path, "key")
+        path.write_bytes(b"")  # as a start that was killed leaves it
+        make_survey(tmp_path, title="Another")
+
     def test_no_folder_to_make(self, tmp_path):
         (tmp_path / "survey").touch()
         with pytest.raises(SurveyError, match="is a file; accepted: a folder"):
@@ -366,6 +377,17 @@ class TestRead:
         path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
         with pytest.raises(SurveyError, match=re.escape(f"{folder}: {message}")):
             Survey.read(folder)
+
+    def test_texts_as_an_editor_of_windows_writes_them(self, tmp_path, nst):
+        folder = make_survey(tmp_path)
+        path = folder / "survey.json"
+        path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+        (tmp_path / "yes.txt").write_text("Yes?", encoding="utf-8-sig")
+        assert Survey.read(folder).question == "style"
+        table = ("tones", "--table", "tones/sounds.csv", "--question", "style")
+        result = nst("survey", "build", *table, "--out", "made", "--consent", "yes.txt")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert Survey.read(tmp_path / "made").consent == "Yes?"
 
     def test_files_that_are_missing_or_elsewhere(self, tmp_path):
         folder = make_survey(tmp_path)
@@ -396,9 +418,10 @@ class TestRead:
         survey = Survey.read(folder)
         Store(folder / ANSWERS, survey.key).close()
         assert (survey.title, survey.open) == ("New", False)
-        path.write_text(json.dumps({**settings, "seed": 7}))
-        with pytest.raises(SurveyError, match="holds answers to other sounds or settings"):
-            Store(folder / ANSWERS, Survey.read(folder).key)
+        for change in ({"seed": 7}, {"wording": "Is it loud?"}):
+            path.write_text(json.dumps({**settings, **change}))
+            with pytest.raises(SurveyError, match="holds answers to other sounds or settings"):
+                Store(folder / ANSWERS, Survey.read(folder).key)
 
 
 class TestCommands:

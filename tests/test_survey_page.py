@@ -2,7 +2,9 @@
 
 import csv
 import io
+import math
 import re
+import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +19,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 pytest.importorskip("fastapi")
 
+from starlette.responses import StreamingResponse
+
+from nst_lib.study.survey import routes
 from nst_lib.study.survey.build import build
 from nst_lib.study.survey.serve import Server
+from nst_lib.study.survey.survey import Survey
 from tests.pages import watch
 from tests.surveys import bearer, served
 
@@ -34,6 +40,13 @@ FASTER = """() => {
         this.playbackRate = this.duration > 1 ? 16 : 1;
         return play.call(this);
     };
+}"""
+#: An answer is waited for half a second instead of half a minute.
+SOONER = """() => {
+    const {setTimeout} = window, {timeout} = AbortSignal;
+    const sooner = ms => ms === 30000 ? 500 : ms;
+    window.setTimeout = (task, ms) => setTimeout(task, sooner(ms));
+    AbortSignal.timeout = ms => timeout.call(AbortSignal, sooner(ms));
 }"""
 NO_NETWORK = r"Failed to load resource: net::ERR_(INTERNET_DISCONNECTED|FAILED)|failed: \S+"
 
@@ -55,9 +68,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *rows_of("training", ["training"]),
         *rows_of("catch", ["catch"], lowest=4),
     ]
-    time = np.arange(round(SECONDS * SR)) / SR
+    seconds = np.arange(round(SECONDS * SR)) / SR
     for k, row in enumerate(rows):
-        sf.write(folder / row["file"], 0.4 * np.sin(2 * np.pi * (300 + 100 * k) * time), SR)
+        sf.write(folder / row["file"], 0.4 * np.sin(2 * np.pi * (300 + 100 * k) * seconds), SR)
     columns = ["file", "role", "pair", "transform", "description", "lowest"]
     with (folder / "sounds.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="")
@@ -188,7 +201,7 @@ def skip(server: Server, page: Page, rating: int = 3) -> None:
 
 
 def kept(page: Page) -> dict[str, Any]:
-    return page.evaluate("JSON.parse(localStorage.getItem('nst-survey') ?? '{}')")
+    return page.evaluate("JSON.parse(Object.values(localStorage)[0] ?? '{}')")
 
 
 class TestPass:
@@ -271,6 +284,21 @@ class TestPass:
         rows = ratings_of(server)
         assert [row["listener"] for row in rows] == ["P001"] * TEST + ["P002"]
         assert [row["complete"] for row in rows] == ["yes"] * TEST + ["no"]
+
+    def test_two_surveys_at_one_address(self, folder, tmp_path, visit):
+        surveys = [survey_of(folder, tmp_path / f"survey{seed}", seed=seed) for seed in (0, 1)]
+        with Server(surveys[0]) as server:
+            page = visit(server.url)
+            join(page)
+            code, port = kept(page)["code"], int(server.address.partition(":")[2])
+        with Server(surveys[1], port=port) as server:
+            page.goto(server.url)
+            expect(page.get_by_role("heading", name="Your consent")).to_be_visible()
+            expect(page.locator("#said")).to_have_text("")
+        with Server(surveys[0], port=port) as server:
+            page.goto(server.url)
+            expect(page.get_by_role("heading", name="Practice")).to_be_visible()
+            assert kept(page)["code"] == code
 
 
 class TestListening:
@@ -433,6 +461,48 @@ class TestConnection:
         page.close()
         assert given(server) == [5]
 
+    def test_a_look_elsewhere_while_a_rating_is_on_its_way(self, server, visit):
+        page = visit(server.url)
+        join(page)
+        practise(page)
+        listen(page)
+        held: list[Route] = []
+        page.route("**/rating", lambda route: held.append(route))
+        page.keyboard.press("4")
+        page.keyboard.press("Enter")
+        page.locator("#trial fieldset:disabled").wait_for()
+        page.wait_for_timeout(200)
+        answer = held[0].fetch()  # it is kept, and the page does not know yet
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.wait_for_timeout(300)
+        held[0].fulfill(response=answer)
+        expect(page.locator("#trial h1")).to_have_text(f"Sound 2 of {TEST}")
+        expect(page.locator("#said")).to_be_empty()
+        assert page.locator("#done").evaluate("bar => bar.value") == 1
+
+    def test_a_slow_sound(self, server, visit, monkeypatch):
+        """It may take longer than an answer, as its length and a slow connection have it."""
+
+        def trickle(survey: Survey, file: str) -> StreamingResponse:
+            data = survey.sound(file).read_bytes()
+            step = math.ceil(len(data) / 12)
+
+            def parts() -> Iterator[bytes]:
+                for start in range(0, len(data), step):
+                    time.sleep(0.15)
+                    yield data[start : start + step]
+
+            headers = {"Content-Length": str(len(data))}
+            return StreamingResponse(parts(), media_type="audio/wav", headers=headers)
+
+        monkeypatch.setattr(routes, "_wav", trickle)
+        page = visit(server.url)
+        page.evaluate(SOONER)
+        join(page)
+        assert go_on(page) == "Practice 1 of 1"
+        page.locator("#trial .play:enabled").wait_for()
+        expect(page.locator("#said")).to_be_empty()
+
     def test_a_busy_server(self, server, visit):
         page = visit(server.url, allow=".* 429 ")
         join(page)
@@ -471,6 +541,23 @@ class TestLeaving:
         assert given(server) == [2, 4] + [3] * (TEST - 3) + [5]
         assert {row["listener"] for row in ratings_of(server)} == {"P001"}
 
+    def test_a_link_of_somebody_else_in_another_tab(self, server, visit):
+        """The first tab must not rate its sound in the name of whoever the second one is of."""
+        page = visit(server.url)
+        join(page)
+        practise(page)
+        rate(page, 2)
+        guest = visit(server.url)
+        join(guest)
+        guest.locator("#leave").click()
+        token, code = kept(guest)["token"], kept(guest)["code"]
+        listen(page)
+        second = visit(f"{server.url}#{token}.{code}", page.context)
+        expect(second.locator("#loudness h1")).to_be_visible()
+        expect(page.locator("#loudness h1")).to_be_visible()
+        assert (kept(page)["token"], kept(page)["code"]) == (token, code)
+        assert given(server) == [2]
+
     def test_a_link_that_is_not_known(self, server, visit):
         page = visit(f"{server.url}#{'x' * 43}", allow=".* 401 ")
         expect(page.locator("#said")).to_contain_text("This link is not known here")
@@ -506,6 +593,27 @@ class TestLeaving:
         expect(page.locator("#welcome")).to_be_visible()
         assert kept(page) == {}
         assert given(server) == []
+
+    def test_withdrawal_whose_answer_is_lost(self, server, visit):
+        """It was deleted, and asked again nobody has the code: which is what was wanted."""
+        page = visit(server.url, allow=rf"{NO_NETWORK}|.* 404 ")
+        join(page)
+        sent = []
+
+        def lose(route: Route) -> None:
+            sent.append(route.request.post_data)
+            if len(sent) == 1:
+                route.fetch()
+                route.abort()
+            else:
+                route.continue_()
+
+        page.route("**/withdraw", lose)
+        page.locator("#leave").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete my ratings").click()
+        expect(page.locator("#gone h1")).to_be_focused()
+        assert len(sent) == 2
+        assert kept(page) == {}
 
     def test_withdrawal_half_way(self, server, visit):
         page = visit(server.url)

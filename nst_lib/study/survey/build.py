@@ -67,8 +67,8 @@ def build(
     source : path
         The folder of a batch; with `table`, that of the sounds.
     out : path or None
-        The folder to make; None is "survey_" and the question, in that of the source. One that is
-        there must be empty, or a survey that nobody has begun.
+        The folder to make; None is `survey_QUESTION` in that of the source. One that is there must
+        be empty, or a survey that nobody has begun.
     question : {"style", "content", "quality"}
         What is asked.
     table : path or None

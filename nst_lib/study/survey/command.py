@@ -147,7 +147,7 @@ def _announce(server: "Server") -> None:
 def _text(path: Path) -> str:
     accepted = "accepted: a text file"
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        text = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
         raise ValueError(f"{path}: cannot read ({reason}); {accepted}") from error

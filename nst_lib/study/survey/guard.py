@@ -3,6 +3,7 @@
 As plain ASGI, so that nothing of a request escapes it.
 """
 
+import asyncio
 import json
 import logging
 from typing import NamedTuple
@@ -34,6 +35,7 @@ class _Problem(NamedTuple):
 TOO_LARGE = _Problem(413, f"the body is too large; accepted: up to {MOST} bytes")
 NOT_JSON = _Problem(415, "the body is of another type; accepted: application/json")
 BROKEN = _Problem(500, "something is wrong here; try again later")
+STOPPED = _Problem(503, "the server stops; try again later")
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +72,9 @@ class Guard:
                 await _refuse(body, send_with_headers)
             elif body is not None:
                 await self.app(scope, _replay(body, receive), send_with_headers)
+        except asyncio.CancelledError:  # it took longer than a server that stops can wait
+            if not started:
+                await _refuse(STOPPED, send_with_headers)
         except Exception:
             _log.exception("a request failed")
             if not started:

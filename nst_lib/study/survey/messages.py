@@ -77,8 +77,9 @@ class Conflict(Problem):
 
 
 class About(BaseModel):
-    """The survey, for everybody."""
+    """The survey, for everybody; `key` tells it from others that were at the same address."""
 
+    key: str
     title: str
     question: str
     labels: list[str]
@@ -166,6 +167,6 @@ def complain(errors: Sequence[Mapping[str, Any]]) -> str:
     """
     for error in errors:
         known = [part for part in error["loc"] if part in ACCEPTED]
-        if known:
+        if known and error["type"] != "extra_forbidden":
             return f"wrong {known[0]}; accepted: {ACCEPTED[known[0]]}"
     return "wrong body; accepted: JSON with the fields of this request, and no others"

@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
@@ -110,8 +111,9 @@ class Server:
 
     def wait(self) -> None:
         """Wait until somebody interrupts."""
+        # Not by `join`: interrupted there, Python 3.11 takes the thread for one that has ended.
         while self._thread.is_alive():
-            self._thread.join(1)
+            time.sleep(0.5)
 
 
 def serve(

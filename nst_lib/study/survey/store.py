@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_lib.study.survey.stimuli import SurveyError
-from nst_lib.study.survey.writer import Writer, connect, transaction
+from nst_lib.study.survey.writer import Writer, connect, empty_log, transaction
 
 #: Crockford's base 32: no I, L, O, U. Sixteen of them are 80 bits.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -126,8 +126,9 @@ class Store:
             connection, self._reader = connect(path), connect(path)
             connection.executescript(_SCHEMA)
             found = transaction(connection, lambda c: _claim(c, key))
+            empty_log(connection)  # a crash may have left copies of what was deleted there
         except (OSError, sqlite3.Error) as error:
-            raise SurveyError(f"{path}: cannot write ({error}); accepted: a folder") from error
+            raise _unusable(path, error) from error
         if found != key:
             connection.close()
             self._reader.close()
@@ -291,10 +292,26 @@ class Store:
 
 
 def count(path: Path) -> int:
-    """Return how many participants a file of answers has."""
-    with closing(connect(path)) as connection:
-        found = connection.execute("SELECT COUNT(*) FROM participants").fetchone()
-        return int(found[0])
+    """Return how many participants a file of answers has.
+
+    Raises
+    ------
+    SurveyError
+        If it cannot be opened.
+    """
+    try:
+        with closing(connect(path)) as connection:
+            connection.executescript(_SCHEMA)
+            found = connection.execute("SELECT COUNT(*) FROM participants").fetchone()
+            return int(found[0])
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> SurveyError:
+    return SurveyError(
+        f"{path}: cannot write ({error}); accepted: the file of `nst survey serve`, or none"
+    )
 
 
 def _claim(connection: sqlite3.Connection, key: str) -> str:

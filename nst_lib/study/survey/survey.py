@@ -224,13 +224,15 @@ class Survey:
 
     @cached_property
     def key(self) -> str:
-        """A checksum of all that decides what a participant's order means."""
+        """A checksum of all that decides what a rating means: orders, sounds, what is asked."""
         covered = [
             self.question,
+            self.wording,
+            self.labels,
             self.seed,
             self.repeats,
             self.per_listener,
-            [(stimulus.file, stimulus.item, stimulus.role) for stimulus in self.stimuli],
+            [(one.file, one.item, one.role, one.description) for one in self.stimuli],
         ]
         return checksum(json.dumps(covered).encode())
 
@@ -258,7 +260,7 @@ class Survey:
 def _read_json(path: Path) -> dict[str, Any]:
     accepted = "accepted: what `nst survey build` wrote"
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SurveyError(f"{path}: cannot read ({error.strerror}); {accepted}") from error
     except ValueError as error:

@@ -32,8 +32,18 @@ Write = Callable[[sqlite3.Connection], Any]
 def connect(path: Path) -> sqlite3.Connection:
     """Open a file; a commit is on the disk when it returns, and what is deleted is overwritten."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.executescript(_PRAGMAS)
+    try:
+        connection.executescript(_PRAGMAS)
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
+
+
+def empty_log(connection: sqlite3.Connection) -> None:
+    """Empty the log beside the file, unless somebody reads it for long."""
+    with suppress(sqlite3.Error):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def transaction(connection: sqlite3.Connection, write: Write) -> Any:
@@ -126,7 +136,6 @@ class Writer:
         except sqlite3.Error as error:  # the disk is full, or gone
             settle = [partial(job.future.set_exception, error) for job in jobs]
         if any(job.deletes for job in jobs):
-            with suppress(sqlite3.Error):
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            empty_log(self._connection)
         for one in settle:
             one()

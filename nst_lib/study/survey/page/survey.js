@@ -4,6 +4,7 @@
 const KEPT = "nst-survey";
 const TONES = ["first", "second", "third"];
 const LONGEST_WAIT = 30, PATIENCE = 30000;  // between two attempts (s); for an answer (ms)
+const SLOWEST = 4;  // of a connection that may take longer than that (bytes in a ms)
 const WHOLE = 0.9;  // share of a sound that must have been played when it ends
 const find = id => document.getElementById(id);
 const all = selector => document.querySelectorAll(selector);
@@ -13,7 +14,7 @@ const tabs = new BroadcastChannel(KEPT);  // the same test in other tabs
 let about = null;  // of the survey, for everybody
 let session = null;  // of this participant, from the server
 let seen = new Set();  // notes that were read since the page was opened
-let current = {};  // what is on the screen: its section, player, place of the sound
+let current = {};  // what is on the screen: its section, player, place of the sound, sending
 
 function make(tag, attributes, ...children) {
   const node = document.createElement(tag);
@@ -25,12 +26,18 @@ function make(tag, attributes, ...children) {
 /* ---- what this device keeps: token, code, loud, unchecked, pending ---- */
 
 let kept = {};
-recall();
+const shelf = () => `${KEPT} ${about.key}`;  // one for each survey that was ever at this address
 
+/* Read it again: another tab may have changed it. Of another participant, all begins anew. */
 function recall() {
+  const before = kept.token;
   try {
-    kept = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
+    kept = JSON.parse(localStorage.getItem(shelf()) ?? "{}");
   } catch { /* no storage: kept as long as the page is open */ }
+  if (!session || kept.token === before) return;
+  session = null;
+  location.reload();
+  throw new Error("Another tab has another participant now.");
 }
 
 function keep(changes) {
@@ -41,7 +48,7 @@ function keep(changes) {
 function replace(values) {
   kept = values;
   try {
-    localStorage.setItem(KEPT, JSON.stringify(kept));
+    localStorage.setItem(shelf(), JSON.stringify(kept));
   } catch { /* as above */ }
 }
 
@@ -69,16 +76,24 @@ async function ask(method, path, {body, token = kept.token} = {}) {
   const headers = {};
   if (token) headers.Authorization = "Bearer " + token;
   if (body) headers["Content-Type"] = "application/json";
-  let response, content;
+  const stop = new AbortController();
+  let response, content, timer;
+  const wait = (bytes = 0) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => stop.abort(), PATIENCE + bytes / SLOWEST);
+  };
   try {
-    const signal = AbortSignal.timeout(PATIENCE);
+    wait();
     response = await fetch("api/" + path, {
-      method, headers, signal, credentials: "omit", body: body && JSON.stringify(body),
+      method, headers, signal: stop.signal, credentials: "omit", body: body && JSON.stringify(body),
     });
+    wait(Number(response.headers.get("Content-Length")));
     const sound = (response.headers.get("Content-Type") ?? "").startsWith("audio/");
     content = await (sound ? response.blob() : response.json());
   } catch {
     throw new Trouble(response && !response.ok ? response.status : 0, "The connection is lost.");
+  } finally {
+    clearTimeout(timer);
   }
   if (response.ok) return content;
   const after = Number(response.headers.get("Retry-After")) || null;
@@ -330,10 +345,13 @@ function question({heading, progress, wording, labels, path, place, upcoming, an
     if (!value) return;
     form.querySelector("fieldset").disabled = form.querySelector(".main").disabled = true;
     hint("");
+    const screen = current;
+    screen.sending = true;
     const seconds = Math.min((performance.now() - begun) / 1000, 86400);
     try {
       await answer(value, {plays: Math.min(players.trial.plays, 1000), seconds: Number(seconds.toFixed(1))});
     } catch (error) {
+      screen.sending = false;
       form.querySelector("fieldset").disabled = form.querySelector(".main").disabled = false;
       throw error;
     }
@@ -488,11 +506,10 @@ async function deliver({k, ...body}) {
 
 function thanks() {
   show("thanks");
-  const code = kept.code ?? session.code;
   document.querySelector("#thanks .thanks").textContent = session.thanks;
-  document.querySelector("#thanks output").textContent = code ?? "";
-  find("withdrawal").hidden = !code;
-  find("elsewhere").hidden = Boolean(code);
+  document.querySelector("#thanks output").textContent = kept.code ?? "";
+  find("withdrawal").hidden = !kept.code;
+  find("elsewhere").hidden = Boolean(kept.code);
   fill();
   release([]);
 }
@@ -507,15 +524,15 @@ find("next").onclick = () => {
 /* Another tab has gone on, or the participant has withdrawn there. */
 const follow = once(async () => {
   recall();
-  if (!session || !kept.token) {
-    if (session) location.reload();
-    return;
-  }
-  session = await patiently(() => ask("GET", "session"));
+  if (!session || current.sending) return;
+  const found = await patiently(() => ask("GET", "session"));
+  if (!session || current.sending) return;
+  session = found;
   if (session.next === null || session.answered.includes(current.place)) proceed("You went on in another tab.");
 });
 
 tabs.onmessage = follow;
+addEventListener("storage", once(async () => { if (session) recall(); }));
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible" && session && current.place !== null) follow();
 });
@@ -536,16 +553,25 @@ for (const withdraw of all("form.withdraw")) {
     event.preventDefault();
     said.textContent = "";
     if (!confirm("Delete your participation and all your ratings? This cannot be undone.")) return;
-    const code = input.value.trim();
+    const code = input.value.trim(), own = kept.code && letters(kept.code) === letters(code);
+    let attempts = 0;
+    const send = () => {
+      attempts += 1;
+      return ask("POST", "withdraw", {body: {code}});
+    };
     try {
-      await patiently(() => ask("POST", "withdraw", {body: {code}}));
+      await patiently(send);
     } catch (error) {
-      said.textContent = error.status === 404 ? "Nobody here has this code. Is it mistyped?" : error.message;
-      return;
+      const lost = error.status === 404 && attempts > 1;  // the answer to an attempt that succeeded
+      if (!lost || !own) {
+        said.textContent = lost ? "Nobody has this code now: all is deleted, or it is mistyped."
+          : error.status === 404 ? "Nobody here has this code. Is it mistyped?" : error.message;
+        return;
+      }
     }
     input.value = "";
     dialog.close();
-    if (!kept.code || letters(kept.code) === letters(code)) forget();
+    if (!kept.code || own) forget();
     tabs.postMessage("withdrawn");
     show("gone");
     say("");
@@ -633,6 +659,7 @@ async function adopt() {
 
 const begin = once(async () => {
   about = await patiently(() => ask("GET", "survey"));
+  recall();
   find("name").textContent = about.title;
   const text = await adopt();
   if (kept.token) await resume(text);
