@@ -18,6 +18,8 @@ NEEDED = "the listening test needs FastAPI; accepted: pip install 'nst-lib[surve
 LOOPBACK = "127.0.0.1"
 #: Longest time for requests to end when the server stops, in seconds.
 GRACE = 3
+#: How long a connection is kept for the next request, in seconds: longer than it takes to rate.
+KEPT = 75
 #: Connections that may wait to be taken.
 BACKLOG = 2048
 
@@ -69,6 +71,7 @@ class Server:
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            timeout_keep_alive=KEPT,
             timeout_graceful_shutdown=GRACE,
         )
         self._server = uvicorn.Server(config)
