@@ -184,4 +184,4 @@ def test_names_are_fit_for_file_systems():
     )
     slugs = [condition.slug for condition in made.conditions]
     assert slugs[0] == "snoring-hand_saw-relu1_relu2-0.5-0"
-    assert slugs[3] == "snoring-hand_saw-none-null-0"
+    assert slugs[3] == "snoring-hand_saw-none-none-0"

@@ -31,6 +31,7 @@ from nst_lib.study.survey.serve import Server
 from nst_lib.study.survey.stimuli import SurveyError
 from nst_lib.study.survey.store import Answer, Store
 from nst_lib.study.survey.survey import ANSWERS, Survey
+from nst_lib.study.survey.writer import connect
 from tests.surveys import JOIN, RATING, bearer, make_survey, rate_all, served, write_sounds
 
 
@@ -279,6 +280,18 @@ class TestWithdrawal:
         assert kept in everything(copy)
         with closing(Store(copy / ANSWERS, app.survey.key)):
             assert kept not in everything(copy)
+
+    def test_a_reader_does_not_keep_what_is_withdrawn(self, app):
+        client = app.join()
+        rate_all(client)
+        kept = hashlib.sha256(token_of(client).encode()).hexdigest().encode()
+        with closing(connect(app.survey.folder / ANSWERS)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT COUNT(*) FROM ratings").fetchall()
+            assert app.store.withdraw(client.code)
+            assert kept in everything(app.survey.folder)
+        app.join()
+        assert kept not in everything(app.survey.folder)
 
     def test_a_code_is_read_as_it_is_written(self, app):
         client = app.join()

@@ -31,6 +31,7 @@ from nst_lib import audio, plots
 from nst_lib.config import TransferConfig
 from nst_lib.files import replacing
 from nst_lib.study import results
+from nst_lib.study.grid import word
 from nst_lib.study.status import Status
 from nst_lib.study.store import Store
 from nst_lib.transforms import STFT
@@ -146,13 +147,13 @@ def _conditions(store: Store) -> list[dict[str, Any]]:
 
 def _pair(number: int, members: list[dict[str, Any]], root: Path) -> _Pair:
     """Describe the conditions of one pair; recordings that were used at several levels are many."""
-    varied = [s for s in _INPUT_SETTINGS if len({_text(c["config"][s]) for c in members}) > 1]
+    varied = [s for s in _INPUT_SETTINGS if len({word(c["config"][s]) for c in members}) > 1]
     files, inputs, sounds = [], [], []
     for role in ("content", "style"):
         for file in dict.fromkeys(condition["inputs"][role] for condition in members):
             users = [c for c in members if c["inputs"][role] == file]
             notes = [
-                f"{name} {' or '.join(dict.fromkeys(_text(c['config'][name]) for c in users))}"
+                f"{name} {' or '.join(dict.fromkeys(word(c['config'][name]) for c in users))}"
                 for name in varied
             ]
             name = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(file).stem)
@@ -167,7 +168,7 @@ def _pair(number: int, members: list[dict[str, Any]], root: Path) -> _Pair:
         result = {
             **{name: condition[name] for name in ("id", "seed", "scores", "state", "message")},
             **{role: files.index((role, used[role])) for role in ("content", "style")},
-            "factors": {name: _text(value) for name, value in condition["factors"].items()},
+            "factors": {name: word(value) for name, value in condition["factors"].items()},
         }
         if condition["scores"]:
             sound = _Sound(root / "runs" / run / "result.wav", condition["config"]["sr"], run)
@@ -225,11 +226,11 @@ def _page(batch: dict[str, Any], pairs: list[dict[str, Any]]) -> str:
         "version": batch["version"],
         "simulated": _simulated(clips),
         "esc50": any(_ESC50.fullmatch(clip["name"]) for clip in clips),
-        "factors": {name: [_text(v) for v in values] for name, values in batch["factors"].items()},
+        "factors": {name: [word(v) for v in values] for name, values in batch["factors"].items()},
         "seeds": batch["seeds"],
         "scores": results.SCORES,
         "settings": [
-            {"name": name, "value": _text(value), "about": meaning.get(name, "")}
+            {"name": name, "value": word(value), "about": meaning.get(name, "")}
             for name, value in configs[0].items()
             if name != "seed" and all(config.get(name) == value for config in configs)
         ],
@@ -279,15 +280,6 @@ def _validate_target(target: Path) -> None:
 def _number(value: Any) -> float | None:
     """Return a score; None where there is none."""
     return None if value is None or not math.isfinite(value) else float(value)
-
-
-def _text(value: Any) -> str:
-    """Return the value of a setting as it is read on the page."""
-    if isinstance(value, list):
-        return "+".join(map(str, value)) or "none"
-    if value is None:
-        return "none"
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _ignore(_done: int, _total: int) -> None:

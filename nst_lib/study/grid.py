@@ -57,7 +57,7 @@ class Condition:
     @property
     def slug(self) -> str:
         """What it is, as part of a file name."""
-        values = [_word(value) for value in self.factors.values()]
+        values = [word(value) for value in self.factors.values()]
         words = [Path(self.style).stem, Path(self.content).stem, *values, str(self.config.seed)]
         return "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", word) for word in words)[:80]
 
@@ -230,6 +230,15 @@ def checksum(clip: Clip) -> str:
     return files.checksum(data)
 
 
+def word(value: Any) -> str:
+    """Return the value of a setting as one reads it; never empty."""
+    if isinstance(value, list):
+        return "+".join(map(str, value)) or "none"
+    if value is None:
+        return "none"
+    return (value if isinstance(value, str) else json.dumps(value)) or "none"
+
+
 def identify(condition: Condition, grid: Grid, checksums: Mapping[str, str], *code: str) -> str:
     """Return the name of a condition's folder: its slug, and a hash of all that it depends on.
 
@@ -310,12 +319,6 @@ def _list(value: Any, name: str) -> list[Any]:
 
 def _kind(value: Any) -> str:
     return "nothing" if value is None else repr(value)
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, list):
-        return "+".join(map(str, value)) or "none"
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 class _Loader(yaml.SafeLoader):

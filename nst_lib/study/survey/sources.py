@@ -8,7 +8,6 @@ catch trials, whose right answers are known, and three training items, which sho
     training   an original, an unrelated one, a result
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from nst_lib.study.grid import word
 from nst_lib.study.store import Store
 from nst_lib.study.survey import stimuli
 from nst_lib.study.survey.stimuli import CATCH, TRAINING, Stimulus, SurveyError
@@ -148,7 +148,7 @@ def _trial(
         file=f"runs/{condition['id']}/result.wav",
         item=condition["id"],
         pair=condition["pair"],
-        factors={name: _word(value) for name, value in factors.items()},
+        factors={name: word(value) for name, value in factors.items()},
         description=texts.get(condition.get(question, ""), ""),
     )
 
@@ -199,15 +199,6 @@ def _other(
         description=description,
         **(right if role == CATCH else {}),
     )
-
-
-def _word(value: Any) -> str:
-    """Return the value of a setting as a word; never empty."""
-    if isinstance(value, list):
-        return "+".join(map(str, value)) or "none"
-    if value is None:
-        return "none"
-    return (value if isinstance(value, str) else json.dumps(value)) or "none"
 
 
 def read_descriptions(path: str | os.PathLike[str]) -> dict[str, str]:

@@ -10,7 +10,6 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +17,11 @@ from typing import Any, NamedTuple
 #: Most writes that share a transaction.
 MOST = 200
 
-_PRAGMAS = """
-PRAGMA busy_timeout = 10000;
+#: How long a write, and the emptying of the log, wait for others who have the file open (ms).
+WRITE, EMPTY = 10000, 200
+
+_PRAGMAS = f"""
+PRAGMA busy_timeout = {WRITE};
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = ON;
@@ -40,10 +42,16 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def empty_log(connection: sqlite3.Connection) -> None:
-    """Empty the log beside the file, unless somebody reads it for long."""
-    with suppress(sqlite3.Error):
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+def empty_log(connection: sqlite3.Connection) -> bool:
+    """Empty the log beside the file, and return whether it could be: somebody else may read it."""
+    connection.execute(f"PRAGMA busy_timeout = {EMPTY}")
+    try:
+        (busy, *_), *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error:
+        return False
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {WRITE}")
+    return not busy
 
 
 def transaction(connection: sqlite3.Connection, write: Write) -> Any:
@@ -76,6 +84,7 @@ class Writer:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._log_has_copies = False
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="survey-writer", daemon=True)
         self._thread.start()
@@ -88,7 +97,8 @@ class Writer:
         write : callable
             Takes the connection, within a transaction.
         deletes : bool
-            Whether the log beside the file, which has copies, is emptied too.
+            Whether the log beside the file, which has copies, is emptied too: now, or where
+            somebody else reads it, after a later write.
 
         Raises
         ------
@@ -135,7 +145,7 @@ class Writer:
             transaction(self._connection, write_all)
         except sqlite3.Error as error:  # the disk is full, or gone
             settle = [partial(job.future.set_exception, error) for job in jobs]
-        if any(job.deletes for job in jobs):
-            empty_log(self._connection)
+        if self._log_has_copies or any(job.deletes for job in jobs):
+            self._log_has_copies = not empty_log(self._connection)
         for one in settle:
             one()
