@@ -113,10 +113,10 @@ def write_source(source: Path, *, lessons: Path, gallery: Path) -> None:
 
 
 def _write_reference(folder: Path) -> None:
-    """Write a page for each public module, and one that lists them."""
+    """Write a page for each module, and one that lists them."""
     folder.mkdir()
     found = pkgutil.walk_packages(nst_lib.__path__, "nst_lib.")
-    names = ["nst_lib", *sorted(module.name for module in found if "._" not in module.name)]
+    names = ["nst_lib", *sorted(module.name for module in found)]
     rows = ["| module | |", "|---|---|"]
     for name in names:
         about = (importlib.import_module(name).__doc__ or "").partition("\n")[0]

@@ -200,6 +200,22 @@ def skip(server: Server, page: Page, rating: int = 3) -> None:
     assert go_on(page) == f"Sound {TEST} of {TEST}"
 
 
+def lose_answer(page: Page, pattern: str) -> list[str | None]:
+    """Have the first answer of these requests lost on its way; return what is sent."""
+    sent: list[str | None] = []
+
+    def lose(route: Route) -> None:
+        sent.append(route.request.post_data)
+        if len(sent) == 1:
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route(pattern, lose)
+    return sent
+
+
 def kept(page: Page) -> dict[str, Any]:
     return page.evaluate("JSON.parse(Object.values(localStorage)[0] ?? '{}')")
 
@@ -432,17 +448,7 @@ class TestConnection:
         page = visit(server.url, allow=NO_NETWORK)
         join(page)
         practise(page)
-        sent = []
-
-        def lose(route: Route) -> None:
-            sent.append(route.request.post_data)
-            if len(sent) == 1:
-                route.fetch()
-                route.abort()
-            else:
-                route.continue_()
-
-        page.route("**/rating", lose)
+        sent = lose_answer(page, "**/rating")
         rate(page, 3)
         assert len(sent) == 2
         assert given(server) == [3]
@@ -598,17 +604,7 @@ class TestLeaving:
         """It was deleted, and asked again nobody has the code: which is what was wanted."""
         page = visit(server.url, allow=rf"{NO_NETWORK}|.* 404 ")
         join(page)
-        sent = []
-
-        def lose(route: Route) -> None:
-            sent.append(route.request.post_data)
-            if len(sent) == 1:
-                route.fetch()
-                route.abort()
-            else:
-                route.continue_()
-
-        page.route("**/withdraw", lose)
+        sent = lose_answer(page, "**/withdraw")
         page.locator("#leave").click()
         page.get_by_role("dialog").get_by_role("button", name="Delete my ratings").click()
         expect(page.locator("#gone h1")).to_be_focused()

@@ -14,8 +14,8 @@ from nst_lib import __version__
 from nst_lib.study.survey import messages
 from nst_lib.study.survey.guard import Guard
 from nst_lib.study.survey.routes import api
-from nst_lib.study.survey.state import State, hash_token
-from nst_lib.study.survey.store import Store
+from nst_lib.study.survey.state import State
+from nst_lib.study.survey.store import Store, hash_secret
 from nst_lib.study.survey.survey import Survey
 
 #: Addresses of the page, its files, and their types.
@@ -50,7 +50,7 @@ def create_app(survey: Survey, store: Store, admin_token: str) -> FastAPI:
         redirect_slashes=False,
         separate_input_output_schemas=False,
     )
-    app.state.survey = State(survey, store, hash_token(admin_token))
+    app.state.survey = State(survey, store, hash_secret(admin_token))
     pages = APIRouter(include_in_schema=False)
     for path, file in PAGES.items():
         pages.add_api_route(path, _page(*file))

@@ -1,17 +1,18 @@
 """The commands ``nst survey build``, ``nst survey serve`` and ``nst survey export``."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nst_lib.progress import count
+from nst_lib.study.survey import LOOPBACK
 
 if TYPE_CHECKING:
     from nst_lib.study.survey.serve import Server
 
-LOOPBACK = "127.0.0.1"
 #: Difference of levels that is worth a word, in dB.
 AUDIBLE = 1.0
 
@@ -106,9 +107,12 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
 ) -> None:
     """Run a listening test until Ctrl-C; started again, it goes on where it was."""
-    from nst_lib.study.survey.serve import serve as run
+    from nst_lib.study.survey.serve import Server
 
-    run(folder, host=host, port=port, on_start=_announce)
+    with Server(folder, host=host, port=port) as server:
+        _announce(server)
+        with suppress(KeyboardInterrupt):
+            server.wait()
 
 
 @app.command()

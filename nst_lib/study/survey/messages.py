@@ -6,13 +6,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from nst_lib.study.survey.headphones import CHECKS
+from nst_lib.study.survey.stimuli import RATINGS
 
+LOW, HIGH = RATINGS
 #: What is accepted in each field of a request.
 ACCEPTED = {
     "consent": "true",
     "simulated": "true or false",
     "answers": f"{CHECKS} whole numbers from 0 to 2",
-    "rating": "a whole number from 1 to 5",
+    "rating": f"a whole number from {LOW} to {HIGH}",
     "plays": "a whole number from 1 to 1000",
     "seconds": "a number from 0 to 86400",
     "code": "a withdrawal code",
@@ -53,7 +55,7 @@ class Headphones(_Request):
 class Rating(_Request):
     """What somebody thinks of a sound."""
 
-    rating: Annotated[int, Field(ge=1, le=5), BeforeValidator(_whole)]
+    rating: Annotated[int, Field(ge=LOW, le=HIGH), BeforeValidator(_whole)]
     plays: Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole)]
     seconds: float = Field(ge=0, le=86400, allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""A listening test on the network: in the foreground, or beside a notebook."""
+"""A listening test on the network, beside a notebook or a command that waits."""
 
 import ipaddress
 import os
@@ -6,16 +6,14 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from typing import Self
 
+from nst_lib.study.survey import LOOPBACK
 from nst_lib.study.survey.stimuli import SurveyError
 from nst_lib.study.survey.store import Store
 from nst_lib.study.survey.survey import ANSWERS, Survey
 
 NEEDED = "the listening test needs FastAPI; accepted: pip install 'nst-lib[survey]'"
-LOOPBACK = "127.0.0.1"
 #: Longest time for requests to end when the server stops, in seconds.
 GRACE = 3
 #: How long a connection is kept for the next request, in seconds: longer than it takes to rate.
@@ -117,37 +115,6 @@ class Server:
         # Not by `join`: interrupted there, Python 3.11 takes the thread for one that has ended.
         while self._thread.is_alive():
             time.sleep(0.5)
-
-
-def serve(
-    folder: str | os.PathLike[str],
-    *,
-    host: str = LOOPBACK,
-    port: int = 8000,
-    on_start: Callable[[Server], None],
-) -> None:
-    """Serve a survey until Ctrl-C.
-
-    Parameters
-    ----------
-    folder : path
-        Of the survey.
-    host : str
-        Address to listen at; that of the default is reached from this machine only.
-    port : int
-        0 takes any that is free.
-    on_start : callable
-        Called with the server as soon as it can be reached.
-
-    Raises
-    ------
-    ValueError
-        As :class:`Server`.
-    """
-    with Server(folder, host=host, port=port) as server:
-        on_start(server)
-        with suppress(KeyboardInterrupt):
-            server.wait()
 
 
 def _listen(host: str, port: int) -> socket.socket:

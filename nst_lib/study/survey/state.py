@@ -7,9 +7,8 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from nst_lib.files import checksum
 from nst_lib.study.survey.limits import Limiter, Rate, Rates
-from nst_lib.study.survey.store import Participant, Store
+from nst_lib.study.survey.store import Participant, Store, hash_secret
 from nst_lib.study.survey.survey import Survey
 
 NO_PARTICIPANT = "no participant has this token; it is wrong, or its participant has withdrawn"
@@ -48,11 +47,6 @@ class State:
             raise HTTPException(429, TOO_MUCH, {"Retry-After": str(wait)})
 
 
-def hash_token(token: str) -> str:
-    """Return the SHA-256 of a token."""
-    return checksum(token.encode(errors="replace"))
-
-
 def unknown(text: str = NO_PARTICIPANT) -> HTTPException:
     """Return the refusal of a token, the same for a missing one."""
     return HTTPException(401, text, {"WWW-Authenticate": "Bearer"})
@@ -81,6 +75,6 @@ async def researcher(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_ADMIN)],
 ) -> None:
     """Refuse who is not the one who runs the survey."""
-    if not hmac.compare_digest(hash_token(bearer.credentials if bearer else ""), here.admin):
+    if not hmac.compare_digest(hash_secret(bearer.credentials if bearer else ""), here.admin):
         raise unknown(NO_ADMIN)
     here.take("admin", here.rates.admin)

@@ -7,7 +7,6 @@ No name, no address, no time.
 A rating is on the disk before it is acknowledged; see :mod:`nst_lib.study.survey.writer`.
 """
 
-import hashlib
 import hmac
 import secrets
 import sqlite3
@@ -17,6 +16,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from nst_lib.files import checksum
 from nst_lib.study.survey.stimuli import SurveyError
 from nst_lib.study.survey.writer import Writer, connect, empty_log, transaction
 
@@ -170,7 +170,12 @@ class Store:
             counts |= dict(connection.execute(query, (simulated,)))
             connection.execute(
                 "INSERT INTO participants (token, code, row, simulated) VALUES (?, ?, ?, ?)",
-                (_hash(token), _hash_code(code), min(counts, key=counts.__getitem__), simulated),
+                (
+                    hash_secret(token),
+                    _hash_code(code),
+                    min(counts, key=counts.__getitem__),
+                    simulated,
+                ),
             )
 
         self._writer.do(write)
@@ -179,8 +184,8 @@ class Store:
     def participant(self, token: str) -> Participant | None:
         """Return who has a token; None if nobody has it."""
         query = "SELECT token, id, row, simulated, headphones FROM participants WHERE token = ?"
-        for kept, *about in self._read(query, _hash(token)):
-            if hmac.compare_digest(kept, _hash(token)):
+        for kept, *about in self._read(query, hash_secret(token)):
+            if hmac.compare_digest(kept, hash_secret(token)):
                 return _participant(*about)
         return None
 
@@ -334,11 +339,12 @@ def _participant(number: int, row: int, simulated: int, headphones: int | None) 
     return Participant(number, row, bool(simulated), passed)
 
 
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
+def hash_secret(secret: str) -> str:
+    """Return the SHA-256 of a token or a code, which is all that is kept of it."""
+    return checksum(secret.encode(errors="replace"))
 
 
 def _hash_code(code: str) -> str:
     """Hash a withdrawal code however it is written: groups, case, O for 0, I and L for 1."""
     plain = "".join(filter(str.isalnum, code)).upper().translate(_READ_AS)
-    return _hash(plain)
+    return hash_secret(plain)
