@@ -31,8 +31,6 @@ GRID = {
 }
 #: Kills, and seeds of the grid: four conditions for each.
 SIZES = [(2, 1), pytest.param((20, 10), marks=pytest.mark.slow)]
-#: A driver needs so long until its first result, in seconds.
-START = 15.0
 
 
 def start(folder: Path, seeds: int) -> subprocess.Popen[bytes]:
@@ -93,11 +91,25 @@ def finish(driver: subprocess.Popen[bytes]) -> None:
     assert driver.returncode == 0, output
 
 
+def wait(until: Callable[[], object], driver: subprocess.Popen[bytes]) -> None:
+    while driver.poll() is None and not until():
+        time.sleep(0.02)
+
+
 def kill_the_driver(folder: Path, seeds: int, kills: int, chance: random.Random) -> int:
+    """Kill a driver as it starts, or when so many more conditions are done.
+
+    Counted in conditions, since seconds differ between machines: two that run stay to do.
+    """
     watch, count = Watch(folder), 0
-    for _ in range(kills):
+    for kill in range(kills):
         driver = start(folder, seeds)
-        time.sleep(chance.uniform(0, 2 * START))
+        before = len(done(folder))
+        more = chance.randrange(-1, max(0, (4 * seeds - before - 2) // (kills - kill) + 1))
+        if more >= 0:
+            wait(lambda n=before + more: len(done(folder)) >= n, driver)
+            wait(lambda d=driver.pid: kernels_and_workers(d)[0], driver)
+        time.sleep(chance.uniform(0, 4 if more < 0 else 1))
         everyone = [pid for pids in kernels_and_workers(driver.pid) for pid in pids]
         count += driver.poll() is None
         driver.kill()
@@ -113,14 +125,16 @@ def kill_the_driver(folder: Path, seeds: int, kills: int, chance: random.Random)
 def kill_others(
     folder: Path, seeds: int, kills: int, chance: random.Random, *, kernels: bool
 ) -> int:
+    def victims() -> list[int]:
+        return kernels_and_workers(driver.pid)[0 if kernels else 1]
+
     watch, count = Watch(folder), 0
     driver = start(folder, seeds)
-    time.sleep(START / 2)
     while count < kills and driver.poll() is None:
-        time.sleep(chance.uniform(0, 3))
-        victims = kernels_and_workers(driver.pid)[0 if kernels else 1]
-        if victims:
-            os.kill(chance.choice(victims), signal.SIGKILL)
+        wait(victims, driver)
+        time.sleep(chance.random())
+        if present := victims():
+            os.kill(chance.choice(present), signal.SIGKILL)
             count += 1
         watch()
     finish(driver)

@@ -786,7 +786,7 @@ class TestServer:
             head, body = slow_request(server.url)
             with socket.create_connection(address(server.url)) as connection:
                 connection.sendall(head + body[:1])
-                time.sleep(0.3)
+                time.sleep(1)
                 server.process.send_signal(signal.SIGINT)
                 time.sleep(1.5)
                 connection.sendall(body[1:])
@@ -802,7 +802,7 @@ class TestServer:
             head, body = slow_request(server.url)
             connection = socket.create_connection(address(server.url))
             connection.sendall(head + body[:1])
-            time.sleep(0.3)
+            time.sleep(1)
         with connection:
             reply = connection.recv(4096)
         assert b" 503 " in reply
