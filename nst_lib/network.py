@@ -216,10 +216,14 @@ class RandomCNN(nn.Module):
         """Bring `S` to (batch, channels, positions...)."""
         n_freq, n_frames = S.shape[-2:]
         if self.orientation == "freq" and n_freq != self.n_freq:
-            raise ValueError(f"spectrogram of {n_freq} bins; accepted: n_freq {self.n_freq}")
+            raise ValueError(
+                f"spectrogram of {n_freq} bins, which are the network's channels; accepted: "
+                f"{self.n_freq}"
+            )
         if self.orientation == "time" and n_frames != self.n_frames:
             raise ValueError(
-                f"spectrogram of {n_frames} frames; accepted: n_frames {self.n_frames}"
+                f"spectrogram of {n_frames} frames, which are the network's channels; accepted: "
+                f"{self.n_frames}, so sounds of one duration, or another orientation"
             )
         x = S.reshape(-1, n_freq, n_frames)
         if self.orientation == "2d":

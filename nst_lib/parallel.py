@@ -105,10 +105,12 @@ class ParallelCNN(nn.Module):
         wanted = set(self.layer_names if layers is None else layers)
         validate_layers(wanted, self.layer_names)
         widest = max(size[-1] for size in self.sizes)
-        if S.shape[:-1] != self.shape or S.shape[-1] < widest:
+        if S.shape[:-1] != self.shape:
+            raise ValueError(f"frames of shape {tuple(S.shape[:-1])}; accepted: {self.shape}")
+        if S.shape[-1] < widest:
             raise ValueError(
-                f"{S.shape[-1]} frames of shape {tuple(S.shape[:-1])}; accepted: {widest} or more "
-                f"of shape {self.shape}"
+                f"{S.shape[-1]} frames; accepted: {widest} or more, as the widest filter has; so a "
+                "longer sound or narrower filters"
             )
         return {name: self.layers[name](S) for name in self.layer_names if name in wanted}
 

@@ -230,7 +230,7 @@ def test_several_styles(pair):
 
 def test_bad_input(pair):
     config = TransferConfig.from_preset("antognini2019", filters=2, duration=0.4)
-    with pytest.raises(ValueError, match=r"101 frames of shape \(257,\); accepted: 128 or more"):
+    with pytest.raises(ValueError, match=r"101 frames; accepted: 128 or more"):
         transfer(None, pair.style, config)
     with pytest.raises(ConfigError, match=r"at 50 frames in 98; accepted: a longer sound, .*=0"):
         transfer(None, pair.style, config.replace(widest=8))

@@ -154,7 +154,7 @@ def test_bad_input(pair, config):
         config.replace(domain="hybrid")
     with pytest.raises(ConfigError, match=r"content_weight=0\.5: caracalla2020 has no use for it"):
         config.replace(content_weight=0.5)
-    with pytest.raises(ValueError, match=r"18 frames of shape \(2, 257\); accepted: 27 or more"):
+    with pytest.raises(ValueError, match=r"18 frames; accepted: 27 or more"):
         transfer(None, pair.style, config.replace(duration=0.2))
     with pytest.raises(ValueError, match="65 frequency bins; accepted: 101 or more"):
         transfer(None, pair.style, config.replace(n_fft=128))

@@ -13,9 +13,17 @@ from torch.nn import functional
 from nst_lib import TransferConfig, transfer
 from nst_lib.build import count_weights, make_loss, make_network, make_transform
 from nst_lib.config import ConfigError
+from nst_lib.datasets import open_dataset
 from nst_lib.objective import TransferLoss
 from nst_lib.systems import gatys2016
-from nst_lib.systems.gatys2016 import CONVOLUTIONS, LAYERS, SHAPES, VGG19, read_weights
+from nst_lib.systems.gatys2016 import (
+    CONVOLUTIONS,
+    LAYERS,
+    LEAST,
+    SHAPES,
+    VGG19,
+    read_weights,
+)
 
 # Configuration E of K. Simonyan and A. Zisserman, 2015: channels of the convolutions, M for a pool.
 VGG_E = [64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4, "M"]
@@ -156,13 +164,30 @@ def test_rescaled_filters_have_a_mean_activation_of_1(config, sounds):
             torch.cat([n(S, [name])[name].flatten(1) for S in sounds], dim=1)
             for n in (network, plain)
         )
-        fires = F_plain.amax(1) > 0
-        torch.testing.assert_close(F.mean(1), fires.float(), atol=1e-3, rtol=0)
         mean = F_plain.mean(1, keepdim=True)
-        torch.testing.assert_close((F * mean)[fires], F_plain[fires], atol=1e-4, rtol=1e-3)
-    first, first_plain = (n.layers["conv1_1"].weight for n in (network, plain))
-    torch.testing.assert_close(first[3], first_plain[3], msg="never fires")
-    assert not torch.allclose(first[2], first_plain[2])
+        floored = mean.clamp_min(LEAST * mean.mean())
+        torch.testing.assert_close(F * floored, F_plain, atol=1e-4, rtol=1e-3)
+        hardly = mean < floored
+        assert hardly.sum() < 0.1 * len(mean)
+        means = F.mean(1)[~hardly[:, 0]]
+        torch.testing.assert_close(means, torch.ones_like(means), atol=1e-3, rtol=0)
+
+
+def test_filters_that_hardly_fire_do_not_make_it_diverge():
+    pair = open_dataset("synthetic").pairs(seed=0)[1]
+    config = TransferConfig.from_preset(
+        "gatys2016",
+        weights="random",
+        style_layers=["conv1_1", "conv2_1"],
+        content_layers=["conv2_1"],
+        duration=2,
+        hop_length=512,
+        steps=8,
+        n_iter=1,
+    )
+    result = transfer(pair.content, pair.style, config)
+    assert result.outcome == "finished"
+    assert result.evaluations[result.best_step].total < 0.9 * result.evaluations[0].total
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])

@@ -170,9 +170,9 @@ def test_bad_inputs(S):
     network = RandomCNN(stacks=2, **SMALL)
     with pytest.raises(ValueError, match="layer relu9; accepted: conv1, bn1, relu1, pool1, conv2"):
         network(S, ["relu9"])
-    with pytest.raises(ValueError, match=r"13 bins; accepted: n_freq 12"):
+    with pytest.raises(ValueError, match=r"13 bins, .*; accepted: 12"):
         network(torch.zeros(13, 40))
-    with pytest.raises(ValueError, match=r"39 frames; accepted: n_frames 40"):
+    with pytest.raises(ValueError, match=r"39 frames, .*; accepted: 40, so"):
         RandomCNN(orientation="time", **SMALL)(S[:, 1:])
     with pytest.raises(ValueError, match="pool2 has 1 position left"):
         network(S[:, :3])

@@ -103,10 +103,19 @@ def test_texture_statistics_are_relative_and_blind_to_level(waves):
     E_s, E_x = view(style), view(content)
     values = loss(E_x).values()
     for name, statistic in metrics.STATISTICS.items():
-        apart = (statistic(E_x) - statistic(E_s)).norm() / statistic(E_s).norm()
-        assert values[f"style {name}"] == pytest.approx(float(apart) ** 2), name
+        apart, size = (statistic(E_x) - statistic(E_s)).norm(), statistic(E_s).norm()
+        assert values[f"style {name}"] == pytest.approx(min(1, float(apart / size) ** 2)), name
     with pytest.raises(ConfigError, match="sound of 900 samples; accepted: 1024 or more"):
         view(style[:900])
+
+
+def test_texture_statistics_of_a_steady_style_weigh_alike(waves):
+    tone = torch.sin(2 * torch.pi * 440 / 22050 * torch.arange(len(waves[1])))
+    loss, view = loss_of(TransferConfig.from_preset("grinstein2018_texture"), tone, waves[1])
+    values = loss(view(waves[1])).values()
+    families = [value for name, value in values.items() if name.startswith("style ")]
+    assert max(families) == pytest.approx(1)
+    assert min(families) > 0.5
 
 
 def test_texture_statistics_of_several_styles(dataset):
@@ -165,6 +174,17 @@ def test_mital_style_is_a_linear_magnitude_and_relu1(waves):
     )
 
 
+def test_mital_draws_for_one_plane(waves):
+    config = TransferConfig.from_preset("mital2017", channels=64)
+    (style, content), (loss, view) = waves, loss_of(config, *waves)
+    W = loss.features.distances.network.layers["conv1"].weight
+    W = W / W.std() * (4 / ((1025 + 64) * 15)) ** 0.5
+    relu1 = [torch.relu(torch.nn.functional.conv1d(view(y), W)) for y in (style, content)]
+    gram = [F @ F.T / F.shape[1] for F in relu1]
+    expected = float((gram[0] - gram[1]).square().sum())
+    assert loss(view(content)).values()["style relu1"] == pytest.approx(expected, rel=0.05)
+
+
 def test_mital_hears_a_phase(waves):
     loss, view = loss_of(TransferConfig.from_preset("mital2017", channels=16), *waves)
     flipped = loss(view(-waves[1])).values()
@@ -183,6 +203,23 @@ def test_mital_optimises_the_sound(pair, engine):
     assert result.realised["total"] == pytest.approx(best.total, rel=0.01)
     texture = transfer(None, pair.style, config.replace(steps=2))
     assert texture.realised["content"] == 0
+
+
+def test_deep_follows_its_stacks():
+    config = TransferConfig.from_preset("deep", stacks=4)
+    assert config.style_layers == ("relu1", "relu2", "relu3", "relu4")
+    chosen = TransferConfig.from_preset("deep", stacks=4, style_layers=["relu4"])
+    assert chosen.style_layers == ("relu4",)
+    assert TransferConfig.from_dict(config.to_dict()) == config
+    with pytest.raises(ConfigError, match=r"stacks=17; accepted: a whole number \[1 to 16\]"):
+        config.replace(stacks=17)
+
+
+def test_a_content_weight_needs_a_content_loss():
+    with pytest.raises(ConfigError, match=r"content_weight=0\.5: grinstein2018 has no content loss"):
+        TransferConfig.from_preset("grinstein2018", content_weight=0.5)
+    TransferConfig.from_preset("grinstein2018", content_weight=0.5, content_terms=["onset"])
+    TransferConfig.from_preset("grinstein2018", content_weight=0)
 
 
 def test_deep_signals_do_not_fade(waves):

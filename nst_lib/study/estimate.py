@@ -2,8 +2,9 @@
 
 The seconds of an evaluation are measured here, at most at `SECONDS` and `CHANNELS`, and scaled:
 kernels of infinite width grow with the square of the positions, drawn networks with their
-multiplications. So is the memory that an evaluation keeps for its gradient. It is an estimate: 30 %
-off is common, and twice as long happens.
+multiplications. On a CPU they are those that it computes: what else runs does not count. So is the
+memory measured that an evaluation keeps for its gradient. It is an estimate: 30 % off is common,
+and twice as long happens.
 """
 
 import math
@@ -91,17 +92,17 @@ def _evaluate(loss: Callable[[Tensor], Losses], start: Tensor) -> tuple[float, f
         kept[storage.data_ptr()] = storage.nbytes()
         return saved
 
-    seconds = []
+    seconds, clock = [], time.perf_counter if start.is_cuda else time.process_time
     for _ in range(3):
         x = start.clone().requires_grad_()
-        began = time.perf_counter()
+        began = clock()
         with torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved):
             total = loss(x).total
         size = sum(kept.values())
         total.backward()  # type: ignore[no-untyped-call]
         if x.is_cuda:
             torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - began)
+        seconds.append(clock() - began)
         kept.clear()
     return size, min(seconds)
 

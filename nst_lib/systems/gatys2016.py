@@ -7,11 +7,13 @@ Caffe keeps it.
 
 The paper rescales the network so that every filter's mean activation over images and positions is
 1. Its images were ImageNet's; here they are the recordings at hand, so a filter that these hardly
-use weighs as much as any other, and on noise more. ReLU and pooling pass a factor on, so the
-deeper filters undo it and what they compute stays the same.
+use weighs as much as any other, and on noise more; below a hundredth of the mean over the filters
+it is amplified no further, or the optimisation would diverge. ReLU and pooling pass a factor on, so
+the deeper filters undo it and what they compute stays the same.
 """
 
 import math
+import os
 import re
 import sys
 import warnings
@@ -49,6 +51,8 @@ LAYERS = tuple(
 CONVOLUTIONS = tuple(name for name in LAYERS if name.startswith("conv"))
 #: What the network sees of a spectrogram: S / CEILING, less MEAN, over STD.
 CEILING, MEAN, STD = 7.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+#: Least mean activation that is brought to 1, as a share of the mean over the filters of a layer.
+LEAST = 1e-2
 
 
 def _channels() -> dict[str, tuple[str, int, int]]:
@@ -98,6 +102,13 @@ class Gatys2016(TransferConfig):
     def layer_names(self) -> tuple[str, ...]:
         """Return the names of the network's feature maps."""
         return LAYERS
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The file that weights are read from, if any; PyTorch's cache is not one."""
+        if self.weights is None or self.weights == "random" or "://" in self.weights:
+            return None
+        return Path(os.path.expanduser(self.weights))
 
 
 class VGG19(nn.Module):
@@ -167,7 +178,8 @@ class VGG19(nn.Module):
     def rescale(self, spectrograms: Sequence[Tensor], layers: Iterable[str]) -> None:
         """Bring each filter's mean activation over `spectrograms` to 1, as deep as `layers` go.
 
-        A filter that never fires is left as it is. What deeper filters compute stays the same.
+        A filter below `LEAST` is amplified as if it were there. What deeper filters compute stays
+        the same.
         """
         maps = [self._image(S) for S in spectrograms]
         for name in _up_to(layers):
@@ -175,6 +187,7 @@ class VGG19(nn.Module):
             if name in CONVOLUTIONS:
                 total = torch.stack([x.sum((0, 2, 3)) for x in maps]).sum(0)
                 mean = total / sum(x[:, 0].numel() for x in maps)
+                mean = mean.clamp_min(LEAST * mean.mean())
                 mean[mean == 0] = 1
                 self._divide(name, mean)
                 maps = [x / mean[:, None, None] for x in maps]
@@ -356,8 +369,8 @@ PRESETS = (
         ours=(
             "The spectrogram, n_fft 1024, hop 256, and its scale as an image; PyTorch's own "
             "training of VGG-19 for the authors'; the mean activation over the recordings for "
-            "that over ImageNet; noise of the style's mean and spread; strong Wolfe line search, "
-            "300 evaluations; Griffin-Lim."
+            "that over ImageNet, at least a hundredth of the layer's; noise of the style's mean "
+            "and spread; strong Wolfe line search, 300 evaluations; Griffin-Lim."
         ),
     ),
 )

@@ -5,9 +5,11 @@ they call the key factor. Two of their four variants:
 
 - the wide, shallow, random network, whose settings they do not state: those of Ulyanov and Lebedev;
 - texture statistics of J. H. McDermott and E. P. Simoncelli (Neuron 71, 2011), imposed on the sound
-  itself: those of :mod:`nst_lib.metrics`, family by family, as shares of the style's energy,
+  itself: those of :mod:`nst_lib.metrics`, family by family,
 
-      sum over families f of ||f(x) - f(s)||^2 / ||f(s)||^2 .
+      sum over families f of ||f(x) - f(s)||^2 / max(||f(s)||^2, ||f(c) - f(s)||^2) .
+
+  A steady style has next to no variation or skew; what the content has is the measure then.
 
 Their VGG-19 variant is `gatys2016` without a content term and from the content. SoundNet, which
 they found noisy, is not here: its weights are trained on sounds and not to be had.
@@ -37,30 +39,37 @@ class TextureStatistics(SoundConfig):
 
 
 class StatisticsLoss(nn.Module):
-    """Relative squared distance to the style's statistics, and to timbre, family by family.
+    """Relative squared distance to the style's statistics, and to timbre; see the module.
 
     Parameters
     ----------
     style : sequence of Tensor, shape=(bands, frames)
         Envelopes of the styles; of several, the mean of the statistics is the target.
+    content : Tensor, shape=(bands, frames), or None
+        Envelopes of the content; without, distances are relative to the style's statistics alone.
     beta : float >= 0
         Weight.
     """
 
-    def __init__(self, style: Sequence[Tensor], *, beta: float) -> None:
+    def __init__(self, style: Sequence[Tensor], *, content: Tensor | None, beta: float) -> None:
         super().__init__()
         self.beta = beta
+        self.scales: dict[str, Tensor] = {}
         self.families = {"timbre": metrics.timbre, **metrics.STATISTICS}
         for name, statistic in self.families.items():
             target = torch.stack([statistic(E) for E in style]).mean(0)
             self.register_buffer(name, target, persistent=False)
+            scale = target.square().sum()
+            if content is not None:
+                scale = torch.maximum(scale, (statistic(content) - target).square().sum())
+            self.scales[name] = scale
 
     def forward(self, E: Tensor) -> Losses:
         """Return the losses of envelopes ``(bands, frames)``."""
         terms = {}
         for name, statistic in self.families.items():
             target = self.get_buffer(name)
-            distance = (statistic(E) - target).square().sum() / target.square().sum()
+            distance = (statistic(E) - target).square().sum() / self.scales[name]
             terms[name] = self.beta * distance
         return Losses.of(terms, {}, zero=E.new_zeros(()))
 
@@ -91,7 +100,7 @@ def _(
     style: Tensor | Sequence[Tensor],
     content: Tensor | None,
 ) -> StatisticsLoss:
-    return StatisticsLoss(several(style), beta=config.beta)
+    return StatisticsLoss(several(style), content=content, beta=config.beta)
 
 
 _SOURCE = "E. Grinstein, N. Q. K. Duong, A. Ozerov, P. Perez, Audio style transfer, ICASSP 2018"
@@ -136,8 +145,9 @@ PRESETS = (
             "McDermott and Simoncelli's offsets; style only, from the content."
         ),
         ours=(
-            "Families weigh alike, each relative to the style's; without their modulation "
-            "correlations C1 and C2 and kurtosis; L-BFGS, 300 evaluations. What is optimised is "
+            "Each family's distance is relative to the size of the style's, or to the content's "
+            "distance where that is larger; without their modulation correlations C1 and C2 and "
+            "kurtosis; L-BFGS, 300 evaluations. What is optimised is "
             "what the texture score measures."
         ),
     ),

@@ -3,12 +3,15 @@
 The sound is optimised through a DFT inside the graph, so that there is nothing to invert. The
 network sees real part, imaginary part and magnitude of each frame, one above the other.
 
-Exact are these inputs, one valid convolution over 15 frames with the draw of Ulyanov and Lebedev,
-and the losses: content compares the stacked input and relu1, style the Gram matrices of the linear
-magnitude and of relu1, all sums of squares. Our choice is what is optimised: the waveform, where
-the code optimises overlapping frames as if they were independent of each other.
+Exact, from the public code, are these inputs, one valid convolution over 15 frames with the draw of
+Ulyanov and Lebedev, whose fan is one of the three planes, and the losses: content compares the
+stacked input and relu1, style the Gram matrices of the linear magnitude and of relu1, all sums of
+squares. Our choice is what is optimised: the waveform, where the code optimises overlapping frames
+as if they were independent of each other, and pads them with zeros to twice their length: 2048
+bins, where we have 1025.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -19,6 +22,7 @@ from torch import Tensor, nn
 from nst_lib.build import make_loss, make_view
 from nst_lib.config import TransferConfig, layers, number
 from nst_lib.losses import ContentTerm, StyleTerm, several, side_by_side
+from nst_lib.network import variances
 from nst_lib.objective import Losses
 from nst_lib.systems import Preset, SoundConfig
 from nst_lib.transforms import Transform
@@ -65,7 +69,9 @@ class Mital2017Loss(nn.Module):
     Parameters
     ----------
     features : callable
-        Losses of relu1.
+        Losses of relu1, of a stack times `gain`.
+    gain : float > 0
+        What brings the draw of weights for three planes to that for one.
     style : sequence of Tensor, shape=(3 freq, time)
         Stacks of the styles.
     content : Tensor, shape=(3 freq, time), or None
@@ -78,12 +84,13 @@ class Mital2017Loss(nn.Module):
         self,
         features: Callable[[Tensor], Losses],
         *,
+        gain: float,
         style: Sequence[Tensor],
         content: Tensor | None,
         config: Mital2017,
     ) -> None:
         super().__init__()
-        self.features = features
+        self.features, self.gain = features, gain
         self.alpha, self.beta = config.alpha, config.beta
         magnitude = side_by_side([_magnitude(V) for V in style])
         self.magnitude = StyleTerm(magnitude, normalisation=config.normalisation)
@@ -93,7 +100,7 @@ class Mital2017Loss(nn.Module):
 
     def forward(self, V: Tensor) -> Losses:
         """Return the losses of a stack ``(3 freq, time)``."""
-        losses = self.features(V)
+        losses = self.features(self.gain * V)
         magnitude = self.beta * self.magnitude(_magnitude(V))
         terms = {**losses.terms, "style magnitude": magnitude}
         content = losses.content
@@ -120,8 +127,28 @@ def _(
     style: Tensor | Sequence[Tensor],
     content: Tensor | None,
 ) -> Mital2017Loss:
-    features = make_loss.dispatch(TransferConfig)(config, transform, style=style, content=content)
-    return Mital2017Loss(features, style=several(style), content=content, config=config)
+    styles, gain = several(style), _gain(config, n_freq=several(style)[0].shape[-2])
+    features = make_loss.dispatch(TransferConfig)(
+        config,
+        transform,
+        style=[gain * V for V in styles],
+        content=None if content is None else gain * content,
+    )
+    return Mital2017Loss(features, gain=gain, style=styles, content=content, config=config)
+
+
+def _gain(config: Mital2017, *, n_freq: int) -> float:
+    """Return the spread of weights whose fan is a third of `n_freq`, over that for all of it.
+
+    Such weights have no biases, so that it may as well be the input that is larger.
+    """
+    if config.init != "ulyanov2016":
+        return 1.0
+    one, all_three = (
+        variances(config.init, fan=fan, channels=config.channels, taps=config.kernel)[0]
+        for fan in (n_freq // 3, n_freq)
+    )
+    return math.sqrt(one / all_three)
 
 
 PRESETS = (
@@ -153,7 +180,9 @@ PRESETS = (
         ),
         ours=(
             "A waveform is optimised, where the code optimises independent frames and adds them "
-            "up. 300 evaluations, where the code makes 300 iterations of SciPy's L-BFGS-B."
+            "up. Frames are not padded with zeros to twice their length: 1025 bins, not 2048. The "
+            "Gram of relu1 is over the frames that valid padding leaves, not over all. 300 "
+            "evaluations, where the code makes 300 iterations of SciPy's L-BFGS-B."
         ),
     ),
 )
