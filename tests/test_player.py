@@ -615,6 +615,14 @@ class TestBlind:
         assert len({order[0] for order in orders}) > 2
         assert Compare(sounds, seed=3).names == list(sounds)
 
+    def test_one_alone_is_not_blind(self):
+        assert Compare({"result": tone()}, blind=True).labels == ["result"]
+        assert "Which is which?" not in Compare({"result": tone()}, blind=True).to_html()
+
+    def test_no_more_than_there_are_letters(self):
+        with pytest.raises(ValueError, match="27 blind sounds; accepted: 26 at most"):
+            Compare(dict.fromkeys(range(27), tone(seconds=0.1)), blind=True)
+
     def test_without_scripts_it_is_blind_too(self, blind, show):
         page = show(Compare(SOUNDS, blind=True, seed=2, interactive=False))
         assert page.locator("script, img").count() == 0
@@ -739,6 +747,13 @@ class TestLevel:
         np.testing.assert_allclose(embedded(player)[0], y, rtol=0, atol=ROUNDING)
         assert "Turned down" not in player.to_html()
 
+    def test_a_file_beyond_full_scale_is_turned_down(self, make_wav):
+        y = tone(seconds=0.3, amplitude=1.5)
+        player = Player(make_wav("over.wav", y, sr=SR, subtype="FLOAT"))
+        assert player.gain == pytest.approx(PEAK / np.abs(y).max())
+        np.testing.assert_allclose(embedded(player)[0], player.gain * y, rtol=0, atol=ROUNDING)
+        assert "Turned down" in player.to_html()
+
     @pytest.mark.parametrize("sr", [SR, 44100])
     def test_a_file_at_full_scale_is_played_as_it_is(self, make_wav, rng, sr):
         y = np.sign(rng.standard_normal(sr // 2))
@@ -836,13 +851,18 @@ class TestErrors:
         ("y", "match"),
         [
             (np.zeros(0, dtype=np.float32), "0 samples"),
+            (np.zeros(9, dtype=np.float32), "is digital silence"),
             (np.ones((10, 2), dtype=np.float32), r"has shape \(10, 2\)"),
             (np.array([0.1, np.nan], dtype=np.float32), "holds NaN or Inf"),
         ],
     )
     def test_arrays(self, y, match):
-        with pytest.raises(AudioError, match=match):
-            Player(y)
+        with pytest.raises(AudioError, match=f"result: {match}"):
+            Compare({"style": tone(), "result": y})
+
+    def test_other_types(self):
+        with pytest.raises(ValueError, match="result: a list; accepted: a path, a Clip or"):
+            Compare({"result": [0.1, 0.2]})
 
     @pytest.mark.parametrize("interactive", [True, False])
     def test_a_sound_shorter_than_a_window_is_shown_too(self, interactive):

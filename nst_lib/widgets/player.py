@@ -11,6 +11,7 @@ import html
 import io
 import json
 import os
+import string
 from collections.abc import Mapping
 from functools import cached_property
 from importlib import resources
@@ -33,6 +34,8 @@ WIDTH, HEIGHT, DPI = 720, 220, 100
 AXES = (0.075, 0.21, 0.9, 0.76)
 #: What is darkest, below the loudest of the sounds.
 RANGE_DB = 80.0
+#: What blind sounds are called.
+LETTERS = string.ascii_uppercase
 #: Files that browsers play as they are.
 PLAYED = {
     ".wav": "audio/wav",
@@ -48,12 +51,12 @@ class Compare:
     Parameters
     ----------
     sounds : mapping of str to (path, Clip or np.ndarray of shape=(samples,))
-        What each is called. A file is played as it is.
+        What each is called. A file is played as it is, unless it has samples beyond full scale.
     sr : int
         Sample rate of arrays and clips, and of the spectrograms, Hz.
     blind : bool
         Whether sounds are called A, B, ... in an order of chance, and shown without spectrograms,
-        until the listener asks for the names.
+        until the listener asks for the names. One sound alone has nothing to be taken for.
     seed : int
         Of that order.
     spectrogram : bool
@@ -66,14 +69,14 @@ class Compare:
     names : list of str
         What the sounds are called, in the order that they are shown.
     gain : float
-        What arrays and clips were turned down by so that none clips; mostly 1.
+        What all were turned down by so that none clips; mostly 1.
 
     Raises
     ------
     ValueError
-        If there are no sounds.
+        If there are no sounds, more than 26 blind ones, or one of another type.
     AudioError
-        If one cannot be read, or is empty.
+        If one cannot be read, or is silent or empty.
     """
 
     def __init__(
@@ -88,20 +91,26 @@ class Compare:
     ) -> None:
         if not sounds:
             raise ValueError("no sounds; accepted: one or more")
+        blind = blind and len(sounds) > 1
+        if blind and len(sounds) > len(LETTERS):
+            raise ValueError(f"{len(sounds)} blind sounds; accepted: {len(LETTERS)} at most")
         order = (
             np.random.default_rng(seed).permutation(len(sounds)) if blind else range(len(sounds))
         )
-        self.names = [list(sounds)[k] for k in order]
+        named = [(str(name), source) for name, source in sounds.items()]
+        self.names, self._sources = map(list, zip(*(named[k] for k in order), strict=True))
         self.blind, self.spectrogram, self.interactive = blind, spectrogram, interactive
         self._sr = sr
-        self._sources = [sounds[name] for name in self.names]
-        self._samples = [_samples(source, sr) for source in self._sources]
+        self._samples = [
+            _samples(source, sr, name)
+            for name, source in zip(self.names, self._sources, strict=True)
+        ]
         self.gain = min(1.0, *(_headroom(*one) for one in self._pairs()))
 
     @property
     def labels(self) -> list[str]:
         """What the sounds are called to begin with."""
-        return [chr(ord("A") + k) for k in range(len(self.names))] if self.blind else self.names
+        return list(LETTERS[: len(self.names)]) if self.blind else self.names
 
     @cached_property
     def figures(self) -> list[bytes]:
@@ -213,18 +222,23 @@ class Player(Compare):
         super().__init__({title: sound}, sr=sr, spectrogram=spectrogram, interactive=interactive)
 
 
-def _samples(source: Source, sr: int) -> Audio:
+def _samples(source: Source, sr: int, name: str) -> Audio:
     if isinstance(source, Clip):
         return source.load(sr=sr)
     if isinstance(source, np.ndarray):
-        return audio.validate(source)
-    return audio.read(source, sr=sr)
+        return audio.validate(source, name=name)
+    if isinstance(source, str | os.PathLike):
+        return audio.read(source, sr=sr)
+    kind = type(source).__name__
+    raise ValueError(f"{name}: a {kind}; accepted: a path, a Clip or a NumPy array of samples")
 
 
 def _headroom(source: Source, y: Audio) -> float:
-    """Return what a sound has to be turned down by; a file is as it is."""
-    clips = not isinstance(source, str | os.PathLike) and np.abs(y).max() > 1
-    return audio.guard(y)[1] if clips else 1.0
+    """Return what a sound has to be turned down by; only floating point goes beyond full scale."""
+    is_file = isinstance(source, str | os.PathLike)
+    if np.abs(y).max() <= 1 or (is_file and sf.info(source).subtype not in ("FLOAT", "DOUBLE")):
+        return 1.0
+    return audio.guard(y)[1]
 
 
 def _sound(source: Source, y: Audio, *, gain: float, sr: int) -> str:
