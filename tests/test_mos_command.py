@@ -74,6 +74,23 @@ def test_the_scores_of_a_batch_are_compared_with_opinion(nst, ratings, file, tmp
     assert found[0]["pearson"] is None
 
 
+def test_too_few_ratings_for_a_test_are_said_to_be(nst, tmp_path):
+    rows = [
+        f"{who},{item},{r}"
+        for who, pair in zip("abc", ("34", "54", "25"), strict=True)
+        for item, r in zip(("i1,stft", "i2,cqt"), pair, strict=True)
+    ]
+    (tmp_path / "r.csv").write_text("\n".join(["listener,item,transform,rating", *rows]) + "\n")
+    result = nst("mos", "r.csv", "--by", "transform", "--boot", 50, "--json", "o.json")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "+1.00   too few ratings for a test" in result.stdout
+    assert "Friedman: takes three conditions or more" in result.stdout
+    assert "nan" not in result.stdout
+    (row,) = json.loads((tmp_path / "o.json").read_text())["questions"][""][ALL]["mixed"]
+    assert row["estimate"] == pytest.approx(1)
+    assert [row[name] for name in ("low", "high", "df2", "F", "p", "d")] == [None] * 6
+
+
 def test_rules_from_a_file(nst, file, tmp_path):
     (tmp_path / "rules.yaml").write_text("listeners: [simulated 2]\nmin_correlation: -1\n")
     result = nst("mos", file, "--by", "pooling", "--rules", "rules.yaml")

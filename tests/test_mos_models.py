@@ -376,6 +376,15 @@ class TestMixed:
         with pytest.raises(ValueError, match=r"72 ratings of 4 effects.*under every condition"):
             factorial.mixed(check(kept), FACTORS)
 
+    def test_ratings_that_follow_exactly_leave_nothing_to_test(self):
+        cqt = BALANCED.table["transform"] == "cqt"
+        ratings = changed(BALANCED, rating=2 + cqt + (BALANCED.table["pair"] == "P1"))
+        model = factorial.mixed(ratings, ["transform"])
+        assert model.exact
+        found = factorial.mixed_table(ratings, ["transform"], model).iloc[0]
+        assert found["estimate"] == pytest.approx(1)
+        assert found[["low", "high", "df2", "F", "p", "d"]].isna().all()
+
     def test_items_stand_in_for_pairs(self):
         alone = check(BALANCED.table.drop(columns="pair"))
         variances = factorial.mixed(alone, FACTORS).variances

@@ -245,6 +245,11 @@ class TestNeed:
         with refused(f"{path}: no factor '{name}'; {advice}"):
             read(path).need([name])
 
+    def test_file_without_factors(self, write):
+        path = write("listener,item,rating\nann,max-1,3\nbob,max-1,4\n")
+        with refused(f"{path}: no factor 'item'; accepted: none, it has no factors"):
+            read(path).need(["item"])
+
     def test_factor_that_differs_within_an_item(self, write):
         path = write(GOOD.replace("bob,max-1,4,1,max", "bob,max-1,4,1,average"))
         with refused(

@@ -234,6 +234,34 @@ def test_unknown_parameter_is_an_error(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["00_tour", "04_transfer"])
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"dataset": "{own}"}, r"{own} is not ESC-50: set content and style"),
+        (
+            {"content": "{own}/pencil.wav"},
+            r"content: no file pencil\.wav in {own}, and no clip '.*' among 40 clips",
+        ),
+    ],
+    ids=["own folder", "no such file"],
+)
+def test_recordings_that_are_not_there_are_said(
+    name: str, parameters: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    own = tmp_path.resolve()
+    sf.write(own / "kettle.wav", np.zeros(22050), 22050)
+    given = {key: value.format(own=own) for key, value in parameters.items()}
+    with pytest.raises(papermill.PapermillExecutionError, match=message.format(own=own)):
+        execute(name, tmp_path, {"dataset": "synthetic", "interactive": False} | given)
+
+
+def test_experiment_refuses_an_unknown_split(tmp_path: Path) -> None:
+    message = "split 'poling'; accepted: transform, pooling, layer_weights"
+    with pytest.raises(papermill.PapermillExecutionError, match=message):
+        execute("09_experiment", tmp_path, {"split": "poling"})
+
+
 @pytest.mark.parametrize(
     ("name", "figures"),
     [

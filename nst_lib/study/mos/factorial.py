@@ -19,14 +19,14 @@ within a table.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nst_lib.study.mos.mixed import Contrast, Effect, MixedModel
+from nst_lib.study.mos.mixed import LEAST_DF, Contrast, Effect, MixedModel
 from nst_lib.study.mos.ordinal import OrdinalModel
 from nst_lib.study.mos.ratings import Ratings
 from nst_lib.study.paired import holm
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 #: Most categories that are taken for categories.
 CATEGORIES = 11
+TOO_FEW = "too few ratings for a test"
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,15 @@ def mixed_table(ratings: Ratings, factors: Sequence[str], model: MixedModel) -> 
         interval; df1, df2, F, p, p Holm; d, the estimate in standard deviations of a single rating
         (J. Westfall et al., 2014); partial eta2, the share of a term in the variance that it and
         what it is tested against have; alike, among whom the term was not found to differ at all:
-        with few pairs that is often chance, and p then too small.
+        with few pairs that is often chance, and p then too small. Where ratings are too few for a
+        test, only the estimate is known; the rest is NaN.
     """
     parts = terms(ratings.opinions, factors)
     spread = _spread(ratings, parts, model)
     rows = []
     for term, found in _tests(model, parts, before=1):
+        if model.exact or not found.df2 > LEAST_DF:
+            found = replace(found, se=np.nan, statistic=np.nan, df2=np.nan, p=np.nan)
         F = found.statistic**2 if found.df1 == 1 else found.statistic
         low, high = found.interval()
         rows.append(
@@ -127,7 +131,7 @@ def mixed_table(ratings: Ratings, factors: Sequence[str], model: MixedModel) -> 
                 **_row(term, found.estimate, low, high, found),
                 "df2": found.df2,
                 "F": F,
-                "d": found.estimate / spread,
+                "d": found.estimate / spread if np.isfinite(F) else np.nan,
                 "partial eta2": F * found.df1 / (F * found.df1 + found.df2),
                 "alike": _alike(model, term, ratings),
             }
@@ -165,7 +169,8 @@ def ordinal_table(ratings: Ratings, factors: Sequence[str], model: OrdinalModel)
     """
     rows = []
     for term, found in _tests(model, terms(ratings.opinions, factors)):
-        odds, low, high = (float(np.exp(x)) for x in (found.estimate, *found.interval()))
+        with np.errstate(over="ignore"):  # of few ratings: no upper end
+            odds, low, high = (float(np.exp(x)) for x in (found.estimate, *found.interval()))
         row = _row(term, odds, low, high, found)
         chi2 = found.statistic**2 if found.df1 == 1 else found.statistic * found.df1
         rows.append({**row, "chi2": chi2})
@@ -217,6 +222,13 @@ class Friedman:
     df: int
     p: float
     W: float
+
+    @property
+    def fault(self) -> str:
+        """Why there is no test; empty where there is one."""
+        if not np.isnan(self.p):
+            return ""
+        return "takes three conditions or more" if self.df < 2 else TOO_FEW
 
 
 def friedman(ratings: Ratings, factors: Sequence[str]) -> Friedman:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 #: Ratios of variances below this are zero.
 _ZERO = 1e-6
+#: Degrees of freedom below which there is no test.
+LEAST_DF = 1e-6
+#: Share of y'y that rounding leaves.
+_TINY = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,8 @@ class MixedModel:
         Of each random effect, and the "residual".
     reml : float
         -2 log l, as lme4 gives it.
+    exact : bool
+        Whether it leaves next to nothing of the ratings to chance, so that there is no test.
 
     Raises
     ------
@@ -145,6 +151,7 @@ class MixedModel:
         self.b, self._T = state.b, state.T
         self._inverse = np.linalg.inv(state.XVX)
         self.s2 = state.rest / (self.n - self.p)
+        self.exact = bool(self.s2 < _ZERO * np.var(y))
         self._t = state.t
         self.covariance = self.s2 * self._inverse
         names = [effect.name for effect in effects]
@@ -177,7 +184,7 @@ class MixedModel:
         F, q = float(squares.mean()), len(L)
         dfs = np.array([self._satterthwaite(row) for row in rotated])
         E = float((dfs / (dfs - 2)).sum()) if dfs.min() > 2 else np.inf
-        df = 2 * E / (E - q) if np.isfinite(E) else 2.0
+        df = 2 * E / (E - q) if np.isfinite(E) else 2.0 if dfs.min() > LEAST_DF else 0.0
         p = float(special.fdtrc(q, df, F))
         return Contrast(np.nan, np.nan, F, q, df, p)
 
@@ -198,7 +205,7 @@ class MixedModel:
         return _State(
             b=b,
             XVX=XVX,
-            rest=self._yy - float(Ry @ Ry) - float(XVy @ b),
+            rest=max(self._yy - float(Ry @ Ry) - float(XVy @ b), _TINY * self._yy),
             log_det=2 * float(np.log(np.diag(L)).sum()),
             T=T,
             t=self._Zy - RZ.T @ Ry - T @ b,

@@ -108,7 +108,8 @@ class Ratings:
         for name in factors:
             if name in KNOWN or name not in table:
                 others = [str(c) for c in table if c not in KNOWN]
-                raise RatingsError(f"{self.source}: no factor {name!r}; {hint(name, others)}")
+                accepted = hint(name, others) if others else "accepted: none, it has no factors"
+                raise RatingsError(f"{self.source}: no factor {name!r}; {accepted}")
         for name in dict.fromkeys((*factors, *(["pair"] if "pair" in table else []))):
             first: dict[str, Any] = {}
             bare = table.index[table[name].isna() | (table[name].astype(str).str.strip() == "")]

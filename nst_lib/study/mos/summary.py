@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_lib.study.mos.analysis import ALL, SIMULATED, Analysis, Study
-from nst_lib.study.mos.factorial import categorical
+from nst_lib.study.mos.factorial import TOO_FEW, categorical
 from nst_lib.study.mos.ratings import describe
 
 if TYPE_CHECKING:
@@ -69,7 +69,11 @@ def tests(variants: dict[str, Analysis]) -> "pd.DataFrame":
         if categorical(analysis.ratings):
             ordinal = analysis.ordinal["p"].tolist()
         for order, (row, other) in enumerate(zip(table.to_dict("records"), ordinal, strict=True)):
-            estimate = f"{row['estimate']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})"
+            tested = not np.isnan(row["F"])
+            estimate = f"{row['estimate']:+.2f}"
+            if tested:
+                estimate += f" ({row['low']:+.2f} to {row['high']:+.2f})"
+            F = f"F({row['df1']}, {row['df2']:.1f}) = {row['F']:.2f}"
             rows.append(
                 {
                     "order": order,
@@ -77,12 +81,12 @@ def tests(variants: dict[str, Analysis]) -> "pd.DataFrame":
                     "difference": row["difference"],
                     "listeners": name,
                     "estimate": estimate if row["difference"] else "",
-                    "d": f"{row['d']:+.2f}" if row["difference"] else "",
-                    "F": f"F({row['df1']}, {row['df2']:.1f}) = {row['F']:.2f}",
+                    "d": f"{row['d']:+.2f}" if row["difference"] and tested else "",
+                    "F": F if tested else TOO_FEW,
                     "p": _p(row["p"]),
                     "p Holm": _p(row["p Holm"]),
-                    "p ordinal": _p(other),
-                    "alike": row["alike"],
+                    "p ordinal": _p(other) if tested else "",
+                    "alike": row["alike"] if tested else "",
                 }
             )
     return pd.DataFrame(rows).sort_values("order", kind="stable").drop(columns="order")
@@ -91,17 +95,23 @@ def tests(variants: dict[str, Analysis]) -> "pd.DataFrame":
 def _agreement(analysis: Analysis) -> Iterator[str]:
     f, agreement = analysis.friedman, analysis.agreement
     icc = agreement["icc"]
-    yield f"  Friedman: chi2({f.df}) = {f.chi2:.1f}, p {_p(f.p)}, W = {f.W:.2f} ({f.n} listeners)"
+    ranks = f"chi2({f.df}) = {f.chi2:.1f}, p {_p(f.p)}, W = {f.W:.2f} ({f.n} listeners)"
+    yield f"  Friedman: {f.fault or ranks}"
+    alpha, sos = _known(agreement["alpha ordinal"]), _known(agreement["sos a"])
+    single, average = _known(icc["single"]), _known(icc["average"])
     yield (
-        f"  agreement: alpha {agreement['alpha ordinal']:.2f} (ordinal), ICC {icc['single']:.2f} "
-        f"of one rating, {icc['average']:.2f} of the mean of {icc['listeners']}; "
-        f"SOS a {agreement['sos a']:.2f}"
+        f"  agreement: alpha {alpha} (ordinal), ICC {single} of one rating, {average} of the mean "
+        f"of {icc['listeners']}; SOS a {sos}"
     )
 
 
 def _over(analysis: Analysis) -> str:
     unit = analysis.ratings.unit
     return f"other listeners and other {unit}s" if analysis.n_boot else "other listeners"
+
+
+def _known(value: float) -> str:
+    return "unknown" if np.isnan(value) else f"{value:.2f}"
 
 
 def _p(p: float) -> str:
