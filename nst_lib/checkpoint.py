@@ -1,8 +1,8 @@
 """A file from which an interrupted optimisation goes on, to the same end as without the break."""
 
 import os
-import pickle
 import time
+import warnings
 from typing import Any
 
 import torch
@@ -23,7 +23,8 @@ class Checkpoint:
     path : path
         Ends in ".ckpt"; need not exist.
     key : str
-        What the transfer is of: settings and recordings. A file with another key is refused.
+        What the transfer is of: settings, weights that these name, recordings. A file with another
+        key is refused.
     of : str
         What to call it there.
 
@@ -43,17 +44,18 @@ class Checkpoint:
         if not self.path.exists():
             return {}
         try:
-            state = torch.load(self.path, weights_only=True, map_location="cpu")
+            with warnings.catch_warnings(action="ignore"):
+                state = torch.load(self.path, weights_only=True, map_location="cpu")
             key = state.pop("key")
-        except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        except Exception as error:  # a file of another kind raises nearly any of them
             raise ValueError(
                 f"{self.path}: is not a checkpoint that can be read; accepted: remove it to start "
                 "anew"
             ) from error
         if key != self.key:
             raise ValueError(
-                f"{self.path}: is of another {self.of} (settings or recordings differ); accepted: "
-                "the same ones, or remove it to start anew"
+                f"{self.path}: is of another {self.of} (settings, weights or recordings differ); "
+                "accepted: the same ones, or remove it to start anew"
             )
         return dict(state)
 

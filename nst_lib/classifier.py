@@ -22,8 +22,7 @@ CHANNELS = 256
 #: Settings that a training depends on.
 SETTINGS = (
     *BELONGS,
-    *("duration", "level", "level_target", "pad_mode", "w0", "per_scale", "scale"),
-    *("padding", "pooling", "init", "seed", "device"),
+    *("duration", "padding", "pooling", "init", "seed", "device"),
 )
 
 

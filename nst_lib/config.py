@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from nst_lib.audio import LEVELS
@@ -177,6 +178,12 @@ class TransferConfig:
                 validate_layers(getattr(self, name), self.layer_names())
             except ValueError as error:
                 raise ConfigError(f"{name}: {error}") from error
+        without = set() if self.content_layers else {"features"}
+        if self.content_weight and not {*self.content_terms} - without:
+            raise ConfigError(
+                f"content_weight={self.content_weight:g}: {self.preset} has no content loss; "
+                "accepted: null, or content_layers or content_terms too"
+            )
 
     def layer_names(self) -> tuple[str, ...]:
         """Return the names of the network's feature maps."""
@@ -186,6 +193,11 @@ class TransferConfig:
     def unit(self) -> float:
         """What the optimiser takes for 1 in a spectrogram, where there is no line search."""
         return 1.0
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The file that weights are read from, if any: a result depends on what is in it."""
+        return None
 
     def replace(self, **overrides: Any) -> Self:
         """Return a copy with other values for some settings."""

@@ -6,9 +6,11 @@ Five-second clips at 44.1 kHz in 50 categories and five folds, named FOLD-SOURCE
 
 import csv
 import difflib
+import io
 import os
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,7 @@ ESC50_VARIABLE = "NST_ESC50"
 
 _LICENCE_LINE = re.compile(r"^\W*(\S+\.wav)\W+(.+?)\s*\[([^\[\]]+)\]\s*$", re.MULTILINE)
 _DATASET_LICENCE = "CC BY-NC 3.0"
+_COLUMNS = ("filename", "fold", "category")
 
 
 @dataclass(frozen=True)
@@ -170,14 +173,18 @@ class ESC50(Dataset):
     Raises
     ------
     ValueError
-        If the folder is not laid out like ESC-50 or holds none of its clips.
+        If the folder is not laid out like ESC-50 or holds none of its clips, or the table has a row
+        that is not one.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         root = Path(root)
         table = root / "meta" / "esc50.csv"
         if not root.is_dir():
-            raise ValueError(f"{root}: no such folder; accepted: the folder of an ESC-50 copy")
+            raise ValueError(
+                f"{root}: no such folder; accepted: one of recordings, or of an ESC-50 copy; or "
+                "auto, esc50, synthetic"
+            )
         for needed in (table, root / "audio"):
             if not needed.exists():
                 raise ValueError(
@@ -185,12 +192,7 @@ class ESC50(Dataset):
                     "ESC-50 copy, which holds meta/esc50.csv and audio/"
                 )
         credits = _credits(root / "LICENSE")
-        with table.open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
-            missing = {"filename", "fold", "category"} - set(rows.fieldnames or ())
-            if missing:
-                raise ValueError(f"{table}: has no column {', '.join(sorted(missing))}")
-            clips = [_clip(root, row, credits) for row in rows]
+        clips = [_clip(root, row, credits) for row in _rows(table)]
         present = [clip for clip in clips if clip.path.is_file()]
         if not present:
             raise ValueError(f"{root}: audio/ holds none of the {len(clips)} clips in {table.name}")
@@ -205,12 +207,13 @@ class Folder(Dataset):
     ----------
     root : path
         Holds audio files. A file's category is the folder inside `root` that it lies in, or, beside
-        the others in `root` itself, its own name.
+        the others in `root` itself, its own name. A name that two files have gets the category
+        before it: "kick-01" and "snare-01".
 
     Raises
     ------
     ValueError
-        If there is no audio file, or two have one name.
+        If there is no audio file, or two in one folder differ only in their ending.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
@@ -226,20 +229,27 @@ class Folder(Dataset):
                 f"{root}: holds no recordings; accepted: a folder of audio files "
                 f"({', '.join(AUDIO_SUFFIXES)}), or an ESC-50 copy"
             )
-        clips = [
-            RecordedClip(
-                name=path.stem,
-                category=path.stem if path.parent == root else path.parent.name,
+        stems = Counter(path.stem for path in paths)
+        clips: dict[str, RecordedClip] = {}
+        for path in paths:
+            alone = path.parent == root
+            category = path.stem if alone else path.parent.name
+            name = path.stem if alone or stems[path.stem] == 1 else f"{category}-{path.stem}"
+            where = path.relative_to(root)
+            if name in clips:
+                raise ValueError(
+                    f"{root}: {clips[name].attribution} and {where} have one name, {name}; "
+                    "accepted: a name for each"
+                )
+            clips[name] = RecordedClip(
+                name=name,
+                category=category,
                 fold=1,
                 licence="licence not stated",
-                attribution=str(path.relative_to(root)),
+                attribution=str(where),
                 path=path,
             )
-            for path in paths
-        ]
-        super().__init__(clips)
-        if len(self._by_name) < len(clips):
-            raise ValueError(f"{root}: two recordings have one name; accepted: a name for each")
+        super().__init__([*clips.values()])
         self.root = root
 
 
@@ -306,6 +316,30 @@ def open_dataset(name: str | os.PathLike[str] = "auto") -> Dataset:
             f"ESC-50 is not here: set {ESC50_VARIABLE} to its folder, or run `nst data download`"
         )
     return ESC50(default_root())
+
+
+def _rows(table: Path) -> Iterator[dict[str, str]]:
+    """Yield the rows of ESC-50's table; raise ValueError at the first that is not one."""
+    data = table.read_bytes()
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{table}: line {line}: byte {data[error.start]:#x}; accepted: UTF-8"
+        ) from error
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    missing = set(_COLUMNS) - set(rows.fieldnames or ())
+    if missing:
+        raise ValueError(f"{table}: has no column {', '.join(sorted(missing))}")
+    for row in rows:
+        where, fold = f"{table}: line {rows.line_num}", row["fold"]
+        for name in _COLUMNS:
+            if not row[name]:
+                raise ValueError(f"{where}: no {name}; accepted: {', '.join(_COLUMNS)}")
+        if not fold.strip().isdecimal() or int(fold) < 1:
+            raise ValueError(f"{where}: fold {fold!r}; accepted: a whole number from 1")
+        yield row
 
 
 def _clip(root: Path, row: dict[str, str], credits: dict[str, tuple[str, str]]) -> RecordedClip:

@@ -104,6 +104,12 @@ def checksum(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def file_checksum(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file, however large, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def set_default_mode(path: Path, mode: int) -> None:
     """Give what `tempfile` made the permissions that it would have otherwise: `mode`, masked."""
     umask = os.umask(0)

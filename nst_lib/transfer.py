@@ -21,6 +21,7 @@ from nst_lib.build import choose_device, make_loss, make_transform, make_view
 from nst_lib.checkpoint import Checkpoint, Pause
 from nst_lib.config import ConfigError, TransferConfig
 from nst_lib.datasets import Clip
+from nst_lib.files import file_checksum
 from nst_lib.inversion import griffin_lim
 from nst_lib.metrics import Scores
 from nst_lib.objective import Losses
@@ -404,6 +405,14 @@ def _open_checkpoint(
     if path is None or isinstance(path, Pause):
         return path
     key = hashlib.sha256(config.to_json().encode())
+    weights = config.weights_file
+    if weights is not None:
+        try:
+            key.update(file_checksum(weights).encode())
+        except OSError as error:
+            raise ConfigError(
+                f"weights={str(weights)!r}: cannot be read ({error.strerror}); accepted: a file"
+            ) from error
     for y in sounds:
         key.update(b"none" if y is None else f"{len(y)} ".encode() + y.tobytes())
     return Checkpoint(path, key=key.hexdigest())

@@ -20,8 +20,10 @@ import pytest
 import soundfile as sf
 
 from nst_lib import __version__
+from nst_lib.study import batch, unit
+from nst_lib.study.grid import read_grid
 from nst_lib.study.store import Store
-from nst_lib.study.unit import FILES
+from nst_lib.study.unit import FILES, Limits
 
 from .conftest import ROOT
 
@@ -250,6 +252,25 @@ def test_a_changed_input_is_noticed(tmp_path):
     output, _ = driver.communicate(timeout=120)
     assert driver.returncode == 1
     assert re.search(r"failed .*: a: .*a\.wav has changed since the batch was started", output)
+
+
+def test_changed_weights_are_noticed(tmp_path):
+    (tmp_path / "w.pt").write_bytes(b"some")
+    settings = {**SMALL, "preset": "huzaifah2020", "weights": "w.pt"}
+    path = write_grid(tmp_path, factors={}, settings=settings)
+    planned = batch.plan(read_grid(path), tmp_path / "out")
+    (name,) = planned.left
+    (tmp_path / "w.pt").write_bytes(b"others")
+    status = batch.run(
+        planned,
+        jobs=1,
+        limits=Limits(),
+        runner=lambda units: ((one.id, unit.run(one)) for one in units),
+        expected={name: 1.0},
+    )
+    expected = rf"setting weights: {tmp_path}/w.pt has changed since the batch was started"
+    assert (status.entries[name].state, status.entries[name].message) == ("failed", expected)
+    assert name not in batch.plan(read_grid(path), tmp_path / "out").left, "another, to be run"
 
 
 def test_a_notebook_that_fails_is_kept_with_its_traceback(nst, tmp_path):

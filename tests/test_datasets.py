@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import numpy as np
@@ -72,6 +73,23 @@ def test_wrong_folders_are_refused(small, tmp_path):
         ESC50(small)
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (b"2-400-A-1.wav", "no fold; accepted: filename, fold, category"),
+        (b"2-400-A-1.wav,2", "no category; accepted: filename, fold, category"),
+        (b"2-400-A-1.wav,x,1,rooster", "fold 'x'; accepted: a whole number from 1"),
+        (b"2-400-A-1.wav,0,1,rooster", "fold '0'; accepted: a whole number from 1"),
+        (b"2-400-A-1.wav,2,1,s\xe4ge", "byte 0xe4; accepted: UTF-8"),
+    ],
+)
+def test_rows_that_are_none(small, row, message):
+    table = small / "meta" / "esc50.csv"
+    table.write_bytes(table.read_bytes() + row + b"\n5-300-B-28.wav,5,28,snoring\n")
+    with pytest.raises(ValueError, match=re.escape(f"{table}: line 5: {message}")):
+        ESC50(small)
+
+
 def test_study_pairs_are_seeded(dataset):
     pairs = dataset.pairs(seed=3)
     assert tuple((pair.style.category, pair.content.category) for pair in pairs) == STUDY_PAIRS
@@ -127,7 +145,18 @@ def test_a_folder_of_recordings(tmp_path, make_wav):
     assert folder["owl"].attribution == "birds/owl.flac"
     assert folder["bell"].load().shape == (5 * 22050,)
     make_wav("birds/bell.wav")
-    with pytest.raises(ValueError, match="two recordings have one name"):
+    (tmp_path / "cats").mkdir()
+    make_wav("cats/crow.wav")
+    names = {clip.attribution: clip.name for clip in open_dataset(tmp_path)}
+    assert names == {
+        "bell.wav": "bell",
+        "birds/bell.wav": "birds-bell",
+        "birds/crow.wav": "birds-crow",
+        "birds/owl.flac": "owl",
+        "cats/crow.wav": "cats-crow",
+    }
+    make_wav("birds/crow.flac")
+    with pytest.raises(ValueError, match=r"birds/crow\.flac and birds/crow\.wav have one name"):
         open_dataset(tmp_path)
 
 

@@ -1,8 +1,11 @@
 """Estimates: what they grow with, and that they see settings that do not go together."""
 
 import pytest
+import torch
 
 from nst_lib import TransferConfig
+from nst_lib.build import make_network, make_transform
+from nst_lib.classifier import training_config
 from nst_lib.network import n_weights
 from nst_lib.study.estimate import estimate
 
@@ -43,6 +46,24 @@ def test_kernels_grow_with_the_square_of_the_sound():
     five, twenty = (estimate(config.replace(duration=seconds)) for seconds in (5, 20))
     assert 8 < twenty.seconds / five.seconds < 32
     assert 8 < (twenty.memory - 0.6e9) / (five.memory - 0.6e9) < 32
+
+
+@pytest.mark.parametrize(
+    "settings", [{"channels": 300}, {"orientation": "time", "duration": None}], ids=str
+)
+def test_trained_weights_are_taken_as_they_are(settings, tmp_path):
+    config = training_config(**{"duration": 1.0, "channels": 8, **settings})
+    n_frames = 1 + round(1.5 * config.sr) // make_transform(config).hop_length
+    network = make_network(config, n_freq=513, n_frames=n_frames).state_dict()
+    torch.save({"settings": config.to_dict(), "network": network}, tmp_path / "w.pt")
+    trained = config.replace(weights=str(tmp_path / "w.pt"), style_layers=["relu1"], n_iter=0)
+    assert estimate(trained, length=1.5).seconds > 0
+
+
+def test_longer_recordings_take_longer():
+    config = TransferConfig.from_preset(duration=None, steps=1000, n_iter=0)
+    short, long = (estimate(config, length=length).seconds for length in (1.0, 8.0))
+    assert long > 3 * short
 
 
 def test_settings_that_do_not_go_together():

@@ -7,7 +7,7 @@ import pytest
 import soundfile as sf
 
 from nst_lib.config import TransferConfig
-from nst_lib.study.grid import GridError, checksum, identify, parse_grid, read_grid
+from nst_lib.study.grid import GridError, checksums, identify, parse_grid, read_grid
 
 from .conftest import ROOT
 
@@ -158,8 +158,47 @@ def test_a_folder_of_recordings_is_a_dataset(tmp_path, make_wav):
     assert not made.simulated
 
 
+def test_weights_are_found_from_the_folder_of_the_grid(tmp_path, monkeypatch):
+    for folder in ("grids", "here", "home"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "w.pt").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    path = tmp_path / "grids" / "grid.yaml"
+
+    def weights(values, preset="huzaifah2020", **overrides):
+        keys = {"settings": {"preset": preset}}
+        keys |= {"factors": {"weights": values}} if values else {}
+        path.write_text(json.dumps({"dataset": "synthetic", "pairs": PAIRS[:1], **keys}))
+        return [condition.config.weights for condition in read_grid(path, overrides).conditions]
+
+    grids, here, home = (str(tmp_path / name / "w.pt") for name in ("grids", "here", "home"))
+    assert weights([None, "w.pt", "~/w.pt", here]) == [None, grids, home, here]
+    assert weights([], weights="w.pt") == [here], "as everywhere on the command line"
+    others = [None, "random", "https://example.org/w.pth"]
+    assert weights([*others, "w.pt"], preset="gatys2016") == [*others, grids]
+    message = r"grid.yaml: weights='x.pt': no such file \(.*grids/x.pt\); accepted: a file"
+    with pytest.raises(GridError, match=message):
+        weights(["x.pt"])
+
+
+def test_a_name_depends_on_what_is_in_the_weights(tmp_path):
+    def here(folder, content):
+        folder.mkdir(exist_ok=True)
+        (folder / "w.pt").write_bytes(content)
+        keys = {"settings": {"preset": "huzaifah2020"}, "factors": {"weights": ["w.pt", None]}}
+        raw = {"dataset": "synthetic", "pairs": PAIRS[:1], **keys}
+        return names(parse_grid(raw, name="test", folder=folder))
+
+    first, drawn = here(tmp_path / "a", b"1")
+    assert first.startswith("snoring-hand_saw-w.pt-0-")
+    assert here(tmp_path / "b", b"1") == [first, drawn], "wherever it lies"
+    changed, same = here(tmp_path / "a", b"2")
+    assert (changed != first, same) == (True, drawn)
+
+
 def names(made, sums=None, *code):
-    sums = sums or {key: checksum(clip) for key, clip in made.clips.items()}
+    sums = sums or checksums(made)
     return [identify(condition, made, sums, *code) for condition in made.conditions]
 
 
@@ -169,8 +208,7 @@ def test_a_name_depends_on_all_that_a_result_does():
     assert len(set(usual)) == 4
     assert usual[0].startswith("snoring-hand_saw-max-0-")
     assert usual == names(made, None, "0.1", "notebook")
-    sums = {key: checksum(clip) for key, clip in made.clips.items()}
-    changed = names(made, {**sums, "hen": "0"}, "0.1", "notebook")
+    changed = names(made, {**checksums(made), "hen": "0"}, "0.1", "notebook")
     assert changed[:2] == usual[:2]
     assert not set(changed[2:]) & set(usual)
     assert not set(names(made, None, "0.2", "notebook")) & set(usual)

@@ -14,7 +14,7 @@ from nst_lib.build import make_loss, make_network, make_transform
 from nst_lib.classifier import SETTINGS, Classifier, training_config
 from nst_lib.config import ConfigError
 from nst_lib.presets import preset
-from nst_lib.systems.huzaifah2020 import BELONGS
+from nst_lib.systems.huzaifah2020 import BELONGS, NO_USE
 from nst_lib.trained import Fold, Trained
 
 SMALL = {"channels": 24, "kernel": 5, "duration": 1.0, "steps": 12, "n_iter": 4}
@@ -238,21 +238,118 @@ def test_weights_of_another_network_are_refused(trained, weights, pair):
         assert refusal(duration=2.0) == "has duration=1.0; accepted: --set duration=1.0"
     else:
         assert make_network(config.replace(duration=2.0), n_freq=513, n_frames=173)
-    assert set(BELONGS) <= set(SETTINGS)
+    assert refusal(level="rms", pad_mode="constant") == (
+        "has level=off, pad_mode=reflect; accepted: --set level=off --set pad_mode=reflect"
+    )
+    no_use = {"n_bins": 99, "fmin": 50, "w0": 20, "scale": 30, "level_target": -30}
+    assert make_network(config.replace(**no_use), n_freq=513, n_frames=87)
+    assert {*BELONGS} <= set(SETTINGS)
 
 
-def test_bad_weights(config, trained, tmp_path):
+@pytest.mark.parametrize("transform", ["stft", "cqt", "cwt"])
+def test_settings_that_a_transform_has_no_use_for(pair, transform):
+    config = training_config(duration=1.0, transform=transform, n_bins=60, bins_per_octave=12)
+    config = config.replace(hop_length=64)
+    other = {"n_fft": 512, "n_bins": 72, "bins_per_octave": 10, "fmin": 40.0, "residual": True}
+    other |= {"w0": 8.0, "per_scale": True, "scale": 30.0, "pad_mode": "constant"}
+    y = torch.from_numpy(pair.style.load(duration=1.0))
+    S = make_transform(config)(y)
+    same = {
+        name
+        for name, value in other.items()
+        if torch.equal(make_transform(config.replace(**{name: value}))(y), S)
+    }
+    assert same == NO_USE[transform]
+
+
+def test_a_spectrogram_of_bands(tmp_path):
+    config = training_config(channels=2, stacks=1, kernel=3, transform="cwt", n_bins=8, w0=9.0)
+    classifier = Classifier(config, n_freq=8, n_frames=9, n_classes=2)
+    made = Trained(
+        config=config,
+        classes=("a", "b"),
+        folds=[Fold(fold=1, held_out=["a"], epochs=[], confusion=[[1, 0], [0, 0]])],
+        dealt=False,
+        classifier=classifier,
+    )
+    made.write(tmp_path / "t.pt")
+    config = config.replace(weights=str(tmp_path / "t.pt"))
+    assert make_network(config.replace(n_fft=2048), n_freq=8, n_frames=9)
+    with pytest.raises(ConfigError, match=r"has w0=9.0, scale=1.0; accepted: --set w0=9.0 --set "):
+        make_network(config.replace(w0=None, scale=30.0), n_freq=8, n_frames=9)
+    with pytest.raises(
+        ConfigError, match=r"has transform=cwt, n_bins=8, w0=9.0; accepted: --set t"
+    ):
+        make_network(config.replace(transform="stft", n_bins=9, w0=None), n_freq=8, n_frames=9)
+
+
+def test_sounds_of_another_length(trained, weights):
+    settings = {"channels": 6, "kernel": 5, "duration": 1.0}
+    settings["orientation"] = trained.config.orientation
+    config = TransferConfig.from_preset("huzaifah2020", weights=weights, **settings)
+    if config.orientation != "time":
+        assert make_network(config, n_freq=513, n_frames=90)
+        return
+    message = "trained.pt' is of sounds of 87 frames, not 90; accepted: recordings as long as in"
+    with pytest.raises(ConfigError, match=message):
+        make_network(config, n_freq=513, n_frames=90)
+
+
+def test_a_checkpoint_is_of_the_weights_as_they_were(trained, weights, pair, tmp_path):
+    settings = {"channels": 6, "kernel": 5, "orientation": trained.config.orientation, "steps": 2}
+    settings |= {"weights": weights, "domain": "hybrid"}
+    config = TransferConfig.from_preset("huzaifah2020", **SMALL | settings)
+    saved = {"checkpoint": tmp_path / "run.ckpt"}
+    first, again = (transfer(pair.content, pair.style, config, **saved) for _ in range(2))
+    assert again.evaluations[0] == first.evaluations[0], "its seconds too"
+    changed = torch.load(weights)
+    changed["network"]["layers.conv1.bias"] += 1
+    torch.save(changed, weights)
+    with pytest.raises(ValueError, match=r"is of another transfer \(settings, weights or record"):
+        transfer(pair.content, pair.style, config, **saved)
+    (tmp_path / "trained.pt").unlink()
+    with pytest.raises(ConfigError, match=r"trained.pt': cannot be read \(No such file"):
+        transfer(pair.content, pair.style, config, **saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("settings", [1], "holds something else"),
+        ("settings", {}, "does not say its sr"),
+        ("kernel", torch.ones(2), "does not say its kernel"),
+        ("network", torch.ones(2), "holds something else"),
+        ("network", {}, r"has no layers\.conv1\.weight of torch\.float32"),
+        ("layers.conv1.bias", torch.ones(6).int(), r"has no layers\.conv1\.bias of torch\.float32"),
+        ("layers.conv1.bias", torch.ones(5), r"layers\.conv1\.bias has shape \(5,\) instead of"),
+        ("layers.conv1.bias", torch.full((6,), torch.inf), r"layers\.conv1\.bias is not finite"),
+    ],
+)
+def test_damaged_weights(trained, weights, name, value, message):
+    saved = torch.load(weights)
+    parts = (saved, saved["settings"], saved["network"])
+    next(part for part in parts if name in part)[name] = value
+    torch.save(saved, weights)
+    message = rf"trained.pt': {message}.*; accepted: a file that `nst train` wrote$"
+    with pytest.raises(ConfigError, match=message):
+        make_network(trained.config.replace(weights=weights), n_freq=513, n_frames=87)
+
+
+def test_bad_weights(config, make_wav, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
     path = tmp_path / "bad.pt"
-    config = config.replace(weights=str(path))
-    with pytest.raises(ConfigError, match=r"bad.pt': no such file; accepted: a file that `nst tra"):
+    config = config.replace(weights="~/bad.pt")
+    with pytest.raises(
+        ConfigError, match=r"bad.pt': cannot be read \(No such file or dir.*\); acc"
+    ):
         make_network(config, n_freq=513, n_frames=87)
-    path.write_text("not one")
-    with pytest.raises(ConfigError, match=r"bad.pt': cannot be read; accepted: a file that"):
-        make_network(config, n_freq=513, n_frames=87)
-    for other in (torch.zeros(3), {"network": {}}):
-        torch.save(other, path)
-        with pytest.raises(ConfigError, match=r"bad.pt': holds something else; accepted:"):
+    for write in (lambda: path.write_text("not one"), lambda: make_wav().rename(path)):
+        write()
+        with pytest.raises(ConfigError, match=r"bad.pt': is not a file of tensors by torch.save;"):
             make_network(config, n_freq=513, n_frames=87)
+    torch.save([torch.zeros(3)], path)
+    with pytest.raises(ConfigError, match=r"bad.pt': holds something else; accepted: a file that"):
+        make_network(config, n_freq=513, n_frames=87)
     with pytest.raises(ConfigError, match="engine='infinite' with trained weights; accepted: fin"):
         config.replace(engine="infinite")
     with pytest.raises(ConfigError, match="convolution='fft' with trained weights; accepted: dir"):

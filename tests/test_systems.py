@@ -216,7 +216,9 @@ def test_deep_follows_its_stacks():
 
 
 def test_a_content_weight_needs_a_content_loss():
-    with pytest.raises(ConfigError, match=r"content_weight=0\.5: grinstein2018 has no content loss"):
+    with pytest.raises(
+        ConfigError, match=r"content_weight=0\.5: grinstein2018 has no content loss"
+    ):
         TransferConfig.from_preset("grinstein2018", content_weight=0.5)
     TransferConfig.from_preset("grinstein2018", content_weight=0.5, content_terms=["onset"])
     TransferConfig.from_preset("grinstein2018", content_weight=0)

@@ -17,7 +17,7 @@ import nst_lib
 from nst_lib import audio, files
 from nst_lib.datasets import RecordedClip, SyntheticClip
 from nst_lib.study import results
-from nst_lib.study.grid import Condition, Grid, checksum, identify
+from nst_lib.study.grid import Condition, Grid, checksums, identify
 from nst_lib.study.status import STATUS, Entry, Status
 from nst_lib.study.store import Store
 from nst_lib.study.unit import Limits, Outcome, Report, Unit, leave_failure, without_lesson
@@ -45,7 +45,7 @@ class Plan:
     conditions : dict of str to Condition
         By the names of their folders.
     checksums : dict of str to str
-        Of the clips, by their keys.
+        Of the clips, by their keys, and of weights, by their paths.
     notebook : str
         As JSON.
     store : Store
@@ -82,20 +82,20 @@ def plan(grid: Grid, out: str | os.PathLike[str], *, notebook: Path = NOTEBOOK) 
     Raises
     ------
     ValueError
-        If the notebook or a recording cannot be read.
+        If the notebook, a recording or a file of weights cannot be read.
     """
     text, code = _read_notebook(notebook, grid.conditions[0])
     try:
-        checksums = {key: checksum(clip) for key, clip in grid.clips.items()}
+        sums = checksums(grid)
     except OSError as error:
         raise ValueError(f"{error.filename}: cannot read ({error.strerror})") from error
     conditions = {
-        identify(condition, grid, checksums, nst_lib.__version__, code): condition
+        identify(condition, grid, sums, nst_lib.__version__, code): condition
         for condition in grid.conditions
     }
     store = Store(out)
     done = {name: store.finished(name) for name in conditions}
-    return Plan(grid, conditions, checksums, text, store, done)
+    return Plan(grid, conditions, sums, text, store, done)
 
 
 def run(
@@ -249,6 +249,14 @@ def _unit(plan: Plan, name: str, limits: Limits) -> Unit:
         role: str(clip.path) if isinstance(clip, RecordedClip) and not clip.category else clip.name
         for role, clip in clips.items()
     }
+    inputs = {
+        clip.name: (str(clip.path), plan.checksums[getattr(condition, role)])
+        for role, clip in clips.items()
+        if isinstance(clip, RecordedClip)
+    }
+    if condition.config.weights_file is not None:
+        path = str(condition.config.weights_file)
+        inputs["setting weights"] = (path, plan.checksums[path])
     return Unit(
         id=name,
         store=plan.store.url if plan.store.folder is None else str(plan.store.folder.resolve()),
@@ -261,11 +269,7 @@ def _unit(plan: Plan, name: str, limits: Limits) -> Unit:
             "interactive": False,
         },
         about=_about(name, condition, plan),
-        inputs={
-            clip.name: (str(clip.path), plan.checksums[getattr(condition, role)])
-            for role, clip in clips.items()
-            if isinstance(clip, RecordedClip)
-        },
+        inputs=inputs,
         version=nst_lib.__version__,
         limits=limits,
     )

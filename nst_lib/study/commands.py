@@ -2,15 +2,17 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import soundfile as sf
 import typer
 from tqdm.auto import tqdm
 
 from nst_lib.config import TransferConfig, parse_settings
+from nst_lib.datasets import Clip, RecordedClip
 from nst_lib.progress import count, unwatched
 from nst_lib.study import batch as driver
 from nst_lib.study.batch import Plan
@@ -195,12 +197,28 @@ def _run(plan: Plan, place: _Place, limits: Limits, estimates: dict[str, Estimat
 
 def _estimate(plan: Plan) -> dict[str, Estimate]:
     """Estimate what is left, each different set of settings once."""
-    known: dict[TransferConfig, Estimate] = {}
-    configs = {name: condition.config.replace(seed=0) for name, condition in plan.left.items()}
-    different = set(configs.values())
-    for config in tqdm(different, desc="estimating", delay=1, leave=False, disable=unwatched()):
-        known[config] = estimate(config)
-    return {name: known[config] for name, config in configs.items()}
+    known: dict[tuple[TransferConfig, float], Estimate] = {}
+    lengths = {key: _length(clip) for key, clip in plan.grid.clips.items()}
+    wanted = {
+        name: (
+            one.config.replace(seed=0),
+            one.config.duration or max(lengths[one.content], lengths[one.style]),
+        )
+        for name, one in plan.left.items()
+    }
+    different = set(wanted.values())
+    bar = tqdm(different, desc="estimating", delay=1, leave=False, disable=unwatched())
+    for config, length in bar:
+        known[config, length] = estimate(config, length=length)
+    return {name: known[key] for name, key in wanted.items()}
+
+
+def _length(clip: Clip) -> float:
+    """Return the seconds of a clip; what cannot be read is refused when it is run."""
+    if isinstance(clip, RecordedClip):
+        with suppress(sf.LibsndfileError):
+            return float(sf.info(clip.path).duration)
+    return 5.0
 
 
 def _list(plan: Plan, estimates: dict[str, Estimate], jobs: int) -> None:

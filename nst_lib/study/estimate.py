@@ -23,8 +23,6 @@ from nst_lib.objective import Losses
 SECONDS, CHANNELS = 5.0, 256
 #: Of the notebook around a transfer on one core, and of a process before it: measured.
 _NOTEBOOK_SECONDS, _PROCESS_BYTES = 4.0, 0.6e9
-#: Duration that is assumed where a condition takes recordings at their own length, in seconds.
-_OWN_LENGTH = 5.0
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,15 @@ class Estimate:
     memory: float
 
 
-def estimate(config: TransferConfig) -> Estimate:
+def estimate(config: TransferConfig, *, length: float = 5.0) -> Estimate:
     """Return what a transfer takes here; it is built on the way, in small, so bad settings show.
+
+    Parameters
+    ----------
+    config : TransferConfig
+        The settings.
+    length : float > 0
+        Of the recordings in seconds, where the settings leave them as long as they are.
 
     Raises
     ------
@@ -54,15 +59,17 @@ def estimate(config: TransferConfig) -> Estimate:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _estimate(config)
+        return _estimate(config, config.duration or length)
     finally:
         torch.set_num_threads(threads)
 
 
-def _estimate(config: TransferConfig) -> Estimate:
-    duration = config.duration or _OWN_LENGTH
-    small = config.replace(duration=min(duration, SECONDS))
-    if "channels" not in config.UNUSED:
+def _estimate(config: TransferConfig, duration: float) -> Estimate:
+    small = config
+    trained = config.weights_file is not None
+    if not trained or config.orientation != "time":
+        small = small.replace(duration=min(duration, SECONDS))
+    if not trained and "channels" not in config.UNUSED:
         small = small.replace(channels=min(config.channels, CHANNELS))
     device = choose_device(config)
     transform = make_transform(small).to(device)

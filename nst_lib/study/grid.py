@@ -6,8 +6,9 @@
     settings: {preset: milacic2020}      # settings that do not
     seeds: [0]
 
-A category stands for one clip of it, the one that the lessons take. YAML's words are 1.2's: ``off``
-is a word, ``1e-3`` is a number.
+A category stands for one clip of it, the one that the lessons take. Paths, of the setting `weights`
+too, start in the folder of the file. YAML's words are 1.2's: ``off`` is a word, ``1e-3`` is a
+number.
 """
 
 import itertools
@@ -116,7 +117,7 @@ def read_grid(path: str | os.PathLike[str], overrides: Mapping[str, Any] | None 
     path : path
         A YAML file; see the module.
     overrides : mapping of str to Any or None
-        Settings that replace those of the file.
+        Settings that replace those of the file; a path in them starts in the current folder.
 
     Raises
     ------
@@ -152,7 +153,7 @@ def parse_grid(
     folder : Path
         Where relative paths in it start.
     overrides : mapping of str to Any or None
-        Settings that replace its own.
+        Settings that replace its own; a path in them starts in the current folder.
 
     Raises
     ------
@@ -170,12 +171,13 @@ def parse_grid(
     settings = {**_mapping(raw.get("settings"), "settings"), **(overrides or {})}
     factors = _factors(raw.get("factors"), settings)
     seeds = _list(raw.get("seeds", [0]), "seeds")
+    weights_from = Path() if "weights" in (overrides or {}) else folder
     conditions = []
     for (style, content), values, seed in itertools.product(
         pairs, itertools.product(*factors.values()), seeds
     ):
         chosen = dict(zip(factors, values, strict=True))
-        config = _config({**settings, **chosen, "seed": seed})
+        config = _config({**settings, **chosen, "seed": seed}, weights_from)
         conditions.append(Condition(style=style, content=content, factors=chosen, config=config))
     return Grid(
         name=name,
@@ -226,8 +228,24 @@ def checksum(clip: Clip) -> str:
     OSError
         If the file cannot be read.
     """
-    data = clip.path.read_bytes() if isinstance(clip, RecordedClip) else clip.name.encode()
-    return files.checksum(data)
+    if isinstance(clip, RecordedClip):
+        return files.file_checksum(clip.path)
+    return files.checksum(clip.name.encode())
+
+
+def checksums(grid: Grid) -> dict[str, str]:
+    """Return the checksums of a grid's clips, by their keys, and of its weights, by their paths.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    """
+    sums = {key: checksum(clip) for key, clip in grid.clips.items()}
+    for path in {condition.config.weights_file for condition in grid.conditions}:
+        if path is not None:
+            sums[str(path)] = files.file_checksum(path)
+    return sums
 
 
 def word(value: Any) -> str:
@@ -249,14 +267,17 @@ def identify(condition: Condition, grid: Grid, checksums: Mapping[str, str], *co
     grid : Grid
         The grid that it is of.
     checksums : mapping of str to str
-        Of the clips, by their keys.
+        What :func:`checksums` returns.
     *code : str
         What it is run with: version of the library, checksum of the notebook.
     """
     sounds = [
         (grid.clips[key].name, checksums[key]) for key in (condition.style, condition.content)
     ]
-    covered = json.dumps([condition.config.to_dict(), sounds, code], sort_keys=True)
+    settings = condition.config.to_dict()
+    if condition.config.weights_file is not None:
+        settings["weights"] = checksums[str(condition.config.weights_file)]
+    covered = json.dumps([settings, sounds, code], sort_keys=True)
     return f"{condition.slug}-{files.checksum(covered.encode())[:10]}"
 
 
@@ -293,11 +314,19 @@ def _factors(value: Any, settings: Mapping[str, Any]) -> dict[str, list[Any]]:
     return {name: _list(values, f"factor {name}") for name, values in factors.items()}
 
 
-def _config(settings: dict[str, Any]) -> TransferConfig:
+def _config(settings: dict[str, Any], weights_from: Path) -> TransferConfig:
     preset = settings.pop("preset", "fast")
     if not isinstance(preset, str):
         raise ConfigError(f"preset {preset!r}; accepted: a name")
-    return TransferConfig.from_preset(preset, **settings)
+    config = TransferConfig.from_preset(preset, **settings)
+    if config.weights_file is None:
+        return config
+    path = (weights_from / config.weights_file).resolve()
+    if not path.is_file():
+        raise ConfigError(
+            f"weights={settings['weights']!r}: no such file ({path}); accepted: a file"
+        )
+    return config.replace(weights=str(path))
 
 
 def _mapping(value: Any, name: str) -> dict[str, Any]:

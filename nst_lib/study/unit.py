@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from nst_lib import progress
-from nst_lib.files import checksum
+from nst_lib.files import file_checksum
 from nst_lib.study.store import FAILED, Store
 
 if TYPE_CHECKING:
@@ -250,17 +250,17 @@ def _execute(
 
 
 def _validate(unit: Unit) -> None:
-    """Raise _UnitError unless library and recordings are those that the batch was planned with."""
+    """Raise _UnitError unless library and files are those that the batch was planned with."""
     from nst_lib import __version__
 
     if __version__ != unit.version:
         raise _UnitError(f"nst_lib {__version__} runs here; accepted: {unit.version}, the driver's")
     for name, (path, expected) in unit.inputs.items():
         try:
-            data = Path(path).read_bytes()
+            found = file_checksum(path)
         except OSError as error:
             raise _UnitError(f"{name}: cannot read {path} ({error.strerror})") from error
-        if checksum(data) != expected:
+        if found != expected:
             raise _UnitError(f"{name}: {path} has changed since the batch was started")
 
 

@@ -265,7 +265,7 @@ def read_weights(weights: str | None = None) -> dict[str, Tensor]:
         path = _fetch(source)
         given += f" ({path})"
     else:
-        path = Path(source).expanduser()
+        path = Path(os.path.expanduser(source))
     try:
         with warnings.catch_warnings(action="ignore"):
             state = torch.load(path, map_location="cpu", weights_only=True)

@@ -15,7 +15,8 @@ matrix over the STFT, is left out, since `transform` offers a CQT.
 """
 
 import json
-import pickle
+import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,7 +48,19 @@ BELONGS = (
     "channels",
     "kernel",
     "batch_norm",
+    "level",
+    "level_target",
+    "pad_mode",
+    "w0",
+    "per_scale",
+    "scale",
 )
+#: Which of them each transform has no use for.
+NO_USE = {
+    "stft": {"n_bins", "bins_per_octave", "fmin", "residual", "w0", "per_scale", "scale"},
+    "cqt": {"n_fft", "w0", "per_scale"},
+    "cwt": {"n_fft"},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +93,11 @@ class Huzaifah2020(TransferConfig):
     def unit(self) -> float:
         """What is 1 in the scaled spectrogram."""
         return self.log_range
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The file that weights are read from, if any."""
+        return None if self.weights is None else Path(os.path.expanduser(self.weights))
 
 
 class BoundedLoss(nn.Module):
@@ -115,32 +133,51 @@ def read_weights(path: str | Path) -> dict[str, Any]:
     ConfigError
         If the file is missing or is not one of these.
     """
-    given, accepted = f"weights={str(path)!r}", "accepted: a file that `nst train` wrote"
-    if not Path(path).is_file():
-        raise ConfigError(f"{given}: no such file; {accepted}")
     try:
-        trained = torch.load(path, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        raise ConfigError(f"{given}: cannot be read; {accepted}") from error
-    if not isinstance(trained, dict) or not {"settings", "network", "classes"} <= trained.keys():
-        raise ConfigError(f"{given}: holds something else; {accepted}")
+        with warnings.catch_warnings(action="ignore"):
+            trained = torch.load(path, weights_only=True, map_location="cpu")
+    except OSError as error:
+        raise _refusal(path, f"cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # a file of another kind raises nearly any of them
+        raise _refusal(path, "is not a file of tensors by torch.save") from error
+    if not isinstance(trained, dict) or not all(
+        isinstance(trained.get(part), dict) for part in ("settings", "network")
+    ):
+        raise _refusal(path, "holds something else")
     return trained
+
+
+def _refusal(path: str | Path | None, reason: str) -> ConfigError:
+    return ConfigError(f"weights={str(path)!r}: {reason}; accepted: a file that `nst train` wrote")
+
+
+def _belonging(trained: dict[str, Any]) -> list[str]:
+    """Return the names of the settings that weights with these settings belong to."""
+    no_use = set(NO_USE.get(str(trained.get("transform")), ()))
+    if trained.get("level") == "off":
+        no_use.add("level_target")
+    names = (*BELONGS, *(("duration",) if trained.get("orientation") == "time" else ()))
+    return [name for name in names if name not in no_use]
 
 
 @make_network.register
 def _(config: Huzaifah2020, *, n_freq: int, n_frames: int) -> nn.Module:
     network = make_network.dispatch(TransferConfig)(config, n_freq=n_freq, n_frames=n_frames)
-    if config.weights is not None:
-        trained = read_weights(config.weights)
-        _validate(config, trained["settings"])
-        network.load_state_dict(trained["network"])
+    if config.weights_file is not None:
+        trained = read_weights(config.weights_file)
+        _validate_settings(config, trained["settings"])
+        _validate_network(config, trained["network"], network)
+        network.load_state_dict({name: trained["network"][name] for name in network.state_dict()})
     return network
 
 
-def _validate(config: Huzaifah2020, trained: dict[str, Any]) -> None:
+def _validate_settings(config: Huzaifah2020, trained: dict[str, Any]) -> None:
     """Raise ConfigError unless the weights belong to the settings."""
     ours = config.to_dict()
-    names = (*BELONGS, "duration") if config.orientation == "time" else BELONGS
+    names = _belonging(trained)
+    for name in names:
+        if not isinstance(trained.get(name, ...), str | int | float | None):
+            raise _refusal(config.weights, f"does not say its {name}")
     differ = {name: trained[name] for name in names if trained[name] != ours[name]}
     if differ:
         words = [
@@ -151,6 +188,24 @@ def _validate(config: Huzaifah2020, trained: dict[str, Any]) -> None:
             f"weights={config.weights!r} has {', '.join(words)}; accepted: "
             + " ".join(f"--set {word}" for word in words)
         )
+
+
+def _validate_network(config: Huzaifah2020, trained: dict[str, Any], network: nn.Module) -> None:
+    """Raise ConfigError unless the weights are finite and fit the network."""
+    for name, ours in network.state_dict().items():
+        value = trained.get(name)
+        if not isinstance(value, Tensor) or value.dtype != ours.dtype:
+            raise _refusal(config.weights, f"has no {name} of {ours.dtype}")
+        if value.shape != ours.shape:
+            if config.orientation == "time" and name == "layers.conv1.weight" and value.ndim == 3:
+                raise ConfigError(
+                    f"weights={config.weights!r} is of sounds of {value.shape[1]} frames, not "
+                    f"{ours.shape[1]}; accepted: recordings as long as in its training"
+                )
+            shapes = f"{tuple(value.shape)} instead of {tuple(ours.shape)}"
+            raise _refusal(config.weights, f"{name} has shape {shapes}")
+        if not value.isfinite().all():
+            raise _refusal(config.weights, f"{name} is not finite")
 
 
 @make_loss.register
