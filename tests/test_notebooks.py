@@ -390,18 +390,22 @@ def test_systems_run_with_their_solutions(tmp_path: Path) -> None:
             "The network has 738,000 weights (0.003 GB). What is optimised are the 22,050",
         ),
         ("grinstein2018_texture", "There is no network. What is optimised are the 22,050 samples"),
+        ("chen2020", "The network has"),
     ],
 )
 def test_transfer_runs_with_systems_of_another_shape(
     tmp_path: Path, preset: str, network: str
 ) -> None:
-    settings = {"duration": 1.0} | ({"channels": 16} if preset == "mital2017" else {})
+    settings = {"duration": 1.0}
+    if preset != "grinstein2018_texture":
+        settings["channels"] = 16
     parameters = {"dataset": "synthetic", "preset": preset, "steps": 4, "compare": 0}
     parameters |= {"out": str(tmp_path / "out"), "settings": json.dumps(settings)}
     run = execute("04_transfer", tmp_path, parameters)
     assert network in text(run)
     record = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
     assert record["config"]["preset"] == preset
+    assert record["config"]["transform"] == PRESETS[preset].config.transform
     assert np.abs(sf.read(tmp_path / "out" / "result.wav")[0]).max() > 0
 
 
