@@ -56,6 +56,20 @@ def publish(store: Store, text: str = "sound") -> None:
         store.publish(folder, "run", {"seconds": 1.5})
 
 
+def test_what_workers_share_is_there_before_them(ftp):
+    store = Store(f"{ftp[0]}/shared")
+    store.make()
+    assert store.exists("runs")
+    store.make()
+
+
+def test_a_server_that_lets_nobody_write(ftp):
+    url, folder = ftp
+    (folder / "file").touch()
+    with pytest.raises(ValueError, match=r"ftp.*/file/out: cannot write here \(.*\)"):
+        Store(f"{url}/file/out").make()
+
+
 def test_files_come_back_as_they_were_written(store):
     store.write("runs/a/b.txt", b"first")
     store.write("runs/a/b.txt", b"second")

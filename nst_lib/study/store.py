@@ -70,10 +70,10 @@ class Store:
                 (self.folder / _SCRATCH).mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=self.folder):
                     pass
-            else:
-                self._fs.makedirs(self._root, exist_ok=True)
-        except OSError as error:
-            reason = error.strerror or error
+            else:  # with what workers share: of two that make it at once, one would fail
+                self._fs.makedirs(f"{self._root}/runs", exist_ok=True)
+        except Exception as error:  # of whatever kind of file system
+            reason = getattr(error, "strerror", None) or error
             raise ValueError(f"{self}: cannot write here ({reason})") from error
 
     def read(self, name: str) -> bytes:
