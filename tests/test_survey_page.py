@@ -329,6 +329,7 @@ class TestListening:
         slower = "a => { a.playbackRate = 0.1 }"
         page.keyboard.press("Space")
         page.eval_on_selector("#trial audio", slower)
+        expect(hint).to_have_text("Playing…")
         page.keyboard.press("4")
         expect(hint).to_have_text("Play the sound to its end first.")
         expect(choices).to_be_disabled()
