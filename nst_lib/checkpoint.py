@@ -2,11 +2,11 @@
 
 import os
 import time
-import warnings
 from typing import Any
 
 import torch
 
+from nst_lib import tensors
 from nst_lib.files import atomic, validate_output
 
 #: Ending of a checkpoint.
@@ -44,10 +44,9 @@ class Checkpoint:
         if not self.path.exists():
             return {}
         try:
-            with warnings.catch_warnings(action="ignore"):
-                state = torch.load(self.path, weights_only=True, map_location="cpu")
+            state = tensors.read(self.path)
             key = state.pop("key")
-        except Exception as error:  # a file of another kind raises nearly any of them
+        except (ValueError, KeyError, AttributeError, TypeError) as error:  # of any kind
             raise ValueError(
                 f"{self.path}: is not a checkpoint that can be read; accepted: remove it to start "
                 "anew"

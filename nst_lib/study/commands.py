@@ -198,11 +198,11 @@ def _run(plan: Plan, place: _Place, limits: Limits, estimates: dict[str, Estimat
 def _estimate(plan: Plan) -> dict[str, Estimate]:
     """Estimate what is left, each different set of settings once."""
     known: dict[tuple[TransferConfig, float], Estimate] = {}
-    lengths = {key: _length(clip) for key, clip in plan.grid.clips.items()}
     wanted = {
         name: (
             one.config.replace(seed=0),
-            one.config.duration or max(lengths[one.content], lengths[one.style]),
+            one.config.duration
+            or max(_length(plan.grid.clips[key]) for key in (one.style, one.content)),
         )
         for name, one in plan.left.items()
     }

@@ -23,7 +23,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from nst_lib.checkpoint import SUFFIXES
-from nst_lib.files import atomic, checksum, set_default_mode
+from nst_lib.files import atomic, checksum, file_checksum, set_default_mode
 
 DONE, FAILED = "done", "failed.json"
 #: Folder, inside a local store, of what is being made; nothing in it is ever a result.
@@ -158,7 +158,7 @@ class Store:
             Added to `done`.
         """
         names = sorted(path.name for path in folder.iterdir())
-        files = {name: checksum((folder / name).read_bytes()) for name in names}
+        files = {name: file_checksum(folder / name) for name in names}
         marker = json.dumps({**about, "files": files}, indent=1) + "\n"
         if self.folder is None:
             self.remove(run)

@@ -16,7 +16,6 @@ import math
 import os
 import re
 import sys
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -30,6 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from nst_lib import tensors
 from nst_lib.build import count_weights, make_loss, make_network, network_for, transfer_loss
 from nst_lib.config import ConfigError, TransferConfig, choice, layers
 from nst_lib.losses import several
@@ -267,12 +267,9 @@ def read_weights(weights: str | None = None) -> dict[str, Tensor]:
     else:
         path = Path(os.path.expanduser(source))
     try:
-        with warnings.catch_warnings(action="ignore"):
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise _refusal(given, f"cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # a damaged file raises nearly any of them
-        raise _refusal(given, "is not a file of tensors by torch.save") from error
+        state = tensors.read(path)
+    except ValueError as error:
+        raise _refusal(given, str(error)) from error
     if not isinstance(state, dict):
         raise _refusal(given, f"holds a {type(state).__name__}, not a state dict")
     for name, shape in SHAPES.items():

@@ -16,7 +16,6 @@ matrix over the STFT, is left out, since `transform` offers a CQT.
 
 import json
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from nst_lib import tensors
 from nst_lib.build import make_loss, make_network
 from nst_lib.config import ConfigError, TransferConfig, choice, number
 from nst_lib.losses import several
@@ -134,12 +134,9 @@ def read_weights(path: str | Path) -> dict[str, Any]:
         If the file is missing or is not one of these.
     """
     try:
-        with warnings.catch_warnings(action="ignore"):
-            trained = torch.load(path, weights_only=True, map_location="cpu")
-    except OSError as error:
-        raise _refusal(path, f"cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # a file of another kind raises nearly any of them
-        raise _refusal(path, "is not a file of tensors by torch.save") from error
+        trained = tensors.read(path)
+    except ValueError as error:
+        raise _refusal(path, str(error)) from error
     if not isinstance(trained, dict) or not all(
         isinstance(trained.get(part), dict) for part in ("settings", "network")
     ):

@@ -127,7 +127,8 @@ def _(
     style: Tensor | Sequence[Tensor],
     content: Tensor | None,
 ) -> Mital2017Loss:
-    styles, gain = several(style), _gain(config, n_freq=several(style)[0].shape[-2])
+    styles = several(style)
+    gain = _gain(config, n_freq=styles[0].shape[-2])
     features = make_loss.dispatch(TransferConfig)(
         config,
         transform,

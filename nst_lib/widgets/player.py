@@ -97,8 +97,9 @@ class Compare:
         order = (
             np.random.default_rng(seed).permutation(len(sounds)) if blind else range(len(sounds))
         )
-        named = [(str(name), source) for name, source in sounds.items()]
-        self.names, self._sources = map(list, zip(*(named[k] for k in order), strict=True))
+        named = [*sounds.items()]
+        self.names = [str(named[k][0]) for k in order]
+        self._sources = [named[k][1] for k in order]
         self.blind, self.spectrogram, self.interactive = blind, spectrogram, interactive
         self._sr = sr
         self._samples = [
