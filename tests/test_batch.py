@@ -109,6 +109,7 @@ def test_the_executed_notebook_is_a_report_without_the_lesson(finished):
 def test_results_are_one_tidy_row_for_each_sound(finished):
     table = pd.read_csv(finished / "out" / "results.csv")
     assert list(table["pooling"]) == ["max", "average"]
+    assert set(table["factors"]) == {"pooling"}, "the table says what was varied"
     assert set(table["pair"]) == {"snoring over hand saw"}
     assert table[["timbre", "texture", "rhythm", "noise", "realised style"]].notna().all(axis=None)
     assert (table["loss best"] < table["loss start"]).all()

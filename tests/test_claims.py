@@ -13,7 +13,9 @@ from scipy import stats
 from nst_lib.study import claims
 from nst_lib.study.claims import CLAIMS, Claim, Finding, check, difference, examine
 from nst_lib.study.paired import Difference, holm
+from tests.conftest import ROOT
 
+CONDITIONS = ROOT / "notebooks" / "conditions"
 PAIRS = ("snoring over hand saw", "hen over car horn", "frog over keyboard", "a over b", "c over d")
 VALUES = (0.10, 0.20, 0.30, 0.25, 0.15)
 LEVELS = {
@@ -399,6 +401,76 @@ def test_factors_are_the_settings_that_vary():
     }
 
 
+def make_incomplete(factor: str, *, cell: tuple[float, str] = (1.0, "average")) -> pd.DataFrame:
+    """Return a table of a setting of one system, 0.6 better at 1, with a cell missing everywhere.
+
+    Max is 0.3 worse than average at either level, of which only one has both.
+    """
+    rows = [
+        {"pair": pair, factor: level, "pooling": pooling, "seed": 0, "preset": "antognini2019"}
+        | {"rhythm": 0.6 * level - 0.3 * (pooling == "max")}
+        for pair, level, pooling in product(PAIRS, (0.0, 1.0), ("max", "average"))
+        if (level, pooling) != cell
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("factor", ["diversity", "filters", "log_range", "alpha", "their own"])
+@pytest.mark.parametrize("declared", [True, False])
+def test_what_only_one_system_has_is_a_factor_too(factor, declared, tmp_path):
+    table = make_incomplete(factor)
+    if declared:
+        table["factors"] = f"{factor}+pooling"
+    table.to_csv(tmp_path / "copied.csv", index=False)
+    for read in (table, claims.load(tmp_path / "copied.csv")):
+        found = difference(read, "pooling", "max", "average", "rhythm")
+        assert list(found.values.values()) == pytest.approx([-0.3] * 5), "not 0: 0.6 / 2 - 0.3"
+        assert claims.factors(read) == {factor: [0.0, 1.0], "pooling": ["max", "average"]}
+
+
+def test_what_a_table_names_no_setting_is_none():
+    table = make_incomplete("diversity").assign(factors="diversity+pooling")
+    table["opinion"] = np.random.default_rng(0).integers(1, 6, len(table))
+    found = difference(table, "pooling", "max", "average", "rhythm")
+    assert (found.mean, found.n) == (pytest.approx(-0.3), 5)
+    with pytest.raises(ValueError, match=r"'factors' names 'diversity', and .* no such column"):
+        difference(table.drop(columns="diversity"), "pooling", "max", "average", "rhythm")
+    message = "column 'opinion': is it a setting.*add a column 'factors' that names the settings"
+    with pytest.raises(ValueError, match=message):
+        difference(table.drop(columns="factors"), "pooling", "max", "average", "rhythm")
+
+
+def test_what_is_added_to_a_table_that_was_read_is_none(tmp_path):
+    make_table().to_csv(tmp_path / "results.csv", index=False)
+    table = claims.load(tmp_path / "results.csv")
+    before = check(table)
+    table["condition"] = table[list(LEVELS)].agg(", ".join, axis=1)
+    pd.testing.assert_frame_equal(check(table), before)
+    alone = table.drop(columns="factors")
+    with pytest.raises(ValueError, match=r"with all else \(.*condition\) equal"):
+        difference(alone, "pooling", "max", "average", "rhythm")
+
+
+def test_joined_tables_have_the_settings_of_both():
+    one = make_incomplete("diversity").assign(factors="diversity+pooling")
+    other = make_table(drop=("layer_weights",)).assign(factors="transform+pooling")
+    joined = pd.concat([one, other], ignore_index=True)
+    assert set(claims.factors(joined)) == {"diversity", "pooling", "transform", "preset"}
+    without = pd.concat([one, other.drop(columns="factors")], ignore_index=True)
+    assert set(claims.factors(without)) == set(claims.factors(joined))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("claims", {"transform", "pooling", "layer_weights"}),
+        ("deep", {"style_layers", "pooling"}),
+    ],
+)
+def test_older_tables_are_read(name, expected):
+    assert set(claims.factors(claims.load(CONDITIONS / f"{name}.csv"))) == expected
+
+
 def test_a_difference_is_a_value():
     found = differences(VALUES)
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -409,7 +481,9 @@ def test_table_is_read_from_a_file_or_a_batch(tmp_path: Path):
     table = make_table()
     table.to_csv(tmp_path / "results.csv", index=False)
     for source in (tmp_path, str(tmp_path / "results.csv"), tmp_path.as_uri()):
-        pd.testing.assert_frame_equal(claims.load(source), table, check_dtype=False)
+        read = claims.load(source)
+        assert set(read.pop("factors")[0].split("+")) == {*LEVELS, "preset", "content_weight"}
+        pd.testing.assert_frame_equal(read, table, check_dtype=False)
 
 
 def test_table_of_a_batch_that_has_none_yet(tmp_path: Path):

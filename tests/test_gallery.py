@@ -19,6 +19,7 @@ import soundfile as sf
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from nst_lib.presets import PRESETS
 from nst_lib.study.gallery import AXES, write_gallery
 from nst_lib.study.store import Store
 from nst_lib.study.unit import Outcome, leave_failure
@@ -275,6 +276,24 @@ class TestPage:
             credits = page.locator("#credits li", has_text=clip)
             expect(credits).to_contain_text("simulated by nst_lib.synth [MIT]")
         assert "ESC-50" not in page.locator("main").inner_text()
+
+    @pytest.mark.parametrize("older", [False, True])
+    def test_every_setting_has_its_meaning(self, copy, view, older):
+        about = json.loads((copy / "batch.json").read_text())
+        assert set(about["meanings"]) == set(about["conditions"][0]["config"])
+        config = PRESETS["antognini2019"].config
+        for condition in about["conditions"]:
+            condition["config"] = config.to_dict()
+        about["meanings"] = config.describe()
+        if older:
+            del about["meanings"]
+        (copy / "batch.json").write_text(json.dumps(about))
+        page = view(write_gallery(copy))
+        page.locator("summary").click()
+        lines = page.locator("#settings tr").all()
+        rows = [line.locator("th, td").all_inner_texts() for line in lines]
+        assert {"diversity", "filters"} <= {name for name, _, _ in rows}
+        assert [name for name, _, meaning in rows if not meaning] == []
 
     def test_recordings_of_esc50_are_credited(self, esc50_root, tmp_path, view):
         out = run_batch(tmp_path, dataset=str(esc50_root), pairs=[["snoring", "hand_saw"]])

@@ -303,6 +303,11 @@ def _describe(plan: Plan) -> dict[str, Any]:
         "pairs": grid.pairs,
         "factors": grid.factors,
         "seeds": grid.seeds,
+        "meanings": {
+            name: meaning
+            for condition in grid.conditions
+            for name, meaning in condition.config.describe().items()
+        },
         "clips": {
             clip.name: {
                 "key": key,

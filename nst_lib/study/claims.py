@@ -1,9 +1,10 @@
 """The study's claims, checked on the table of results of a batch.
 
 Two levels of a factor are compared at otherwise equal conditions: same pair of recordings, same
-other factors, same seed. These differences are averaged within each pair of recordings, and *pairs*
-are what is counted: a claim is about recordings in general, of which the conditions and seeds of
-one pair are no independent samples; :mod:`nst_lib.study.paired` has their statistics.
+other settings, same seed; :mod:`nst_lib.study.results` says which columns are settings. These
+differences are averaged within each pair of recordings, and *pairs* are what is counted: a claim is
+about recordings in general, of which the conditions and seeds of one pair are no independent
+samples; :mod:`nst_lib.study.paired` has their statistics.
 
 Verdict of a claim that a > b: "supported" if the 95 % interval is above 0, "contradicted" if below.
 Of a claim that a = b: "supported" if the 90 % interval is within +-margin, however surely it
@@ -15,13 +16,12 @@ import io
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nst_lib.config import TransferConfig
 from nst_lib.study.paired import Difference, holm, t_interval
-from nst_lib.study.results import RESULTS, SCORES, collect
+from nst_lib.study.results import RESULTS, SCORES, collect, declare, settings
 from nst_lib.study.store import Store
 from nst_lib.validation import hint
 
@@ -34,8 +34,6 @@ SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 MISSING = "not in this table"
 #: What a setting that is not set is called.
 _UNSET = "none"
-#: Settings by which rows may differ and yet be compared: chance, and the machine.
-_NOT_FACTORS = ("seed", "device")
 
 
 @dataclass(frozen=True)
@@ -130,10 +128,15 @@ def load(source: str | os.PathLike[str]) -> "pd.DataFrame":
     source : path or URL
         A results.csv, or what `nst batch` wrote it to; where it has not yet, what is done so far.
 
+    Returns
+    -------
+    pd.DataFrame
+        Names its settings: columns that are added to it are none.
+
     Raises
     ------
     ValueError
-        If there is no such table.
+        If there is no such table, or it is not clear which of its columns are settings.
     """
     accepted = f"accepted: a {RESULTS}, or the folder that `nst batch` wrote it to"
     if Path(source).is_dir() or "://" in str(source):
@@ -146,13 +149,16 @@ def load(source: str | os.PathLike[str]) -> "pd.DataFrame":
             raise ValueError(f"{source}: cannot read ({error.strerror}); {accepted}") from error
     if "pair" not in table or table.empty:
         raise ValueError(f"{source}: has no results; {accepted}")
-    return table
+    try:
+        return declare(table)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
 
 
 def factors(table: "pd.DataFrame") -> dict[str, list[Any]]:
     """Return the settings that vary within a table, with their values, both in order."""
-    settings = _settings(table)
-    levels = {name: list(_tidy(table)[name].unique()) for name in settings}
+    tidy = _tidy(table)
+    levels = {name: list(tidy[name].unique()) for name in settings(table)}
     return {name: values for name, values in levels.items() if len(values) > 1}
 
 
@@ -248,9 +254,10 @@ def difference(
     """
     found = _difference(_where(table, where or {}), factor, a, b, score)
     if found.n < 2:
+        same = [name for name in settings(table) if name != factor] or ["nothing"]
         raise ValueError(
             f"{factor}: {found.n} pairs of recordings have {score} of both {a} and {b}, with all "
-            "else equal; accepted: two or more"
+            f"else ({', '.join(same)}) equal; accepted: two or more"
         )
     return found
 
@@ -347,7 +354,7 @@ def _claimed(table: "pd.DataFrame", claim: Claim, score: str) -> Difference:
 def _difference(table: "pd.DataFrame", factor: str, a: Any, b: Any, score: str) -> Difference:
     """Return the difference over however many pairs there are."""
     _need(table, "pair", factor, score)
-    same = [name for name in (*_settings(table), "seed") if name in table and name != factor]
+    same = [name for name in (*settings(table), "seed") if name in table and name != factor]
     sides = [
         _where(table, {factor: level}).groupby(["pair", *same], sort=False)[score].mean()
         for level in (a, b)
@@ -371,15 +378,9 @@ def _where(table: "pd.DataFrame", where: Mapping[str, Any]) -> "pd.DataFrame":
     return table
 
 
-def _settings(table: "pd.DataFrame") -> list[str]:
-    """Return the columns that are settings, but for those that may differ."""
-    known = {field.name for field in fields(TransferConfig)} - set(_NOT_FACTORS)
-    return [name for name in table if name in known]
-
-
 def _tidy(table: "pd.DataFrame") -> "pd.DataFrame":
     """Return a table in which no setting is NaN, which equals nothing."""
-    columns = {name: table[name].astype(object) for name in _settings(table)}
+    columns = {name: table[name].astype(object) for name in settings(table)}
     return table.assign(**{name: c.where(c.notna(), _UNSET) for name, c in columns.items()})
 
 

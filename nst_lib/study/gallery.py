@@ -28,8 +28,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nst_lib import audio, plots
-from nst_lib.config import TransferConfig
 from nst_lib.files import replacing
+from nst_lib.presets import PRESETS
 from nst_lib.study import results
 from nst_lib.study.grid import word
 from nst_lib.study.status import Status
@@ -220,7 +220,7 @@ def _draw(sound: _Sound, path: Path, *, limits: tuple[float, float], vmax: float
 
 def _page(batch: dict[str, Any], pairs: list[dict[str, Any]]) -> str:
     configs = [condition["config"] for condition in batch["conditions"]]
-    meaning = TransferConfig.describe()
+    meaning = _meanings(batch)
     clips = [{"name": name, **clip} for name, clip in batch["clips"].items()]
     data = {
         "version": batch["version"],
@@ -250,6 +250,15 @@ def _page(batch: dict[str, Any], pairs: list[dict[str, Any]]) -> str:
         height=round(SIZE[1] * DPI),
         data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
     )
+
+
+def _meanings(batch: dict[str, Any]) -> dict[str, str]:
+    """Return what every setting means; older batches do not say it, but have presets that do."""
+    if "meanings" in batch:
+        return dict(batch["meanings"])
+    presets = {condition["config"]["preset"] for condition in batch["conditions"]}
+    described = [entry.config.describe() for name, entry in PRESETS.items() if name in presets]
+    return {name: meaning for each in described for name, meaning in each.items()}
 
 
 def _simulated(clips: list[dict[str, Any]]) -> str:

@@ -1,10 +1,10 @@
 """Where a batch keeps its results: a folder, or any URL that fsspec opens.
 
-    batch.json         the grid as it was run: clips, conditions, settings
+    batch.json         the grid as it was run: clips, conditions, settings and what they mean
     inputs/            the clips as they were used
     runs/ID/           one condition: sound, figure, metrics.json, executed notebook, and `done`
     status.json        what the driver last knew
-    results.csv        one row for each sound
+    results.csv        one row for each sound; its column "factors" names those that are settings
 
 `done` lists the other files of its folder with their checksums. It comes last, so a folder without
 it is no result, and neither is one whose files have changed.
