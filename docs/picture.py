@@ -5,7 +5,6 @@ python docs/picture.py
 
 from pathlib import Path
 
-from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from nst_lib import plots, transfer
@@ -16,7 +15,7 @@ from nst_lib.demo import CONFIG
 TITLES = {
     "content": "Content: a hand saw",
     "style": "Style: snoring",
-    "result": "Result: the rhythm of the saw, the timbre of snoring",
+    "result": "Result: rhythm of the saw, timbre of snoring",
 }
 
 
@@ -27,13 +26,10 @@ def main() -> None:
     result = transfer(pair.content, pair.style, CONFIG)
     fig = Figure(figsize=(11, 2.7))
     axes = fig.subplots(1, len(TITLES), sharey=True)
-    loudest = max(float(result.spectrograms[role].max()) for role in TITLES)
-    for ax, (role, title) in zip(axes, TITLES.items(), strict=True):
-        spectrogram = result.spectrograms[role]
-        image = plots.spectrogram(ax, spectrogram, make_transform(CONFIG), colorbar=False)
-        image.set_norm(PowerNorm(0.5, vmin=0, vmax=loudest))
-        ax.set_title(title, fontsize=9)
-        ax.label_outer()
+    shown = {title: result.spectrograms[role] for role, title in TITLES.items()}
+    plots.spectrograms(axes, shown, make_transform(CONFIG))
+    for ax in axes:
+        ax.title.set_fontsize(9)
     fig.savefig(Path(__file__).with_name("picture.png"), dpi=90)
 
 

@@ -6,7 +6,7 @@ lines, magma for spectrograms).
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib as mpl
 import matplotlib.style
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from nst_lib.files import FIGURE_FORMATS, atomic, validate_output
 from nst_lib.optimise import Evaluation
@@ -25,7 +25,13 @@ from nst_lib.transforms import Transform
 STYLE = "nst_lib.nst"
 #: Its colours for spectrograms.
 MAP = "magma"
-_OCTAVE_TICKS = (31.25, 62.5, 125, 250, 500, 1000, 2000, 4000, 8000, 16000)
+#: From the brightest colour of a spectrogram to the darkest, dB.
+RANGE_DB = 70.0
+_OCTAVES = (31.5, 63, 125, 250, 500, 1000, 2000, 4000, 8000, 16000)
+#: A content loss that ends so many times below the lowest style loss is not shown.
+_DEPTH = 1000
+#: Writes 2000 Hz as 2k.
+_HERTZ = EngFormatter(sep="")
 
 
 def use_style() -> None:
@@ -39,10 +45,13 @@ def spectrogram(
     transform: Transform,
     *,
     title: str = "",
-    vmax: float | None = None,
+    loudest: float | None = None,
     colorbar: bool = True,
 ) -> AxesImage:
-    """Draw a spectrogram with time in seconds and frequency in kilohertz.
+    """Draw a sound's spectrogram: seconds, hertz, and decibels below the loudest value.
+
+    Every picture of a sound is drawn by this, so that brightness always means the same. What lies
+    more than `RANGE_DB` below the loudest is black.
 
     Parameters
     ----------
@@ -54,8 +63,9 @@ def spectrogram(
         What `S` is a spectrogram of: gives the axes.
     title : str
         Above the axes.
-    vmax : float or None
-        Value of the brightest colour, to compare several; None is the largest of `S`.
+    loudest : float or None
+        Value of `S` that is 0 dB: the largest of all that are shown together, as
+        :func:`spectrograms` finds it; None is the largest of `S`.
     colorbar : bool
         Whether to add the scale.
 
@@ -63,26 +73,111 @@ def spectrogram(
     -------
     AxesImage
     """
-    seconds = transform.times(S.shape[1] + 1)[-1]
+    image = heatmap(
+        ax,
+        levels(S, float(S.max()) if loudest is None else loudest),
+        transform,
+        title=title,
+        limits=(-RANGE_DB, 0),
+    )
+    if colorbar:
+        level_bar([ax], image)
+    return image
+
+
+def spectrograms(
+    axes: Iterable[Axes], shown: Mapping[str, npt.NDArray[np.float32]], transform: Transform
+) -> None:
+    """Draw spectrograms side by side on one scale: 0 dB is the loudest value of them all.
+
+    Parameters
+    ----------
+    axes : iterable of Axes
+        One for each; the scale stands beside them. Those that are left over are removed.
+    shown : mapping of str to np.ndarray of shape=(freq, time)
+        Title -> log(1 + amplitude).
+    transform : Transform
+        What they are spectrograms of: gives the axes.
+    """
+    axes = list(axes)
+    loudest = max(float(S.max()) for S in shown.values())
+    for ax, (title, S) in zip(axes, shown.items(), strict=False):
+        image = spectrogram(ax, S, transform, title=title, loudest=loudest, colorbar=False)
+        ax.label_outer()
+    for ax in axes[len(shown) :]:
+        ax.remove()
+    level_bar(axes[: len(shown)], image)
+
+
+def level_bar(axes: Sequence[Axes], image: AxesImage) -> None:
+    """Add the scale of a spectrogram, beside all axes that it holds for."""
+    if axes[0].figure is not None:
+        axes[0].figure.colorbar(image, ax=list(axes), label="Level (dB, 0 = loudest)")
+
+
+def levels(S: npt.NDArray[np.float32], loudest: float) -> npt.NDArray[np.float32]:
+    """Return a spectrogram in decibels, no lower than ``-RANGE_DB``.
+
+    Parameters
+    ----------
+    S : np.ndarray
+        log(1 + amplitude); an optimiser may leave values below 0, whose magnitude is inverted.
+    loudest : float
+        Value of `S` that becomes 0 dB.
+    """
+    amplitude = np.abs(np.expm1(S))
+    floor = 10 ** (-RANGE_DB / 20) * float(np.expm1(loudest)) or 1.0
+    return np.asarray(20 * np.log10(np.maximum(amplitude / floor, 1)) - RANGE_DB, np.float32)
+
+
+def heatmap(
+    ax: Axes,
+    values: npt.NDArray[np.float32],
+    transform: Transform,
+    *,
+    title: str = "",
+    limits: tuple[float, float] | None = None,
+) -> AxesImage:
+    """Draw any values that a transform's bins and frames have: seconds and hertz.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    values : np.ndarray, shape=(freq, time)
+        What to draw.
+    transform : Transform
+        What they belong to: gives the axes.
+    title : str
+        Above the axes.
+    limits : tuple of float or None
+        Values of the darkest and the brightest colour; None is 0 and the largest of `values`.
+
+    Returns
+    -------
+    AxesImage
+    """
+    seconds = transform.times(values.shape[1] + 1)[-1]
     if transform.freq_scale == "linear":
-        bottom, top = transform.freqs[0] / 1000, transform.freqs[-1] / 1000
+        bottom, top = transform.freqs[0], transform.freqs[-1]
+        ax.yaxis.set_major_formatter(_HERTZ)
     else:
         bottom, top = 0.0, float(transform.n_freq)
+    vmin, vmax = (0.0, float(values.max())) if limits is None else limits
     image = ax.imshow(
-        S,
+        values,
         extent=(0, seconds, bottom, top),
         origin="lower",
         aspect="auto",
-        vmin=0,
-        vmax=float(S.max()) if vmax is None else vmax,
+        cmap=MAP,
+        vmin=vmin,
+        vmax=vmax,
     )
     if transform.freq_scale == "log":
-        ticks = [f for f in _OCTAVE_TICKS if transform.freqs[0] <= f <= transform.freqs[-1]]
+        ticks = [f for f in _OCTAVES if transform.freqs[0] <= f <= transform.freqs[-1]]
         bins = np.interp(ticks, transform.freqs, np.arange(transform.n_freq))
-        ax.set_yticks(bins + 0.5, [f"{f / 1000:g}" for f in ticks])
-    ax.set(xlabel=transform.time_label, ylabel="Frequency (kHz)", title=title)
-    if colorbar and ax.figure is not None:
-        ax.figure.colorbar(image, ax=ax, label=transform.value_label)
+        ax.set_yticks(bins + 0.5, [_HERTZ(f) for f in ticks])
+    ax.set(xlabel=transform.time_label, ylabel=transform.freq_label, title=title)
     return image
 
 
@@ -133,6 +228,9 @@ def losses(
 ) -> Axes:
     """Draw the loss table on a logarithmic axis; terms that are always 0 are left out.
 
+    A transfer that starts from the content has next to no content loss at first: the axis does not
+    reach down to it. Where the content loss stays that small, the legend says how small.
+
     Parameters
     ----------
     ax : Axes
@@ -147,17 +245,31 @@ def losses(
     Axes
     """
     steps = [evaluation.step for evaluation in evaluations]
-    for name in ("style", "content"):
-        values = np.array([evaluation.losses[name] for evaluation in evaluations])
+    curves = {
+        name: np.array([evaluation.losses[name] for evaluation in evaluations])
+        for name in ("style", "content")
+    }
+    floor = _floor(**curves)
+    for name, values in curves.items():
         if (values > 0).any():
-            ax.plot(steps, np.where(values > 0, values, np.nan), label=name, marker=".", ms=3)
+            label = name if values.max() >= floor else f"{name}: {values.max():.0e} at most"
+            ax.plot(steps, np.where(values > 0, values, np.nan), label=label, marker=".", ms=3)
     if realised is not None:
         level = realised["style"]
+        floor = min(floor, level)
         ax.axhline(level, ls="--", color="0.4", label=f"style of the sound: {level:.3g}")
     ax.set(xlabel="Evaluation", ylabel="Weighted loss", yscale="log", title="Losses")
+    if 0 < floor < np.inf:
+        ax.set_ylim(bottom=floor / 1.5)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend()
     return ax
+
+
+def _floor(style: npt.NDArray[np.float64], content: npt.NDArray[np.float64]) -> float:
+    """Return the lowest loss to show: style's lowest, or content's last unless it is far below."""
+    lowest = float(np.min(style, where=style > 0, initial=np.inf))
+    return min(lowest, float(content[-1])) if content[-1] > lowest / _DEPTH else lowest
 
 
 def transfer_figure(fig: Figure, result: TransferResult) -> Figure:
@@ -178,10 +290,10 @@ def transfer_figure(fig: Figure, result: TransferResult) -> Figure:
     panels = len(shown) + bool(result.evaluations)
     fig.set_size_inches(11, 3.3 * ((panels + 1) // 2))
     axes = fig.subplots((panels + 1) // 2, 2, squeeze=False).flat
-    vmax = max(float(result.spectrograms[name].max()) for name in shown)
+    loudest = max(float(result.spectrograms[name].max()) for name in shown)
     for name, ax in zip(shown, axes, strict=False):
         S = result.spectrograms[name]
-        spectrogram(ax, S, result.transform, title=name.capitalize(), vmax=vmax)
+        spectrogram(ax, S, result.transform, title=name.capitalize(), loudest=loudest)
     if result.evaluations:
         losses(axes[len(shown)], result.evaluations, realised=result.realised)
     for ax in axes[panels:]:

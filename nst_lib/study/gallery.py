@@ -4,8 +4,7 @@
     sounds/           the recordings as they were used, and the results
     spectrograms/     a picture of each
 
-All pictures of a pair have the same axes and the same colours, of log(1 + `GAIN` x amplitude):
-clips that were left at their own levels may be 30 dB apart, and the quieter would be black.
+All pictures of a pair have the same axes and the same colours: 0 dB is the loudest of the pair.
 """
 
 import html
@@ -38,9 +37,6 @@ from nst_lib.transforms import STFT
 
 #: Folder of a store that the page is written to.
 GALLERY = "gallery"
-#: Factor before the logarithm, and the percentile of the brightest picture that is full brightness.
-GAIN = 30.0
-BRIGHT = 99.5
 #: Pictures: window in samples, inches, dots per inch, and their axes (left, bottom, width, height).
 N_FFT = 2048
 SIZE, DPI = (3.4, 2.2), 120
@@ -184,16 +180,16 @@ def _write_sounds(pairs: list[_Pair], folder: Path, callback: Callback) -> None:
         (folder / part).mkdir()
     done, total = 0, sum(len(pair.sounds) for pair in pairs)
     for pair in pairs:
-        vmax, seconds = 0.0, 0.0
+        loudest, seconds = 0.0, 0.0
         for sound in pair.sounds:
             S, _, length = _analyse(sound)
-            vmax, seconds = max(vmax, float(np.percentile(S, BRIGHT))), max(seconds, length)
+            loudest, seconds = max(loudest, float(S.max())), max(seconds, length)
         pair.about["seconds"] = seconds
-        top = max(sound.sr for sound in pair.sounds) / 2000
+        top = max(sound.sr for sound in pair.sounds) / 2
         for sound in pair.sounds:
             links = sound.links()
             shutil.copyfile(sound.path, folder / links["sound"])
-            _draw(sound, folder / links["image"], limits=(seconds, top), vmax=vmax)
+            _draw(sound, folder / links["image"], limits=(seconds, top), loudest=loudest)
             done += 1
             callback(done, total)
 
@@ -202,19 +198,19 @@ def _analyse(sound: _Sound) -> tuple[npt.NDArray[np.float32], STFT, float]:
     """Return the spectrogram of a sound, its transform, and the seconds of the sound."""
     y = audio.read(sound.path, sr=sound.sr)
     transform = STFT(sr=sound.sr, n_fft=N_FFT)
-    padded = torch.from_numpy(GAIN * audio.fit(y, max(len(y), N_FFT)))
+    padded = torch.from_numpy(audio.fit(y, max(len(y), N_FFT)))
     return transform(padded).numpy(), transform, len(y) / sound.sr
 
 
-def _draw(sound: _Sound, path: Path, *, limits: tuple[float, float], vmax: float) -> None:
+def _draw(sound: _Sound, path: Path, *, limits: tuple[float, float], loudest: float) -> None:
     S, transform, _ = _analyse(sound)
     with mpl.style.context(plots.STYLE):
         fig = Figure(figsize=SIZE, dpi=DPI)
         fig.set_layout_engine("none")
         ax = fig.add_axes(AXES)
-        plots.spectrogram(ax, S, transform, vmax=vmax, colorbar=False)
+        plots.spectrogram(ax, S, transform, loudest=loudest, colorbar=False)
         ax.set(xlim=(0, limits[0]), ylim=(0, limits[1]))
-        ax.yaxis.set_major_locator(MaxNLocator(5, integer=limits[1] > 4))
+        ax.yaxis.set_major_locator(MaxNLocator(5))
         fig.savefig(path, dpi=DPI)
 
 
@@ -234,7 +230,7 @@ def _page(batch: dict[str, Any], pairs: list[dict[str, Any]]) -> str:
             for name, value in configs[0].items()
             if name != "seed" and all(config.get(name) == value for config in configs)
         ],
-        "gain": GAIN,
+        "range": plots.RANGE_DB,
         "clips": clips,
         "pairs": pairs,
     }

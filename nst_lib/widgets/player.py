@@ -32,8 +32,6 @@ Source = str | os.PathLike[str] | Clip | Audio
 #: A figure, in pixels, and its axes: left, bottom, width, height as shares of it.
 WIDTH, HEIGHT, DPI = 720, 220, 100
 AXES = (0.075, 0.21, 0.9, 0.76)
-#: What is darkest, below the loudest of the sounds.
-RANGE_DB = 80.0
 #: What blind sounds are called.
 LETTERS = string.ascii_uppercase
 #: Files that browsers play as they are.
@@ -119,12 +117,9 @@ class Compare:
         transform = STFT(sr=self._sr)
         shortest = transform.min_samples
         padded = [audio.fit(y, max(len(y), shortest)) for y in self._samples]
-        magnitudes = [transform(torch.from_numpy(y)).expm1().numpy() for y in padded]
-        loudest = max(float(A.max()) for A in magnitudes) or 1.0
-        return [
-            _draw(RANGE_DB + 20 * np.log10(np.maximum(A / loudest, 1e-9)), transform, self._seconds)
-            for A in magnitudes
-        ]
+        spectrograms = [transform(torch.from_numpy(y)).numpy() for y in padded]
+        loudest = max(float(S.max()) for S in spectrograms)
+        return [_draw(S, transform, loudest, self._seconds) for S in spectrograms]
 
     def _repr_html_(self) -> str:
         return self.to_html()
@@ -253,12 +248,12 @@ def _sound(source: Source, y: Audio, *, gain: float, sr: int) -> str:
     return _url("audio/wav", buffer.getvalue())
 
 
-def _draw(S: Audio, transform: STFT, seconds: float) -> bytes:
-    """Return a PNG of decibels above what is darkest."""
+def _draw(S: Audio, transform: STFT, loudest: float, seconds: float) -> bytes:
+    """Return a spectrogram as PNG."""
     fig = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI)
     fig.set_layout_engine("none")
     ax = fig.add_axes(AXES)
-    plots.spectrogram(ax, S, transform, vmax=RANGE_DB, colorbar=False).set_cmap(plots.MAP)
+    plots.spectrogram(ax, S, transform, loudest=loudest, colorbar=False)
     ax.set_xlim(0, seconds)
     return plots.png(fig, dpi=DPI)
 
