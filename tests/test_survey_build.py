@@ -317,7 +317,7 @@ class TestTarget:
     def test_participants_are_never_overwritten(self, tmp_path):
         folder = make_survey(tmp_path)
         with closing(Store(folder / ANSWERS, Survey.read(folder).key)) as store:
-            store.register(rows=6)
+            store.register(heard=np.ones((6, 6), int), length=9)
         before = files_of(folder)
         with pytest.raises(SurveyError, match="has participants; accepted: another folder"):
             make_survey(tmp_path, title="Another")
@@ -411,7 +411,7 @@ class TestRead:
     def test_answers_of_another_survey_are_not_taken_for_its_own(self, tmp_path):
         folder = make_survey(tmp_path)
         with closing(Store(folder / ANSWERS, Survey.read(folder).key)) as store:
-            store.register(rows=6)
+            store.register(heard=np.ones((6, 6), int), length=9)
         path = folder / "survey.json"
         settings = json.loads(path.read_text())
         path.write_text(json.dumps({**settings, "title": "New", "open": False}))

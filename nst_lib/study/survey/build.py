@@ -124,6 +124,7 @@ def build(
         "rest_every": rest_every,
         "headphones": headphones,
         "open": True,
+        "blocks": True,
     }
     Survey.parse(settings, found.stimuli, folder=target)
     with replacing(target) as folder:

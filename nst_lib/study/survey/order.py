@@ -8,6 +8,9 @@ what a listener gets who hears only part of the items.
 
 The seed says which item is which label of the square. Rows come in steps of the golden section, so
 that the first few listeners with part of the items each do not all have the same part.
+
+Listeners who hear a part only have blocks that are balanced over pairs and conditions instead; see
+:mod:`nst_lib.study.survey.blocks`. (Surveys of older versions have the first places of the square.)
 """
 
 import math
@@ -15,6 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from nst_lib.study.survey import blocks
+from nst_lib.study.survey.blocks import Cell
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,7 @@ def arrange(
     *,
     seed: int,
     heard: int | None = None,
+    cells: Sequence[Cell] | None = None,
     repeats: int = 0,
     catches: int = 0,
 ) -> list[Place]:
@@ -86,6 +93,8 @@ def arrange(
         Of the permutation of the items.
     heard : int or None
         Items that one participant hears; None is all.
+    cells : sequence of Cell or None, length=n
+        What the items are, for balanced blocks where a part is heard; None takes the first places.
     repeats : int
         Items that come once more, at least a third of the list after the first time. They are those
         of fixed places, so each item is repeated equally often.
@@ -97,7 +106,10 @@ def arrange(
     ValueError
         If more items are to be repeated than are heard.
     """
-    items = row(n, r, seed=seed)[:heard]
+    if cells is None or heard in (None, n):
+        items = row(n, r, seed=seed)[:heard]
+    else:
+        items = blocks.row(cells, heard, r, seed=seed)
     if not 0 <= repeats <= len(items):
         raise ValueError(f"repeats {repeats!r}; accepted: 0 to {len(items)}, the items")
     order = [Place(item) for item in items]

@@ -54,7 +54,9 @@ def join(here: Here, asked: messages.Joining) -> messages.Joined:
     if not here.survey.open:
         raise HTTPException(403, CLOSED)
     here.take("register", here.rates.register)
-    token, code = here.store.register(rows=here.survey.rows, simulated=asked.simulated)
+    token, code = here.store.register(
+        heard=here.survey.heard, length=here.survey.length, simulated=asked.simulated
+    )
     return messages.Joined(token=token, code=code)
 
 

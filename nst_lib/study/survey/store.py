@@ -11,12 +11,18 @@ import hmac
 import secrets
 import sqlite3
 import threading
+import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from nst_lib.files import checksum
+from nst_lib.study.survey.assignment import Presence, choose
 from nst_lib.study.survey.stimuli import SurveyError
 from nst_lib.study.survey.writer import Writer, connect, empty_log, transaction
 
@@ -112,6 +118,8 @@ class Store:
         The file; made if there is none, readable by its owner only.
     key : str
         Of the survey; see :class:`nst_lib.study.survey.survey.Survey`.
+    clock : callable
+        Seconds, to tell who is under way.
 
     Raises
     ------
@@ -119,7 +127,9 @@ class Store:
         If it cannot be opened, or belongs to a survey that was changed since.
     """
 
-    def __init__(self, path: Path, key: str) -> None:
+    def __init__(
+        self, path: Path, key: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.path = path
         try:
             path.touch(mode=0o600)
@@ -137,6 +147,8 @@ class Store:
                 "accepted: the survey as it was when the first participant came"
             )
         self._lock = threading.Lock()
+        self._presence = Presence(clock)
+        self._presence.present({who: answers for who, _, _, answers, _ in _begun(self._reader)})
         self._writer = Writer(connection)
 
     def close(self) -> None:
@@ -144,13 +156,17 @@ class Store:
         self._writer.close()
         self._reader.close()
 
-    def register(self, *, rows: int, simulated: bool = False) -> tuple[str, str]:
-        """Take in a participant, under the row of the order that fewest have.
+    def register(
+        self, *, heard: npt.NDArray[np.int64], length: int, simulated: bool = False
+    ) -> tuple[str, str]:
+        """Take in a participant; see :mod:`nst_lib.study.survey.assignment` for the row.
 
         Parameters
         ----------
-        rows : int > 0
-            Number of different orders. Simulated participants have their own turn.
+        heard : np.ndarray, shape=(rows, trials)
+            Which trials each row of the order has: 1 or 0.
+        length : int
+            Ratings in the test of who has finished. Simulated participants have their own turn.
         simulated : bool
             Whether nobody listens.
 
@@ -164,21 +180,20 @@ class Store:
             "".join(secrets.choice(ALPHABET) for _ in range(CODE_GROUP)) for _ in range(CODE_GROUPS)
         )
 
-        def write(connection: sqlite3.Connection) -> None:
-            counts = dict.fromkeys(range(rows), 0)
-            query = "SELECT row, COUNT(*) FROM participants WHERE simulated = ? GROUP BY row"
-            counts |= dict(connection.execute(query, (simulated,)))
-            connection.execute(
+        def write(connection: sqlite3.Connection) -> int | None:
+            begun = _begun(connection)
+            present = self._presence.present({who: answers for who, _, _, answers, _ in begun})
+            taken = [
+                row
+                for who, row, kind, _, in_test in begun
+                if kind == simulated and (in_test == length or who in present)
+            ]
+            return connection.execute(
                 "INSERT INTO participants (token, code, row, simulated) VALUES (?, ?, ?, ?)",
-                (
-                    hash_secret(token),
-                    _hash_code(code),
-                    min(counts, key=counts.__getitem__),
-                    simulated,
-                ),
-            )
+                (hash_secret(token), _hash_code(code), choose(heard, taken), simulated),
+            ).lastrowid
 
-        self._writer.do(write)
+        self._presence.note(self._writer.do(write))
         return token, code
 
     def participant(self, token: str) -> Participant | None:
@@ -248,7 +263,9 @@ class Store:
             (rating,) = connection.execute(find, key).fetchone()
             return int(rating)
 
-        return int(self._writer.do(write))
+        kept = int(self._writer.do(write))
+        self._presence.note(participant)
+        return kept
 
     def check_headphones(self, participant: int, passed: bool) -> bool:
         """Keep whether a headphone check was passed, unless that is known: the first counts.
@@ -274,7 +291,9 @@ class Store:
             (kept,) = connection.execute(query, (participant,)).fetchone()
             return bool(kept)
 
-        return bool(self._writer.do(write))
+        kept = bool(self._writer.do(write))
+        self._presence.note(participant)
+        return kept
 
     def withdraw(self, code: str) -> bool:
         """Delete a participant and all ratings, for good; return whether the code was known."""
@@ -326,6 +345,14 @@ def _claim(connection: sqlite3.Connection, key: str) -> str:
         connection.execute("INSERT INTO survey VALUES (?)", (key,))
     (found,) = connection.execute("SELECT key FROM survey").fetchone()
     return str(found)
+
+
+def _begun(connection: sqlite3.Connection) -> list[tuple[int, int, int, int, int]]:
+    """Return participant, row, whether simulated, and how many ratings, in all and in the test."""
+    return connection.execute(
+        "SELECT id, row, simulated, COUNT(rating), COALESCE(SUM(position > 0), 0) "
+        "FROM participants LEFT JOIN ratings ON participant = id GROUP BY id"
+    ).fetchall()
 
 
 def _need(connection: sqlite3.Connection, participant: int) -> None:

@@ -18,10 +18,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import soundfile as sf
 
 from nst_lib.files import checksum
-from nst_lib.study.survey import order, stimuli
+from nst_lib.study.survey import assignment, order, stimuli
+from nst_lib.study.survey.blocks import Cell
 from nst_lib.study.survey.stimuli import CATCH, RATINGS, TRAINING, TRIAL, Stimulus, SurveyError
 from nst_lib.validation import validate_choice
 
@@ -52,7 +55,10 @@ _SETTINGS: dict[str, tuple[type, str]] = {
     "rest_every": (int, "a whole number from 1"),
     "headphones": _SWITCH,
     "open": _SWITCH,
+    "blocks": _SWITCH,
 }
+#: What is not in the settings of older versions.
+_OLDER = {"blocks": False}
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,9 @@ class Survey:
         Whether there is a check of headphones.
     open : bool
         Whether new participants are let in.
+    blocks : bool
+        Whether parts of the sounds are balanced over pairs and conditions, as they always are in
+        what is built now.
     stimuli : tuple of Stimulus
         All sounds.
     """
@@ -121,6 +130,7 @@ class Survey:
     rest_every: int
     headphones: bool
     open: bool
+    blocks: bool
     stimuli: tuple[Stimulus, ...]
 
     @classmethod
@@ -190,6 +200,16 @@ class Survey:
         """How many different orders there are."""
         return order.rows(len(self.of(TRIAL)))
 
+    @cached_property
+    def heard(self) -> npt.NDArray[np.int64]:
+        """Which trials each order has: 1 or 0, shape=(rows, trials)."""
+        index = {one.item: k for k, one in enumerate(self.of(TRIAL))}
+        rows = [
+            [index[t.stimulus.item] for t in self.trials(r) if t.stimulus.item in index]
+            for r in range(self.rows)
+        ]
+        return assignment.heard_by(rows, len(index))
+
     def trials(self, row: int) -> tuple[Trial, ...]:
         """Return all that a participant hears, training first.
 
@@ -233,8 +253,15 @@ class Survey:
             self.repeats,
             self.per_listener,
             [(one.file, one.item, one.role, one.description) for one in self.stimuli],
+            *([self.blocks] if self.blocks else []),
         ]
         return checksum(json.dumps(covered).encode())
+
+    @cached_property
+    def _cells(self) -> list[Cell] | None:
+        trials = self.of(TRIAL)
+        cells = [Cell(one.pair, tuple(one.factors.values())) for one in trials]
+        return cells if self.blocks else None
 
     @cached_property
     def _orders(self) -> dict[int, tuple[Trial, ...]]:
@@ -247,6 +274,7 @@ class Survey:
             row,
             seed=self.seed,
             heard=self.per_listener,
+            cells=self._cells,
             repeats=self.repeats,
             catches=len(catches),
         )
@@ -273,6 +301,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _settings(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a survey, each of its type."""
     settings = {}
+    raw = {**_OLDER, **raw}
     for name, (kind, what) in _SETTINGS.items():
         if name not in raw:
             raise SurveyError(f"has no {name}; accepted: {what}")
