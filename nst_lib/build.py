@@ -130,6 +130,29 @@ def network_for(config: TransferConfig, view: Tensor) -> nn.Module:
     return network.to(view.device, view.dtype)
 
 
+def validate_engine(config: TransferConfig, loss: Callable[[Tensor], Losses]) -> None:
+    """Raise ConfigError if a record of the settings would name a network that is not the loss's.
+
+    Parameters
+    ----------
+    config : TransferConfig
+        The settings; those of a system with a network of its own have "engine" in `UNUSED`.
+    loss : callable
+        What :func:`make_loss` made of them.
+    """
+    if "engine" in config.UNUSED:
+        return
+    kind = InfiniteCNN if config.engine == "infinite" else RandomCNN
+    modules = loss.modules() if isinstance(loss, nn.Module) else ()
+    if not any(type(module) is kind for module in modules):
+        system = type(config).__name__
+        raise ConfigError(
+            f"engine={config.engine!r}: the loss of {system} has no {kind.__name__}, and the "
+            f"record would name one; accepted: `UNUSED = NETWORK` in {system} (nst_lib.systems), "
+            "less what its network uses"
+        )
+
+
 def transfer_loss(
     config: TransferConfig,
     network: nn.Module,

@@ -28,6 +28,10 @@ PRECISIONS = ("float32", "float64")
 RESULT_LEVELS = ("optimised", "style")
 
 
+#: The kind of settings that each preset has, by its name; :mod:`nst_lib.systems` enters them.
+KINDS: dict[str, "type[TransferConfig]"] = {}
+
+
 class ConfigError(ValueError):
     """A setting that does not exist or has a value that is not accepted."""
 
@@ -52,7 +56,9 @@ class TransferConfig:
     """Every setting of a transfer. The defaults are the study's, with average pooling.
 
     A system of another shape (:mod:`nst_lib.systems`) has a subclass with settings of its own;
-    settings that it has no use for are in `UNUSED`, and keep their defaults.
+    settings that it has no use for are in `UNUSED`, and keep their defaults. What is recorded is
+    what runs: settings have the name of a preset only if they are of its class, and a system of
+    your own has a name of its own.
 
     What a transfer takes where it is given none is the preset ``fast``.
 
@@ -169,6 +175,13 @@ class TransferConfig:
                     f"{setting.name}={value!r}: {self.preset} has no use for it; accepted: "
                     f"{', '.join(self.describe())}"
                 )
+        kind = KINDS.get(self.preset, type(self))
+        if kind is not type(self):
+            raise ConfigError(
+                f"preset={self.preset!r}: its settings are {_qualified(kind)}, and these are "
+                f"{_qualified(type(self))}; accepted: "
+                f"TransferConfig.from_preset({self.preset!r}), or a name of your own"
+            )
         if self.kernel % 2 == 0:
             raise ConfigError(f"kernel={self.kernel!r}; accepted: odd numbers")
         if self.convolution == "fft" and self.orientation == "2d":
@@ -200,17 +213,26 @@ class TransferConfig:
         return None
 
     def replace(self, **overrides: Any) -> Self:
-        """Return a copy with other values for some settings."""
+        """Return a copy with other values for some settings; another preset is not one of them."""
         self._validate_names(overrides)
+        name = overrides.get("preset", self.preset)
+        if name != self.preset and name in list(KINDS):
+            raise ConfigError(
+                f"preset={name!r}: these settings are those of {self.preset}; accepted: "
+                f"TransferConfig.from_preset({name!r}), or a name that is no preset"
+            )
         return dataclasses.replace(self, **overrides)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON's types."""
-        return {
+        """Return the settings as JSON's types, and the class of a system that is no preset."""
+        settings = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
             if name not in self.UNUSED
         }
+        if self.preset not in KINDS and type(self) is not TransferConfig:
+            settings["system"] = _qualified(type(self))
+        return settings
 
     def to_json(self) -> str:
         """Return the settings as a JSON object."""
@@ -218,15 +240,27 @@ class TransferConfig:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> "TransferConfig":
-        """Return a configuration, of the preset's kind; what `settings` leaves out has its default.
+        """Return the configuration that :meth:`to_dict` wrote, of the preset's class.
 
-        "preset" says of which kind; a name that is no preset is of this one.
+        "preset" says of which class; a name that is no preset is of this one. A setting that is
+        left out has its default.
+
+        Raises
+        ------
+        ConfigError
+            If a setting is unknown or not accepted, is left out where the preset has another value
+            than the default, or if the settings are of another class.
         """
-        from nst_lib.presets import PRESETS
-
-        known = PRESETS.get(settings.get("preset", ""))
-        kind = cls if known is None else type(known.config)
+        settings = dict(settings)
+        name, system = settings.get("preset", "milacic2020"), settings.pop("system", None)
+        kind = KINDS.get(str(name), cls)
+        if not issubclass(kind, cls) or system not in (None, _qualified(kind)):
+            raise ConfigError(
+                f"preset={name!r}: these are settings of {system or _qualified(kind)}, and not of "
+                f"{_qualified(cls)}; accepted: from_dict of that class"
+            )
         kind._validate_names(settings)
+        kind._validate_complete(str(name), settings)
         return kind(**settings)
 
     @classmethod
@@ -236,10 +270,23 @@ class TransferConfig:
 
     @classmethod
     def from_preset(cls, name: str = "fast", **overrides: Any) -> "TransferConfig":
-        """Return a preset with some settings overridden; see :mod:`nst_lib.presets`."""
+        """Return a preset with some settings overridden; see :mod:`nst_lib.presets`.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such preset or setting, or the preset's settings are of another class.
+        """
         from nst_lib.presets import preset
 
-        return preset(name).config.replace(**overrides)
+        config = preset(name).config
+        if not isinstance(config, cls):
+            raise ConfigError(
+                f"preset {name!r}: its settings are {_qualified(type(config))}, and not "
+                f"{_qualified(cls)}; accepted: TransferConfig.from_preset({name!r}), or "
+                f"{cls.__name__}(preset='a name of your own', ...)"
+            )
+        return config.replace(**overrides)
 
     @classmethod
     def describe(cls) -> dict[str, str]:
@@ -249,6 +296,19 @@ class TransferConfig:
             for setting in dataclasses.fields(cls)
             if setting.name not in cls.UNUSED
         }
+
+    @classmethod
+    def _validate_complete(cls, preset: str, settings: Mapping[str, Any]) -> None:
+        """Raise ConfigError where what is left out may be the default or the preset's."""
+        from nst_lib.presets import PRESETS
+
+        for setting in dataclasses.fields(cls) if preset in PRESETS else ():
+            value = getattr(PRESETS[preset].config, setting.name)
+            if setting.name not in settings and value != setting.default:
+                raise ConfigError(
+                    f"{setting.name} is left out, and preset={preset!r} has {value!r}; accepted: "
+                    f"all settings, or TransferConfig.from_preset({preset!r}, ...)"
+                )
 
     @classmethod
     def _validate_names(cls, names: Iterable[str]) -> None:
@@ -277,6 +337,10 @@ def parse_settings(settings: Iterable[str], given: Iterable[str] = ()) -> dict[s
             raise ConfigError(f"--set {setting!r}: {key} is given twice; accepted: once")
         parsed[key] = parse_value(value)
     return parsed
+
+
+def _qualified(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _accepted(setting: dataclasses.Field[Any]) -> str:

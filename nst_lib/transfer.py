@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nst_lib import audio, metrics
 from nst_lib.audio import Audio
-from nst_lib.build import choose_device, make_loss, make_transform, make_view
+from nst_lib.build import choose_device, make_loss, make_transform, make_view, validate_engine
 from nst_lib.checkpoint import Checkpoint, Pause
 from nst_lib.config import ConfigError, TransferConfig
 from nst_lib.datasets import Clip
@@ -26,6 +26,7 @@ from nst_lib.inversion import griffin_lim
 from nst_lib.metrics import Scores
 from nst_lib.objective import Losses
 from nst_lib.optimise import Evaluation, Optimised, Snapshot, minimise
+from nst_lib.presets import preset
 from nst_lib.transforms import Transform
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def transfer(
     ValueError
         If memory does not suffice, or the checkpoint is of another transfer or cannot be written.
     """
-    config = TransferConfig.from_preset() if config is None else config
+    config = preset("fast").config if config is None else config
     if content is None and config.start == "content":
         raise ConfigError("start='content' without a content; accepted: start='noise'")
     if content is None and config.phase == "content":
@@ -180,6 +181,7 @@ def transfer(
             style=[view(w) for w in w_styles],
             content=None if w_content is None else view(w_content),
         )
+        validate_engine(config, loss)
         w_style = torch.cat(w_styles)
         S_style = transform(w_style)
         S_content = None if w_content is None else transform(w_content)

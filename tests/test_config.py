@@ -155,3 +155,56 @@ def test_every_setting_is_described():
 )
 def test_command_line_values(text, value):
     assert parse_value(text) == value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mine(TransferConfig):
+    """A system of somebody's own, which says nothing of the network that it has instead."""
+
+
+class TestRecordsNameWhatRan:
+    @pytest.mark.parametrize("name", ["fast", "milacic2020", "antognini2019"])
+    def test_a_system_of_ones_own_is_no_preset(self, name):
+        message = f"preset='{name}': its settings are nst_lib.*, and these are .*Mine; accepted: "
+        with pytest.raises(ConfigError, match=message):
+            Mine(preset=name)
+        message = f"preset '{name}': its settings are nst_lib.*, and not .*Mine; accepted: "
+        with pytest.raises(ConfigError, match=message):
+            Mine.from_preset(name)
+
+    def test_it_has_a_name_of_its_own_and_its_class_is_recorded(self):
+        fast = TransferConfig.from_preset("fast").to_dict()
+        mine = Mine(**{**fast, "preset": "mine"})
+        assert mine.to_dict() == {**fast, "preset": "mine", "system": f"{__name__}.Mine"}
+        again = Mine.from_json(mine.to_json())
+        assert (again, type(again)) == (mine, Mine)
+        with pytest.raises(ConfigError, match=r"settings of .*_config.Mine, and not of nst_lib"):
+            TransferConfig.from_json(mine.to_json())
+        with pytest.raises(ConfigError, match=r"preset='fast': these are settings of nst_lib.*Tr"):
+            Mine.from_dict(fast)
+
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_a_preset_is_not_renamed_to_another(self, name):
+        other = "milacic2020" if name == "fast" else "fast"
+        message = f"preset='{other}': these settings are those of {name}; accepted: "
+        with pytest.raises(ConfigError, match=message):
+            preset(name).config.replace(preset=other)
+        with pytest.raises(ConfigError, match=message):
+            TransferConfig.from_preset(name, preset=other)
+        mine = preset(name).config.replace(preset="mine")
+        assert type(mine).from_json(mine.to_json()) == mine
+
+    def test_a_name_and_another_class(self):
+        message = "its settings are .*Antognini2019, and these are .*TransferConfig; accepted: "
+        with pytest.raises(ConfigError, match=message):
+            TransferConfig(preset="antognini2019")
+
+    def test_what_is_left_out_is_not_guessed(self):
+        fast = TransferConfig.from_preset("fast").to_dict()
+        del fast["steps"]
+        with pytest.raises(ConfigError, match=r"steps is left out, and preset='fast' has 160; acc"):
+            TransferConfig.from_dict(fast)
+        older = preset("fast").config.to_dict()
+        del older["texture_duration"]
+        assert TransferConfig.from_dict(older) == preset("fast").config, "it could only be null"
+        assert TransferConfig.from_dict({"steps": 3}) == TransferConfig(steps=3)

@@ -1,14 +1,18 @@
+import dataclasses
 import threading
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from nst_lib import TransferConfig, transfer
+from nst_lib import TransferConfig, report, transfer
 from nst_lib.audio import AudioError
-from nst_lib.build import make_loss, make_transform
+from nst_lib.build import make_loss, make_network, make_transform
 from nst_lib.checkpoint import Pause
 from nst_lib.config import ConfigError
+from nst_lib.systems import NETWORK
 from nst_lib.transfer import STAGES
 
 SMALL = {"channels": 48, "kernel": 5, "steps": 12, "n_iter": 4, "duration": 1.0}
@@ -385,3 +389,44 @@ def test_cuda_agrees_with_cpu(pair, config):
     )
     for ours, theirs in zip(cpu.evaluations, cuda.evaluations, strict=True):
         assert theirs.total == pytest.approx(ours.total, rel=0.02)
+
+
+class Own(nn.Module):
+    """A network of somebody's own: one map, what lies near in frequency together."""
+
+    def forward(self, S: torch.Tensor, layers: object = None) -> dict[str, torch.Tensor]:
+        return {"own": nn.functional.avg_pool1d(S.T, 8).T}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Careless(TransferConfig):
+    """Leaves the settings of the random network where they are."""
+
+    def layer_names(self) -> tuple[str, ...]:
+        return ("own",)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Careful(Careless):
+    """Says which of them it has no use for."""
+
+    UNUSED: ClassVar[frozenset[str]] = NETWORK - {"style_layers", "content_layers"}
+
+
+@make_network.register
+def _(config: Careless, *, n_freq: int, n_frames: int) -> nn.Module:
+    return Own()
+
+
+@pytest.mark.parametrize("engine", ["finite", "infinite"])
+def test_record_names_no_network_that_did_not_run(pair, engine):
+    own = {"preset": "own", "style_layers": "own", "content_layers": "own", "duration": 0.5}
+    own |= {"steps": 2, "n_iter": 1}
+    kind = {"finite": "RandomCNN", "infinite": "InfiniteCNN"}[engine]
+    with pytest.raises(ConfigError, match=f"engine='{engine}': the loss of Careless has no {kind}"):
+        transfer(pair.content, pair.style, Careless(**own, engine=engine))
+    result = transfer(pair.content, pair.style, Careful(**own))
+    record = report.to_dict(result, inputs={})["config"]
+    assert (record["preset"], record["system"]) == ("own", f"{__name__}.Careful")
+    assert "engine" not in record
+    assert result.evaluations[1].losses["style own"] < result.evaluations[0].losses["style own"]

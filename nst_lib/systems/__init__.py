@@ -7,7 +7,7 @@ needs. What it is made of otherwise are settings of the core; :mod:`nst_lib.pres
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nst_lib.config import TransferConfig, choice
+from nst_lib.config import KINDS, TransferConfig, choice
 
 #: Settings of the random network, of what its loss weighs against it, and of the inversion: what a
 #: system that has something else instead has no use for.
@@ -61,6 +61,9 @@ class Preset:
     about: str
     exact: str = ""
     ours: str = ""
+
+    def __post_init__(self) -> None:
+        KINDS[self.name] = type(self.config)
 
     @property
     def name(self) -> str:
