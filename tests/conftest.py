@@ -74,6 +74,18 @@ def browser() -> "Iterator[Browser]":
 
 
 @pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write a file of ratings and return its path."""
+
+    def make(text: str | bytes, name: str = "ratings.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return make
+
+
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 

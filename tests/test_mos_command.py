@@ -28,15 +28,20 @@ def file(ratings, tmp_path):
     return tmp_path / "ratings.csv"
 
 
-def test_tables_numbers_and_figure(nst, ratings, file, tmp_path):
-    result = nst("mos", file, "--by", "pooling", "--json", "o.json", "--plot", "o.png")
+def test_tables_numbers_and_figure(nst, ratings, tmp_path):
+    """Of a file as a spreadsheet program writes it, and what was found of that."""
+    ratings.to_csv(tmp_path / "r.csv", index=False, sep=";", encoding="utf-16")
+    result = nst("mos", "r.csv", "--by", "pooling", "--json", "o.json", "--plot", "o.png")
     assert (result.returncode, result.stderr) == (0, "")
     mos = ratings.groupby("pooling", sort=False)["rating"].mean()
     for level, mean in mos.items():
         assert f"{level} {mean:.2f} (" in " ".join(result.stdout.split())
     assert SIMULATED not in result.stdout
     assert result.stdout.splitlines()[-2:] == ["o.json", "o.png"]
+    notes = ["semicolons between cells", "text is UTF-16"]
+    assert result.stdout.splitlines()[1:3] == [f"  {note}" for note in notes]
     found = json.loads((tmp_path / "o.json").read_text())
+    assert found["notes"] == notes
     assert found["factors"] == ["pooling"]
     assert not found["simulated"]
     assert found["rules"]["min_correlation"] == 0.2

@@ -170,6 +170,7 @@ class Study:
                     callback(done, total)
         head = {
             "source": self.ratings.source,
+            "notes": list(self.ratings.notes),
             "simulated": self.ratings.simulated,
             "scale": list(self.ratings.scale),
             "factors": list(self.factors),

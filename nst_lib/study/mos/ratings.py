@@ -13,27 +13,24 @@ spreadsheet does: the header is row 1.
 """
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nst_lib.study.mos import p808, tables, webmushra
+from nst_lib.study.mos.p808 import ACR as ACR
+from nst_lib.study.mos.tables import RatingsError as RatingsError
 from nst_lib.validation import hint
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("listener", "item", "rating")
-#: P.800's absolute category rating: bad, poor, fair, good, excellent.
-ACR = (1.0, 5.0)
 YES, NO = "yes", "no"
 #: Columns that are no factors.
 KNOWN = (*COLUMNS, "question", "presentation", "lowest", "highest", "simulated")
-
-
-class RatingsError(ValueError):
-    """A table of ratings that cannot be used, and where it is wrong."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +45,14 @@ class Ratings:
         Range of ratings.
     source : str
         Where they come from.
+    notes : tuple of str
+        What was found of their file that a reader may not expect.
     """
 
     table: "pd.DataFrame"
     scale: tuple[float, float] = ACR
     source: str = "ratings"
+    notes: tuple[str, ...] = ()
 
     @property
     def simulated(self) -> bool:
@@ -156,16 +156,21 @@ def read(
     RatingsError
         If there is no such file, or something in it is wrong: file, row, column, what is accepted.
     """
-    from nst_lib.study.mos import formats
-
-    path = Path(source)
-    table = _read_text(path)
-    table, usual = formats.convert(table, str(path))
+    text = tables.read(Path(source))
+    table, usual = text.frame, ACR
+    for convert in (webmushra.convert, p808.convert):
+        if (found := convert(text)) is not None:
+            table, usual = found
+    numbers = [name for name in ("lowest", "highest", "presentation") if name in text.frame]
+    for name in ("rating", *numbers):
+        if name in table:
+            table = table.assign(**{name: text.decimals(table[name])})
     if pattern is not None:
-        table = _match(table, pattern, str(path))
+        table = _match(table, pattern, text.source)
     if items is not None:
-        table = _join(table, items, str(path))
-    return check(table, scale=scale or usual, source=str(path))
+        table = _join(table, items, text)
+    checked = check(table, scale=scale or usual, source=text.source)
+    return replace(checked, notes=tuple(text.notes))
 
 
 def check(
@@ -184,8 +189,9 @@ def check(
     for name in COLUMNS:
         if name not in table:
             raise RatingsError(
-                f"{source}: no column {name!r}; accepted: {', '.join(COLUMNS)} and factors, or a "
-                "file of webMUSHRA or the P.808 toolkit"
+                f"{source}: no column {name!r}; accepted: one rating a row, with "
+                f"{', '.join(COLUMNS)} and factors, or a file of webMUSHRA or the P.808 toolkit; "
+                f"it has {_listed(map(str, table))}"
             )
     if table.empty:
         raise RatingsError(f"{source}: has no ratings; accepted: one a row")
@@ -246,30 +252,15 @@ def describe(ratings: Ratings) -> list[str]:
     return lines
 
 
+def _listed(names: Iterable[str]) -> str:
+    """Return some names of columns, in a line."""
+    shown = [name if len(name) <= 24 else f"{name[:20]} ..." for name in names]
+    more = [f"{len(shown) - 8} more"] if len(shown) > 8 else []
+    return ", ".join([repr(name)[1:-1] for name in shown[:8]] + more)
+
+
 def _count(name: str, count: int) -> str:
     return f"{count} {name}" if count == 1 else f"{count} {name}s"
-
-
-def _read_text(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    accepted = "accepted: a CSV file"
-    try:
-        table = pd.read_csv(
-            path,
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            skip_blank_lines=False,
-            index_col=False,
-        )
-    except OSError as error:
-        raise RatingsError(f"{path}: cannot read ({error.strerror}); {accepted}") from error
-    except ValueError as error:  # pandas' own errors, and text that is none
-        raise RatingsError(f"{path}: {' '.join(str(error).split())}; {accepted}") from error
-    table.columns = table.columns.str.strip()
-    table = table.set_axis(range(2, len(table) + 2))
-    return table[(table != "").any(axis=1)]
 
 
 def _numbers(
@@ -314,7 +305,9 @@ def _catches(table: "pd.DataFrame") -> "pd.Series[bool]":
     return (answers.notna() & (answers.astype(str) != "")).any(axis=1)
 
 
-def _join(table: "pd.DataFrame", items: str | os.PathLike[str], source: str) -> "pd.DataFrame":
+def _join(
+    table: "pd.DataFrame", items: str | os.PathLike[str], text: tables.Text
+) -> "pd.DataFrame":
     """Add what is known of the items."""
     import pandas as pd
 
@@ -323,11 +316,14 @@ def _join(table: "pd.DataFrame", items: str | os.PathLike[str], source: str) -> 
     if Path(items).is_dir() or "://" in str(items):
         known = claims.load(items)
     else:
-        known = _read_text(Path(items))
+        other = tables.read(Path(items))
+        known = other.frame
         for name in known.columns.difference(["item", "id"], sort=False):
+            known[name] = other.decimals(known[name])
             numbers = pd.to_numeric(known[name].where(known[name] != ""), errors="coerce")
             if numbers.notna().sum() == (known[name] != "").sum():
                 known[name] = numbers
+        text.notes.extend(f"{items}: {note}" for note in other.notes)
     if "item" not in known:
         known = known.rename(columns={"id": "item"})
     if "item" not in known:
@@ -340,7 +336,7 @@ def _join(table: "pd.DataFrame", items: str | os.PathLike[str], source: str) -> 
         for row, item in table["item"][~_catches(table)].items():
             if item not in names:
                 raise RatingsError(
-                    f"{source}: row {row}, column item: {item!r} is not in {items}; "
+                    f"{text.source}: row {row}, column item: {item!r} is not in {items}; "
                     f"{hint(item, known['item'])}"
                 )
         new = known[["item", *(name for name in known if name not in table)]]

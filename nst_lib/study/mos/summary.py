@@ -28,6 +28,7 @@ def _lines(study: Study) -> Iterator[str]:
     if study.ratings.simulated:
         yield SIMULATED
     yield f"{study.ratings.source}: rated from {low:g} to {high:g}"
+    yield from (f"  {note}" for note in study.ratings.notes)
     for question, variants in study.analyses.items():
         everyone = variants[ALL]
         yield ""
