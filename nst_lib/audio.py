@@ -5,21 +5,19 @@ full-scale amplitude of 1 (dBFS, RMS) or in LUFS (ITU-R BS.1770).
 """
 
 import os
-import re
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
+from nst_lib.decoding import AudioError as AudioError
+from nst_lib.decoding import Warn, decode
 from nst_lib.files import atomic, validate_output
 
 Audio = npt.NDArray[np.float32]
 
-#: Longest recording that is read, in seconds.
-MAX_SECONDS = 600.0
 #: Highest absolute sample value that is written.
 PEAK = 0.999
 #: Loudness measures and the default target of each: RMS in dBFS, LUFS as in EBU R 128.
@@ -27,11 +25,14 @@ LEVELS = {"rms": -20.0, "lufs": -23.0}
 #: Written formats: ending -> libsndfile's encoding.
 FORMATS = {".wav": "PCM_24", ".flac": "PCM_24", ".ogg": "VORBIS"}
 
-_UNKNOWN_LENGTH = 0xFFFFFFFF - 64
+
+class AudioWarning(UserWarning):
+    """A recording that can be used, but is not as it should be; the message names the file."""
 
 
-class AudioError(ValueError):
-    """A recording that cannot be used; the message names the file and the reason."""
+def warn(text: str) -> None:
+    """Issue an AudioWarning."""
+    warnings.warn(text, AudioWarning, stacklevel=2)
 
 
 def read(
@@ -40,6 +41,7 @@ def read(
     sr: int = 22050,
     duration: float | None = None,
     min_samples: int = 1,
+    warn: Warn = warn,
 ) -> Audio:
     """Read a recording as mono at a given sampling rate.
 
@@ -49,13 +51,17 @@ def read(
     Parameters
     ----------
     path : path
-        Any file that libsndfile reads: WAV, FLAC, OGG, MP3, AIFF, ...
+        Any file that libsndfile or FFmpeg reads: WAV, FLAC, MP3, M4A, Ogg, WebM, AIFF, WMA, ...
     sr : int > 0
         Sampling rate of the result, in Hz.
     duration : float > 0 or None
         Trim or zero-pad to this many seconds; None keeps the whole recording.
     min_samples : int > 0
         Fewest samples, at `sr` and before padding, that can be analysed: one analysis window.
+    warn : callable
+        Called with one line on a file that can be used, but is not as it should be: the last
+        moment of the sound is missing, or pieces of it are damaged. By default it issues an
+        `AudioWarning`.
 
     Returns
     -------
@@ -65,11 +71,12 @@ def read(
     Raises
     ------
     AudioError
-        If the file is missing, a folder, empty, truncated or not audio, or holds no samples, NaN
-        or Inf, digital silence, less than one analysis window or more than `MAX_SECONDS`.
+        If the file is missing, a folder, empty, not audio, or truncated by a tenth of a second or
+        more; if it holds no samples, NaN or Inf, digital silence, less than one analysis window or
+        more than ten minutes of sound.
     """
     path = Path(path)
-    samples, native_sr = _decode(path, duration)
+    samples, native_sr = decode(path, duration, warn=warn)
     y = samples.mean(axis=1, dtype=np.float32)
     excerpt = str(path) if duration is None else f"{path} (first {duration:g} s)"
     validate(y, name=excerpt)
@@ -208,8 +215,7 @@ def write(path: str | os.PathLike[str], y: Audio, *, sr: int) -> None:
         raise AudioError(f"{path}: not written, the sound holds NaN or Inf samples")
     y, gain = guard(y)
     if gain < 1:
-        message = f"{path}: scaled by {20 * np.log10(gain):.1f} dB, it would have clipped"
-        warnings.warn(message, stacklevel=2)
+        warn(f"{path}: scaled by {20 * np.log10(gain):.1f} dB, it would have clipped")
     subtype = FORMATS[path.suffix.lower()]
     with atomic(path) as temporary, sf.SoundFile(temporary, "w", sr, 1, subtype) as file:
         for block in np.array_split(y, -(-len(y) // sr)):  # libvorbis overruns on one long write
@@ -220,57 +226,6 @@ def validate_measure(measure: str) -> None:
     """Raise ValueError unless `measure` is a loudness measure."""
     if measure not in LEVELS:
         raise ValueError(f"loudness measure {measure!r}; accepted: {', '.join(LEVELS)}")
-
-
-def _decode(path: Path, duration: float | None) -> tuple[npt.NDArray[np.float32], int]:
-    if not path.exists():
-        raise AudioError(f"{path}: no such file")
-    if path.is_dir():
-        raise AudioError(f"{path}: is a folder, not a sound file")
-    try:
-        if path.stat().st_size == 0:
-            raise AudioError(f"{path}: is empty (0 bytes)")
-        with sf.SoundFile(path) as file:
-            _validate_length(path, file)
-            wanted = file.frames
-            if duration is not None:
-                wanted = min(wanted, int(np.ceil(duration * file.samplerate)))
-            samples = file.read(wanted, dtype="float32", always_2d=True)
-            if len(samples) < wanted:
-                raise AudioError(f"{path}: is truncated ({len(samples)} of {wanted} samples)")
-            return samples, file.samplerate
-    except sf.LibsndfileError as error:
-        reason = error.error_string.rstrip(".")
-        if "lost sync" in reason:
-            raise AudioError(f"{path}: is truncated or damaged ({reason})") from error
-        raise AudioError(f"{path}: is not audio that can be read ({reason})") from error
-    except OSError as error:
-        raise AudioError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def _validate_length(path: Path, file: Any) -> None:
-    # libsndfile repairs the header of a truncated WAV or AIFF and tells only its log.
-    promised = re.search(
-        r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE
-    )
-    if promised and int(promised[2]) < int(promised[1]) < _UNKNOWN_LENGTH:
-        raise AudioError(f"{path}: is truncated ({promised[2]} of {promised[1]} bytes of sound)")
-    if file.format == "OGG" and not _ogg_ends(path):
-        raise AudioError(f"{path}: is truncated (its last OGG page does not end the stream)")
-    if file.frames == 0:
-        raise AudioError(f"{path}: holds zero samples")
-    seconds = file.frames / file.samplerate
-    if seconds > MAX_SECONDS:
-        raise AudioError(
-            f"{path}: is {seconds:.0f} s long, the limit is {MAX_SECONDS:.0f} s; cut out the part "
-            "that you want"
-        )
-
-
-def _ogg_ends(path: Path) -> bool:
-    tail = path.read_bytes()[-65536:]
-    page = tail.rfind(b"OggS")
-    return page >= 0 and bool(tail[page + 5] & 4)
 
 
 def _resample(y: Audio, sr_from: int, sr_to: int) -> Audio:

@@ -5,12 +5,14 @@ import signal
 import sys
 import textwrap
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from tqdm import tqdm
 
 from nst_lib import __version__, audio, classifier, report, training
 from nst_lib.checkpoint import SUFFIXES
@@ -40,6 +42,7 @@ for command in (commands.batch, commands.status, commands.gallery, opinions.mos,
 
 def main() -> None:
     """Run the command line."""
+    warnings.showwarning = _show_warning
     try:
         status = app(standalone_mode=False)
     except (ValueError, OSError, typer.TyperException) as error:
@@ -50,6 +53,11 @@ def main() -> None:
         print("nst: interrupted, nothing written", file=sys.stderr)
         status = 130
     sys.exit(status)
+
+
+def _show_warning(message: Warning | str, *_where: object, **_more: object) -> None:
+    """Print a warning as one line, above any progress bar."""
+    tqdm.write(f"nst: {message}", file=sys.stderr)
 
 
 def _version(wanted: bool) -> None:

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
+from nst_lib import audio
 from nst_lib.audio import Audio, read, validate
+from nst_lib.decoding import Warn
 
 #: The study's five pairs of categories: (style, content).
 STUDY_PAIRS = (
@@ -28,7 +30,10 @@ STUDY_PAIRS = (
     ("water_drops", "clapping"),
 )
 #: Endings of the files that are recordings in a folder that is no ESC-50 copy.
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+AUDIO_SUFFIXES = (
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".wma", ".webm"),
+    *(".aiff", ".aif", ".caf"),
+)
 #: Environment variable that names an ESC-50 folder.
 ESC50_VARIABLE = "NST_ESC50"
 
@@ -60,7 +65,14 @@ class Clip(ABC):
     attribution: str
 
     @abstractmethod
-    def load(self, *, sr: int = 22050, duration: float | None = 5.0, min_samples: int = 1) -> Audio:
+    def load(
+        self,
+        *,
+        sr: int = 22050,
+        duration: float | None = 5.0,
+        min_samples: int = 1,
+        warn: Warn = audio.warn,
+    ) -> Audio:
         """Return the sound, mono float32, trimmed or padded to `duration` seconds at `sr` Hz."""
 
 
@@ -70,9 +82,16 @@ class RecordedClip(Clip):
 
     path: Path
 
-    def load(self, *, sr: int = 22050, duration: float | None = 5.0, min_samples: int = 1) -> Audio:
+    def load(
+        self,
+        *,
+        sr: int = 22050,
+        duration: float | None = 5.0,
+        min_samples: int = 1,
+        warn: Warn = audio.warn,
+    ) -> Audio:
         """Return the recording; see :func:`nst_lib.audio.read`."""
-        return read(self.path, sr=sr, duration=duration, min_samples=min_samples)
+        return read(self.path, sr=sr, duration=duration, min_samples=min_samples, warn=warn)
 
 
 @dataclass(frozen=True)
@@ -81,8 +100,15 @@ class SyntheticClip(Clip):
 
     seed: int
 
-    def load(self, *, sr: int = 22050, duration: float | None = 5.0, min_samples: int = 1) -> Audio:
-        """Return the sound; `duration` None means 5 s."""
+    def load(
+        self,
+        *,
+        sr: int = 22050,
+        duration: float | None = 5.0,
+        min_samples: int = 1,
+        warn: Warn = audio.warn,
+    ) -> Audio:
+        """Return the sound; `duration` None means 5 s, and there is nothing to warn of."""
         from nst_lib.synth import synthesise
 
         seconds = 5.0 if duration is None else duration

@@ -17,7 +17,7 @@ from nst_lib.files import atomic
 from nst_lib.transfer import TransferResult
 
 #: Packages whose versions are recorded.
-PACKAGES = ("nst-lib", "torch", "librosa", "numpy", "scipy", "soxr", "soundfile")
+PACKAGES = ("nst-lib", "torch", "librosa", "numpy", "scipy", "soxr", "soundfile", "av")
 
 _PAGE = Path(__file__).with_name("page.html")
 
@@ -37,12 +37,13 @@ def to_dict(
     Returns
     -------
     dict
-        "inputs", "config", "outcome", "best_step", "losses" (the table, a list of rows),
-        "convergence", "realised", "scores", "gain_db", "seconds", "device", "versions". Numbers
-        that are not finite are None.
+        "inputs", "warnings", "config", "outcome", "best_step", "losses" (the table, a list of
+        rows), "convergence", "realised", "scores", "gain_db", "seconds", "device", "versions".
+        Numbers that are not finite are None.
     """
     return {
         "inputs": dict(inputs),
+        "warnings": result.warnings,
         "config": result.config.to_dict(),
         "outcome": result.outcome,
         "best_step": result.best_step,

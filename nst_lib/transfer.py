@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from nst_lib.build import choose_device, make_loss, make_transform, make_view, v
 from nst_lib.checkpoint import Checkpoint, Pause
 from nst_lib.config import ConfigError, TransferConfig
 from nst_lib.datasets import Clip
+from nst_lib.decoding import Warn
 from nst_lib.files import file_checksum
 from nst_lib.inversion import griffin_lim
 from nst_lib.metrics import Scores
@@ -69,6 +70,8 @@ class TransferResult:
         Of `audio`; None without a content, or for sounds too short to score.
     outcome : str
         Why the (last) optimisation ended; see :class:`nst_lib.optimise.Optimised`.
+    warnings : list of str
+        What is not as it should be in the files that were read; see :func:`nst_lib.audio.read`.
     seconds : dict of str to float
         Time spent in each of `STAGES`, and "total".
     device : str
@@ -90,6 +93,7 @@ class TransferResult:
     realised: dict[str, float]
     scores: Scores | None
     outcome: str
+    warnings: list[str]
     seconds: dict[str, float]
     device: str
     transform: Transform
@@ -163,11 +167,16 @@ def transfer(
     if content is not None and config.texture_duration is not None:
         raise ConfigError("texture_duration with a content; accepted: null")
     transform, device = make_transform(config), choose_device(config)
-    clock = _Clock(on_stage)
+    clock, warned = _Clock(on_stage), list[str]()
+
+    def warn(text: str) -> None:
+        warned.append(text)
+        audio.warn(text)
+
     with clock.stage("read"):
-        styles = [load(one, config) for one in _each(style)]
+        styles = [load(one, config, warn=warn) for one in _each(style)]
         y_style = np.concatenate(styles)
-        y_content = None if content is None else load(content, config)
+        y_content = None if content is None else load(content, config, warn=warn)
         saved = _open_checkpoint(checkpoint, config, *styles, y_content)
     with clock.stage("analyse"):
         dtype = getattr(torch, config.precision)
@@ -231,6 +240,7 @@ def transfer(
         realised=realised,
         scores=scores,
         outcome=run.outcome,
+        warnings=warned,
         seconds=clock.seconds,
         device=str(device),
         transform=transform,
@@ -238,16 +248,21 @@ def transfer(
     )
 
 
-def load(source: Source, config: TransferConfig) -> Audio:
-    """Return a recording as the settings want it: rate, duration, loudness."""
+def load(source: Source, config: TransferConfig, *, warn: Warn = audio.warn) -> Audio:
+    """Return a recording as the settings want it: rate, duration, loudness.
+
+    `warn` is called with one line on a file that is not as it should be.
+    """
     min_samples = make_transform(config).min_samples
+    wanted: dict[str, Any] = {"sr": config.sr, "duration": config.duration}
+    wanted |= {"min_samples": min_samples, "warn": warn}
     if isinstance(source, Clip):
-        y = source.load(sr=config.sr, duration=config.duration, min_samples=min_samples)
+        y = source.load(**wanted)
     elif isinstance(source, np.ndarray):
         y = audio.validate(source, min_samples=min_samples)
         y = y if config.duration is None else audio.fit(y, round(config.duration * config.sr))
     else:
-        y = audio.read(source, sr=config.sr, duration=config.duration, min_samples=min_samples)
+        y = audio.read(source, **wanted)
     if config.level == "off":
         return y
     return audio.level(y, sr=config.sr, measure=config.level, target=config.level_target)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import soundfile as sf
 import typer
 from tqdm.auto import tqdm
 
 from nst_lib.config import TransferConfig, parse_settings
 from nst_lib.datasets import Clip, RecordedClip
+from nst_lib.decoding import AudioError, probe
 from nst_lib.progress import count, unwatched
 from nst_lib.study import batch as driver
 from nst_lib.study.batch import Plan
@@ -216,8 +216,8 @@ def _estimate(plan: Plan) -> dict[str, Estimate]:
 def _length(clip: Clip) -> float:
     """Return the seconds of a clip; what cannot be read is refused when it is run."""
     if isinstance(clip, RecordedClip):
-        with suppress(sf.LibsndfileError):
-            return float(sf.info(clip.path).duration)
+        with suppress(AudioError):
+            return probe(clip.path).seconds or 5.0
     return 5.0
 
 

@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 from nst_lib import audio, plots
 from nst_lib.audio import Audio
 from nst_lib.datasets import Clip
+from nst_lib.decoding import probe
 from nst_lib.transforms import STFT
 
 Source = str | os.PathLike[str] | Clip | Audio
@@ -230,10 +231,11 @@ def _samples(source: Source, sr: int, name: str) -> Audio:
 
 
 def _headroom(source: Source, y: Audio) -> float:
-    """Return what a sound has to be turned down by; only floating point goes beyond full scale."""
-    is_file = isinstance(source, str | os.PathLike)
-    if np.abs(y).max() <= 1 or (is_file and sf.info(source).subtype not in ("FLOAT", "DOUBLE")):
+    """Return what a sound has to be turned down by: a file of whole numbers never does."""
+    if np.abs(y).max() <= 1:
         return 1.0
+    if isinstance(source, str | os.PathLike) and Path(source).suffix.lower() in PLAYED:
+        return audio.guard(y)[1] if probe(Path(source)).is_float else 1.0
     return audio.guard(y)[1]
 
 

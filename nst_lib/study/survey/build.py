@@ -14,6 +14,7 @@ import soundfile as sf
 
 import nst_lib
 from nst_lib import audio
+from nst_lib.decoding import probe
 from nst_lib.files import replacing
 from nst_lib.study.survey import headphones as check
 from nst_lib.study.survey import sources, stimuli
@@ -164,7 +165,7 @@ def _write(
 
 def _read(path: Path, loudness: float | None) -> tuple[audio.Audio, int]:
     """Return a sound as it is to be heard, and its sampling rate."""
-    sr = _rate(path)
+    sr = probe(path).sr
     y, _ = audio.guard(audio.read(path, sr=sr))
     if loudness is None:
         return y, sr
@@ -175,13 +176,6 @@ def _read(path: Path, loudness: float | None) -> tuple[audio.Audio, int]:
             f"{path}: clips at {loudness:g} LUFS; accepted: a loudness of {room:.1f} or less"
         )
     return audio.level(y, sr=sr, measure="lufs", target=loudness), sr
-
-
-def _rate(path: Path) -> int:
-    try:
-        return int(sf.info(path).samplerate)
-    except (OSError, sf.LibsndfileError):
-        return 44100  # `audio.read` says what is wrong
 
 
 def _levels(sounds: Sequence[tuple[audio.Audio, int]]) -> dict[str, Any]:

@@ -1,0 +1,388 @@
+"""Sound files, from bytes to samples, as players play them.
+
+libsndfile decodes what holds plain samples: WAV, AIFF, AU, CAF and their kin. FFmpeg (in PyAV)
+decodes all else: MP3, AAC, ALAC, FLAC, Ogg, WebM, WMA. Many such files do not state how long they
+are, and tags or zeros may follow the sound: they are decoded to their end, whatever length FFmpeg
+estimates. A length that a file does state is compared with what is there: see `LOST`.
+"""
+
+import re
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile as sf
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.packet import Packet
+
+Samples = npt.NDArray[np.float32]
+#: Takes one line on a file that can be used, but is not as it should be.
+Warn = Callable[[str], object]
+
+#: Longest recording that is read, in seconds.
+MAX_SECONDS = 600.0
+#: A file that lacks as many seconds of sound at its end is refused; less is worth a warning.
+LOST = 0.1
+#: Seconds by which times in a file may be rounded.
+_ROUNDED = 0.002
+
+#: What files of plain samples begin with. No other file is given to libsndfile: its MP3 decoder
+#: writes to standard error.
+_PLAIN = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"dns.", b"caff")
+#: Containers that FFmpeg may open: none that names other files or addresses.
+_CONTAINERS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,ircam,matroska,mov,mp3,mpc,mpc8,"
+    "mpeg,mpegts,nistsphere,nut,ogg,oma,rm,shn,tak,tta,voc,w64,wav,wv,xwma"
+)
+#: Those of which each stream has its length in the header; of others FFmpeg estimates it.
+_STATED = ("ape", "flac", "mov,mp4,m4a,3gp,3g2,mj2", "tak", "tta", "wv")
+#: Codecs of which the stated length is that of the decoded sound, to the sample.
+_EXACT = ("alac", "flac", "mp3", "mp3float")
+#: Length of a WAV file that was written into a pipe, in bytes, less rounding.
+_UNKNOWN_LENGTH = 0xFFFFFFFF - 64
+#: What begins the part of a WMA file that states its length (*Advanced Systems Format*, 3.2).
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+#: Largest page of an Ogg file, in bytes.
+_OGG_PAGE = 65307
+
+
+class AudioError(ValueError):
+    """A recording that cannot be used; the message names the file and the reason."""
+
+
+@dataclass(frozen=True)
+class SoundFile:
+    """What a sound file says of itself.
+
+    Attributes
+    ----------
+    sr : int
+        Its sampling rate, in Hz.
+    seconds : float or None
+        Its length, stated or estimated; None where neither is possible.
+    is_float : bool
+        Whether it holds floating-point samples, which may lie beyond full scale.
+    """
+
+    sr: int
+    seconds: float | None
+    is_float: bool
+
+
+def decode(path: Path, duration: float | None, *, warn: Warn) -> tuple[Samples, int]:
+    """Return the samples of a file, at its own rate and with its own channels.
+
+    Parameters
+    ----------
+    path : Path
+        A sound file.
+    duration : float > 0 or None
+        Seconds that are wanted from its beginning; None is all.
+    warn : callable
+        Called with one line on a file that can be used, but is not as it should be.
+
+    Returns
+    -------
+    samples : np.ndarray, shape=(samples, channels), float32
+        Full scale at +-1.
+    sr : int
+        Sampling rate in Hz.
+
+    Raises
+    ------
+    AudioError
+        If the file is missing, a folder, empty, not audio, holds no samples or more than
+        `MAX_SECONDS`, or lacks `LOST` seconds or more of what is wanted.
+    """
+    _validate_file(path)
+    try:
+        plain = _open_plain(path)
+        if plain is None:
+            return _decode_coded(path, duration, warn)
+        with plain:
+            return _decode_plain(path, plain, duration, warn)
+    except sf.LibsndfileError as error:
+        raise AudioError(f"{path}: is damaged ({error.error_string.rstrip('.')})") from error
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def probe(path: Path) -> SoundFile:
+    """Return what a sound file says of itself, without decoding it.
+
+    Raises
+    ------
+    AudioError
+        If it is missing or no sound file.
+    """
+    _validate_file(path)
+    plain = _open_plain(path)
+    if plain is not None:
+        with plain as file:
+            seconds, is_float = file.frames / file.samplerate, file.subtype in ("FLOAT", "DOUBLE")
+            return SoundFile(file.samplerate, seconds, is_float)
+    with _open_coded(path) as container:
+        length = None if container.duration is None else container.duration / 1e6
+        return SoundFile(_audio(path, container).rate, length, False)
+
+
+def _validate_file(path: Path) -> None:
+    if not path.exists():
+        raise AudioError(f"{path}: no such file")
+    if path.is_dir():
+        raise AudioError(f"{path}: is a folder, not a sound file")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: is empty (0 bytes)")
+
+
+def _validate_seconds(path: Path, seconds: float) -> None:
+    if seconds > MAX_SECONDS:
+        raise AudioError(
+            f"{path}: is {seconds:.0f} s long, the limit is {MAX_SECONDS:.0f} s; cut out the part "
+            "that you want"
+        )
+
+
+def _validate_end(path: Path, found: float, stated: float, warn: Warn) -> None:
+    """Refuse a file that ends too early; of one that lacks a moment, say it."""
+    lost = stated - found
+    if lost >= LOST:
+        raise AudioError(
+            f"{path}: is truncated or damaged ({found:.2f} of {stated:.2f} s can be decoded)"
+        )
+    if lost > _ROUNDED:
+        warn(f"{path}: the last {1000 * lost:.0f} ms of the sound are missing in this file")
+
+
+def _open_plain(path: Path) -> Any:
+    """Open a file that libsndfile is to decode; return None for all other files."""
+    if not _read(path, 0, 4).startswith(_PLAIN):
+        return None
+    try:
+        file = sf.SoundFile(path)
+    except sf.LibsndfileError:
+        return None
+    if not file.subtype.startswith("MPEG"):
+        return file
+    file.close()
+    return None
+
+
+def _decode_plain(path: Path, file: Any, duration: float | None, warn: Warn) -> tuple[Samples, int]:
+    sr = file.samplerate
+    if file.frames == 0:
+        raise AudioError(f"{path}: holds zero samples")
+    _validate_seconds(path, file.frames / sr)
+    wanted = file.frames if duration is None else min(file.frames, int(np.ceil(duration * sr)))
+    samples = file.read(wanted, dtype="float32", always_2d=True)
+    stated = file.frames
+    # libsndfile repairs the header of a truncated WAV or AIFF and tells only its log.
+    promised = re.search(
+        r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE
+    )
+    if promised and int(promised[2]) < int(promised[1]) < _UNKNOWN_LENGTH:
+        stated = file.frames * int(promised[1]) / int(promised[2])
+    if duration is not None:
+        stated = min(stated, duration * sr)
+    _validate_end(path, min(len(samples), stated) / sr, stated / sr, warn)
+    return samples, sr
+
+
+def _open_coded(path: Path) -> "InputContainer":
+    import av
+
+    options = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
+    try:
+        return av.open(f"file:{path}", metadata_errors="ignore", options=options)
+    except av.EOFError as error:
+        raise AudioError(f"{path}: is truncated before its sound begins") from error
+    except av.FFmpegError as error:
+        reason = f"{error.strerror}".lower()
+        raise AudioError(f"{path}: is not audio that can be read ({reason})") from error
+
+
+def _audio(path: Path, container: "InputContainer") -> "AudioStream":
+    """Return the first sound in a container."""
+    if not container.streams.audio:
+        raise AudioError(f"{path}: is not audio that can be read (it holds no sound)")
+    return container.streams.audio[0]
+
+
+def _decode_coded(path: Path, duration: float | None, warn: Warn) -> tuple[Samples, int]:
+    with _open_coded(path) as container:
+        stream = _audio(path, container)
+        sr = stream.rate
+        stated = _stated_length(path, container, stream)
+        if stated is not None:
+            _validate_seconds(path, stated)
+        wanted = int(np.ceil((MAX_SECONDS if duration is None else duration) * sr))
+        if stream.codec_context.name == "flac":  # each of its frames has a checksum
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
+        sound = _Sound(stream)
+        for packet in _packets(container, stream):
+            sound.take(packet)
+            if sound.count > wanted:
+                break
+        name = container.format.name
+    if sound.count > wanted and duration is None:
+        limit = f"the limit of {MAX_SECONDS:.0f} s"
+        raise AudioError(f"{path}: is longer than {limit}; cut out the part that you want")
+    if not sound.count:
+        raise AudioError(f"{path}: holds zero samples that can be decoded")
+    if sound.holes:
+        warn(f"{path}: {sound.holes} damaged pieces of the sound are left out")
+    if sound.count <= wanted:
+        if stated is not None:
+            _validate_end(path, sound.end, stated, warn)
+        if name == "ogg" and not _ogg_end(path)[0]:
+            warn(f"{path}: does not say where its sound ends; all that is there is used")
+    return np.concatenate(sound.parts, axis=1).T[:wanted], sr
+
+
+def _packets(container: "InputContainer", stream: "AudioStream") -> "Iterator[Packet[Any]]":
+    """Yield packets up to the end, or up to where FFmpeg loses its way."""
+    import av
+
+    with suppress(av.FFmpegError):
+        yield from container.demux(stream)
+
+
+class _Sound:
+    """What has been decoded so far, in the format of its first frame.
+
+    Attributes
+    ----------
+    parts : list of np.ndarray, shape=(channels, samples), float32
+        One frame each.
+    count : int
+        Samples in them.
+    holes : int
+        Packets between them that cannot be decoded; players skip such packets too.
+    """
+
+    def __init__(self, stream: "AudioStream") -> None:
+        self.parts: list[Samples] = []
+        self.count = self.holes = 0
+        self._stream, self._bad, self._last = stream, 0, 0.0
+        self._kind: tuple[Any, ...] | None = None
+
+    @property
+    def end(self) -> float:
+        """Where the sound ends, in seconds.
+
+        Decoders of AAC, Opus and WMA hold samples back: there it is the end of the last packet.
+        """
+        exact = self.count / self._stream.rate
+        return exact if self._stream.codec_context.name in _EXACT else max(self._last, exact)
+
+    def take(self, packet: "Packet[Any]") -> None:
+        """Decode a packet."""
+        import av
+
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            self._bad += 1
+            return
+        for frame in frames:
+            self._append(frame)
+        if frames and packet.size:  # the last packet, of no bytes, gets what the decoder held back
+            self.holes, self._bad = self.holes + self._bad, 0
+        if packet.pts is not None and packet.duration is not None:
+            after = packet.pts + packet.duration - (self._stream.start_time or 0)
+            self._last = max(self._last, _seconds(after, self._stream))
+
+    def _append(self, frame: Any) -> None:
+        from av import AudioResampler
+
+        kind = frame.format.name, frame.layout.name, frame.sample_rate
+        if self._kind is None:
+            self._layout, self._rate = frame.layout, frame.sample_rate
+        if kind != self._kind:
+            self._resampler = AudioResampler("fltp", self._layout, self._rate)
+            self._kind = kind
+        for one in self._resampler.resample(frame):
+            self.parts.append(np.asarray(one.to_ndarray(), dtype=np.float32))
+            self.count += one.samples
+
+
+def _stated_length(path: Path, container: "InputContainer", stream: "AudioStream") -> float | None:
+    """Return the seconds that a file states; None where FFmpeg only estimates them."""
+    name = container.format.name
+    if name == "matroska,webm":
+        if container.duration is None or len(container.streams) > 1:
+            return None
+        # This length includes what encoders add before and after the sound.
+        return container.duration / 1e6 - 0.03
+    if name == "asf":
+        return _asf_length(path)
+    if name == "ogg":
+        position = _ogg_end(path)[1]
+        if position is None or len(container.streams) > 1:
+            return None
+        return _seconds(position - (stream.start_time or 0), stream)
+    stated = name in _STATED or (name == "mp3" and _mp3_states(path))
+    if not stated or stream.duration is None:
+        return None
+    return _seconds(stream.duration, stream)
+
+
+def _seconds(count: int, stream: "AudioStream") -> float:
+    """Return a time that is in units of the stream."""
+    return float(count * (stream.time_base or 0))
+
+
+def _mp3_states(path: Path) -> bool:
+    """Return whether the first frame of an MP3 is a header that counts the other frames."""
+    head = _read(path, 0, 10)
+    start = 0
+    if head.startswith(b"ID3"):  # a tag, whose size has 7 bits in each byte
+        start = 10 + sum(
+            byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True)
+        )
+    frame = _read(path, start, 200)
+    return any(word in frame for word in (b"Xing", b"Info", b"VBRI"))
+
+
+def _asf_length(path: Path) -> float | None:
+    """Return the seconds that the header of a WMA file states; FFmpeg says what is there."""
+    head = _read(path, 0, 65536)
+    start = head.find(_ASF_PROPERTIES)
+    if start < 0 or len(head) < start + 92:
+        return None
+    length, _, preroll, flags = struct.unpack_from("<QQQI", head, start + 64)
+    is_broadcast = bool(flags & 1)
+    return None if is_broadcast else length / 1e7 - preroll / 1e3
+
+
+def _ogg_end(path: Path) -> tuple[bool, int | None]:
+    """Look at the last page of an Ogg file.
+
+    Returns
+    -------
+    ended : bool
+        Whether the page is whole and says that the stream ends with it.
+    position : int or None
+        Samples up to the end of the page, if only a part of the page is in the file.
+    """
+    tail = _read(path, max(0, path.stat().st_size - 2 * _OGG_PAGE), 2 * _OGG_PAGE)
+    page = tail[max(0, tail.rfind(b"OggS")) :]
+    if len(page) < 27 or len(page) < 27 + page[26]:
+        return False, None
+    if len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]]):
+        return False, int.from_bytes(page[6:14], "little", signed=True)
+    return bool(page[5] & 4), None
+
+
+def _read(path: Path, start: int, count: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(count)
