@@ -1,5 +1,6 @@
 """The API of a listening test: what it answers, what it keeps, and what it refuses."""
 
+import csv
 import hashlib
 import io
 import json
@@ -444,6 +445,31 @@ class TestExport:
         result = nst("survey", "export", "survey", "--out", "x.txt")
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr == "nst: x.txt: cannot write .txt; accepted: .csv\n"
+
+    def test_no_cell_is_a_formula(self, tmp_path):
+        """OWASP, CSV Injection; `nst mos` reads what was meant."""
+        table = (
+            "file,item,pair,=pooling,transform\n"
+            '0.wav,=1+1,+hens,"@SUM(A1)",-3\n1.wav,-x,-2+3,\'=avg,plain\n'
+        )
+        path = write_sounds(tmp_path / "more", table)
+        app = App(build(path.parent, tmp_path / "s", question="quality", table=path, repeats=0))
+        rate_all(app.join())
+        written, about = export.write(app.survey.folder)
+        downloads = [
+            app.admin.get(f"/api/admin/{name}.csv").text for name in ("ratings", "columns")
+        ]
+        assert downloads == [path.read_text() for path in (written, about)]
+        for text in downloads:
+            for row in csv.reader(io.StringIO(text)):
+                risky = [cell for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+                assert risky in ([], ["-3"])
+        found = ratings.read(written).table.set_index("item").sort_index()
+        assert found.index.tolist() == ["-x", "=1+1"]
+        assert found["pair"].tolist() == ["-2+3", "+hens"]
+        assert found["=pooling"].tolist() == ["'=avg", "@SUM(A1)"]
+        assert found["transform"].tolist() == ["plain", "-3"]
+        app.close()
 
     def test_nobody_has_rated(self, tmp_path):
         folder = make_survey(tmp_path)

@@ -33,8 +33,8 @@ _OTHERS = {
     b"%PDF": "a PDF document",
 }
 #: What a spreadsheet runs as a formula (OWASP, CSV Injection), and such a cell made harmless.
-_FORMULA = re.compile("'*[=+\\-@\t\r\n]")
-_HARMLESS = re.compile("'+[=+\\-@\t\r\n]")
+_FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
+_HARMLESS = re.compile("'+[=+\\-@\t\r\n＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 
 

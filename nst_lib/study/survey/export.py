@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nst_lib.files import atomic, validate_output
 from nst_lib.study.mos.ratings import NO, YES
+from nst_lib.study.mos.tables import harmless
 from nst_lib.study.survey.stimuli import TRIAL, SurveyError
 from nst_lib.study.survey.store import Store
 from nst_lib.study.survey.survey import ANSWERS, Survey
@@ -85,6 +86,15 @@ def dictionary(survey: Survey) -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=["column", "meaning", "values"])
 
 
+def csv(frame: "pd.DataFrame") -> str:
+    """Return a table as CSV, of whose cells and names no spreadsheet runs any as a formula.
+
+    ``nst mos`` reads what they were.
+    """
+    safe = frame.map(lambda cell: harmless(cell) if isinstance(cell, str) else cell)
+    return safe.rename(columns=harmless).to_csv(index=False, lineterminator="\n")
+
+
 def write(
     folder: str | os.PathLike[str], out: str | os.PathLike[str] | None = None
 ) -> tuple[Path, Path]:
@@ -121,7 +131,7 @@ def write(
         raise SurveyError(f"{folder}: {NOBODY}")
     for path, frame in zip(paths, (ratings, dictionary(survey)), strict=True):
         with atomic(path) as scratch:
-            frame.to_csv(scratch, index=False)
+            scratch.write_text(csv(frame), encoding="utf-8", newline="")
     return paths
 
 

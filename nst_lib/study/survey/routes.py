@@ -203,4 +203,4 @@ def _wav(survey: Survey, file: str) -> Response:
 
 
 def _csv(frame: "pd.DataFrame") -> Response:
-    return Response(frame.to_csv(index=False), media_type="text/csv")
+    return Response(export.csv(frame), media_type="text/csv")
