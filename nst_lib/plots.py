@@ -28,7 +28,6 @@ MAP = "magma"
 #: From the brightest colour of a spectrogram to the darkest, dB.
 RANGE_DB = 70.0
 _OCTAVES = (31.5, 63, 125, 250, 500, 1000, 2000, 4000, 8000, 16000)
-#: A content loss that ends so many times below the lowest style loss is not shown.
 _DEPTH = 1000
 #: Writes 2000 Hz as 2k.
 _HERTZ = EngFormatter(sep="")
@@ -112,7 +111,8 @@ def spectrograms(
 def level_bar(axes: Sequence[Axes], image: AxesImage) -> None:
     """Add the scale of a spectrogram, beside all axes that it holds for."""
     if axes[0].figure is not None:
-        axes[0].figure.colorbar(image, ax=list(axes), label="Level (dB, 0 = loudest)")
+        label = "Level (dB, 0 = loudest)"
+        axes[0].figure.colorbar(image, ax=list(axes), label=label, aspect=30)
 
 
 def levels(S: npt.NDArray[np.float32], loudest: float) -> npt.NDArray[np.float32]:
@@ -267,9 +267,12 @@ def losses(
 
 
 def _floor(style: npt.NDArray[np.float64], content: npt.NDArray[np.float64]) -> float:
-    """Return the lowest loss to show: style's lowest, or content's last unless it is far below."""
+    """Return the lowest loss to show: the style's, or a tenth of what the content's ends at.
+
+    A content loss that ends `_DEPTH` times below the style's is not shown.
+    """
     lowest = float(np.min(style, where=style > 0, initial=np.inf))
-    return min(lowest, float(content[-1])) if content[-1] > lowest / _DEPTH else lowest
+    return min(lowest, float(content[-1]) / 10) if content[-1] > lowest / _DEPTH else lowest
 
 
 def transfer_figure(fig: Figure, result: TransferResult) -> Figure:

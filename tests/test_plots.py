@@ -72,8 +72,8 @@ def evaluations(style, content):
 @pytest.mark.parametrize(
     ("content", "bottom", "label"),
     [
-        ([1e-9, 0.02, 0.03], 0.03, "content"),
-        ([1e-9, 3e-4, 1e-3], 1e-3, "content"),
+        ([1e-9, 0.02, 0.03], 0.003, "content"),
+        ([1e-9, 3e-4, 1e-3], 1e-4, "content"),
         ([0, 1e-9, 2e-8], 0.05, "content: 2e-08 at most"),
     ],
 )
