@@ -96,7 +96,7 @@ class TestWebMushra:
         assert ratings.of("stimuli_rating1").table["rating"].tolist() == [4, 5]
         assert ratings.of("stimuli_rating2").table["rating"].tolist() == [1, 2, 3]
         assert ratings.of("stimuli_rating2").table.index.tolist() == [2, 3, 4]
-        assert ratings.notes == ("1 of 6 ratings left out: not given",)
+        assert ratings.notes == ("webMUSHRA, Likert scales", "1 of 6 ratings left out: not given")
 
     def test_header_of_a_page_with_fewer_scales(self, write):
         """It is made from the first trial of a session, whichever page that is."""
@@ -116,6 +116,7 @@ class TestWebMushra:
         """Of BS.1116: the stimulus less the hidden reference; above 0 it was taken for it."""
         ratings = read(write(self.BS1116, "bs1116.csv"))
         assert ratings.scale == (-4, 4)
+        assert ratings.notes == ("webMUSHRA, BS.1116, difference grades",)
         assert ratings.table["rating"].tolist() == [-2.5, 1, -4]
         assert ratings.table["item"].tolist() == ["t1/C1", "t1/C2", "t1/C1"]
         assert ratings.table["stimulus"].tolist() == ["C1", "C2", "C1"]

@@ -50,7 +50,7 @@ QUESTIONS = {
 }
 _OVERALL = ("", "ovrl", "echo")
 _VOTES = {"workerid": "listener", "short_file_name": "item", "vote": "rating"}
-Session = dict[str, str]
+_Session = dict[str, str]
 
 
 def convert(text: Text) -> tuple["pd.DataFrame", tuple[float, float]] | None:
@@ -61,6 +61,8 @@ def convert(text: Text) -> tuple["pd.DataFrame", tuple[float, float]] | None:
     RatingsError
         If no session is left.
     """
+    import pandas as pd
+
     frame = text.frame.rename(columns=lambda name: name.lower().replace("_slide", ""))
     frame = frame.loc[:, ~frame.columns.duplicated()]
     if {*_VOTES, "question_type"} <= set(frame):
@@ -71,8 +73,9 @@ def convert(text: Text) -> tuple["pd.DataFrame", tuple[float, float]] | None:
         return None
     scales = [s for s in ("", *QUESTIONS) if any(_rating(n, s) in frame for n in clips)]
     paired = any(re.fullmatch(r"input\.q\d+_r", str(name)) for name in frame)
-    ratings = frame[[name for n in clips if (name := _rating(n, "")) in frame]]
-    signed = paired and bool(ratings.isin(["0", "-1", "-2", "-3"]).any(axis=None))
+    rated = [name for n in clips if (name := _rating(n, "")) in frame]
+    numbers = frame[rated].apply(pd.to_numeric, errors="coerce")
+    signed = paired and bool((numbers <= 0).any(axis=None))
     test = _Test(clips, scales[:1] if "" in scales else scales, paired, CCR if signed else ACR)
     text.notes.append(f"P.808 toolkit, {test.method}")
     return _table(frame, test, text), test.scale
@@ -149,7 +152,7 @@ def _table(frame: "pd.DataFrame", test: _Test, text: Text) -> "pd.DataFrame":
     return _presented(result)
 
 
-def _fault(session: Session, test: _Test, checks: dict[str, list[_Check]]) -> str:
+def _fault(session: _Session, test: _Test, checks: dict[str, list[_Check]]) -> str:
     """Return why the toolkit does not use a session, or nothing."""
     if session.get("assignmentstatus", "").lower() == "rejected" or session.get("reject"):
         return "rejected"
@@ -160,7 +163,7 @@ def _fault(session: Session, test: _Test, checks: dict[str, list[_Check]]) -> st
     return "setup failed" if _setup_failed(session) else ""
 
 
-def _setup_failed(session: Session) -> bool:
+def _setup_failed(session: _Session) -> bool:
     """Return whether a setup was shown and failed; clips of pairs begin with their SNR in dB."""
     total, given = session.get("input.math_ans", ""), session.get("answer.math", "")
     if total and given and _number(total) != sum(int(digit) for digit in re.findall(r"\d", given)):
@@ -175,7 +178,7 @@ def _setup_failed(session: Session) -> bool:
 
 
 def _ratings(
-    session: Session, test: _Test, checks: dict[str, list[_Check]]
+    session: _Session, test: _Test, checks: dict[str, list[_Check]]
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each clip and question."""
     references = {
@@ -195,10 +198,10 @@ def _ratings(
             row |= {"rating": given[judged.question] if judged else rating}
             row |= {"lowest": judged and judged.lowest, "highest": judged and judged.highest}
             row |= {"question": QUESTIONS[name]} if name else {}
-            yield row | ({"pair": references.get(url, url)} if test.paired else {})
+            yield row | ({"pair": references.get(url) or url} if test.paired else {})
 
 
-def _checks(session: Session, test: _Test) -> dict[str, list[_Check]]:
+def _checks(session: _Session, test: _Test) -> dict[str, list[_Check]]:
     """Return what is accepted of the trapping and gold clips of a session."""
     found = {}
     if trap := session.get("input.tp"):
@@ -222,7 +225,7 @@ def _checks(session: Session, test: _Test) -> dict[str, list[_Check]]:
     return found
 
 
-def _judged(given: Session, checks: list[_Check]) -> _Check | None:
+def _judged(given: _Session, checks: list[_Check]) -> _Check | None:
     """Return the check that failed, else the first; None for an opinion."""
     for check in checks:
         number = _number(given[check.question])

@@ -161,9 +161,8 @@ def read(
     for convert in (webmushra.convert, p808.convert):
         if (found := convert(text)) is not None:
             table, usual = found
-    numbers = [name for name in ("lowest", "highest", "presentation") if name in text.frame]
-    for name in ("rating", *numbers):
-        if name in table:
+    for name in ("rating", "lowest", "highest", "presentation"):
+        if name in table and (name == "rating" or name in text.frame):
             table = table.assign(**{name: text.decimals(table[name])})
     if pattern is not None:
         table = _match(table, pattern, text.source)

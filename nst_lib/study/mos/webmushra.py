@@ -39,14 +39,14 @@ def convert(text: Text) -> tuple["pd.DataFrame", tuple[float, float]] | None:
     likert = [name for name in map(str, frame) if re.fullmatch(r"stimuli_rating\d*", name)]
     if {"rating_stimulus", "rating_score"} <= set(frame):
         long = _long(text, "rating_stimulus", ["rating_score"])
-        scale = (0.0, 100.0)
+        what, scale = "MUSHRA", (0.0, 100.0)
     elif {"rating_non_reference", "rating_reference_score"} <= set(frame):
         long = _long(text, "rating_non_reference", ["rating_non_reference_score"])
         long["rating"] = _difference(text, long["rating"])
-        scale = (-4.0, 4.0)
+        what, scale = "BS.1116, difference grades", (-4.0, 4.0)
     elif likert and "stimuli" in frame:
         long = _long(text, "stimuli", likert)
-        scale = (1.0, 5.0)
+        what, scale = "Likert scales", (1.0, 5.0)
     elif "session_test_id" in frame:
         last = list(map(str, frame.loc[:, "trial_id":]))[1:4]
         raise RatingsError(
@@ -54,6 +54,7 @@ def convert(text: Text) -> tuple["pd.DataFrame", tuple[float, float]] | None:
         )
     else:
         return None
+    text.notes.append(f"webMUSHRA, {what}")
     rated = long["rating"].str.upper() != _UNRATED
     if not rated.all():
         text.notes.append(f"{(~rated).sum()} of {len(long)} ratings left out: not given")
