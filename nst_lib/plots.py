@@ -177,7 +177,8 @@ def heatmap(
         ticks = [f for f in _OCTAVES if transform.freqs[0] <= f <= transform.freqs[-1]]
         bins = np.interp(ticks, transform.freqs, np.arange(transform.n_freq))
         ax.set_yticks(bins + 0.5, [_HERTZ(f) for f in ticks])
-    ax.set(xlabel=transform.time_label, ylabel=transform.freq_label, title=title)
+    ax.set(xlabel=transform.time_label, title=title)
+    ax.set_ylabel(transform.freq_label, labelpad=0)
     return image
 
 

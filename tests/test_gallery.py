@@ -233,6 +233,7 @@ class TestSpectrograms:
         """Return the inside of the axes of a picture as brightness, the lowest frequency first."""
         (path,) = (page.parent / "spectrograms").glob(part)
         picture = matplotlib.image.imread(path)[..., :3].mean(-1)[::-1]
+        assert picture[:, 0].min() > 0.9, "a label that is cut off"
         left, bottom, width, height = AXES
         rows, columns = picture.shape
         inside = picture[

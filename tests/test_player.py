@@ -790,6 +790,7 @@ class TestFigures:
         with mpl.style.context(settings):
             (picture,) = self.pictures(Player(noise))
         dark = picture < 0.9
+        assert not dark[:, 0].any(), "a label that is cut off"
         columns = np.flatnonzero(dark[60:120].all(axis=0))
         assert columns[0] == pytest.approx(LEFT * WIDTH, abs=1.5)
         assert columns[-1] + 1 == pytest.approx((LEFT + ACROSS) * WIDTH, abs=1.5)

@@ -210,7 +210,7 @@ def _draw(sound: _Sound, path: Path, *, limits: tuple[float, float], loudest: fl
         ax = fig.add_axes(AXES)
         plots.spectrogram(ax, S, transform, loudest=loudest, colorbar=False)
         ax.set(xlim=(0, limits[0]), ylim=(0, limits[1]))
-        ax.yaxis.set_major_locator(MaxNLocator(5))
+        ax.yaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
         fig.savefig(path, dpi=DPI)
 
 
