@@ -66,7 +66,7 @@ def run(
     note = _NOTE.format(evaluations=len(result.evaluations))
     report.write_page(
         page,
-        title=f"{_words(pair.style.category)} over {_words(pair.content.category)}",
+        title=f"{pair.style.category} over {pair.content.category}".replace("_", " ").capitalize(),
         note=note + simulated,
         sounds={
             "Content": (files["content"], credits["content"]),
@@ -94,7 +94,3 @@ def _facts(result: TransferResult) -> dict[str, str]:
             "Background above the louder input": f"{result.scores.noise:+.1f} dB",
         }
     return facts
-
-
-def _words(category: str) -> str:
-    return category.replace("_", " ").capitalize()

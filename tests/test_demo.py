@@ -7,8 +7,11 @@ import re
 import numpy as np
 import pytest
 import soundfile as sf
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
 
 from nst_lib import demo
+from tests.pages import watch
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +46,19 @@ def test_page_is_self_contained(files):
         sf.read(io.BytesIO(base64.b64decode(encoded)))
     assert page.count("<section>") == 3
     assert "$" not in page.split("</style>")[1].split("<script>")[0].replace("$schema", "")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_fits_phones_and_follows_the_colours_of_the_system(files, browser: Browser, scheme):
+    troubles: list[str] = []
+    page = watch(browser.new_page(color_scheme=scheme), troubles, ours=r"file:///|data:")
+    page.goto(files["index.html"].as_uri())
+    for width in (390, 320):
+        page.set_viewport_size({"width": width, "height": 700})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert colour == {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 16, 18)"}[scheme]
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_snapshot()
+    assert troubles == []
+    page.close()
