@@ -253,11 +253,17 @@ class TestSpectrograms:
             assert abs(rows.argmax() / len(rows) - TONE / 11025) < 0.02
         assert pictures["level off"].max() > pictures["level rms"].max() + 0.02
 
+    def test_no_word_beside_the_axes_is_cut(self, page_file):
+        for path in (page_file.parent / "spectrograms").iterdir():
+            picture = matplotlib.image.imread(path)[..., :3]
+            edges = (picture[0], picture[-1], picture[:, 0], picture[:, -1])
+            assert min(edge.min() for edge in edges) == 1, path.name
+
 
 class TestPage:
     def test_everything_is_there(self, batch, page_file, view):
         page = view(page_file)
-        assert page.title() == "grid · listening page"
+        assert page.title() == "grid: transform · listening page"
         expect(page.locator("#simulated")).to_have_text("All recordings are simulated")
         expect(page.locator("#about")).to_contain_text("4 sounds · 2 pairs · preset fast")
         assert page.locator(".pair > h2").all_text_contents() == [
@@ -634,9 +640,11 @@ class TestAccess:
     @pytest.mark.parametrize("fragment", ["", "#view=table"])
     def test_no_scroll_to_the_side_on_a_phone(self, page_file, hostile_page, view, fragment):
         for file in (page_file, hostile_page):
-            page = view(file, fragment, viewport={"width": 360, "height": 740})
+            page = view(file, fragment, viewport={"width": 390, "height": 740})
             page.locator("summary").click()
-            assert page.evaluate("document.documentElement.scrollWidth") == 360
+            for width in (390, 320):
+                page.set_viewport_size({"width": width, "height": 740})
+                assert page.evaluate("document.documentElement.scrollWidth") == width
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize("fragment", ["", "#view=table"])

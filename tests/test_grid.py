@@ -7,6 +7,7 @@ import pytest
 import soundfile as sf
 
 from nst_lib.config import TransferConfig
+from nst_lib.study.batch import describe, plan
 from nst_lib.study.grid import GridError, checksums, identify, parse_grid, read_grid
 
 from .conftest import ROOT
@@ -89,6 +90,7 @@ def test_grids_of_the_repository(name, monkeypatch):
             "steps is both a factor and a setting",
         ),
         ({"seeds": [0, 0]}, "seeds: 0 comes twice"),
+        ({"title": 5}, "title: 5; accepted: some words"),
         ({"seeds": ["a"]}, "seed='a'; accepted: a whole number"),
         ({"dataset": 5}, "dataset: 5; accepted: esc50, synthetic or a folder"),
         ({"dataset": "nowhere"}, "nowhere: no such folder"),
@@ -99,8 +101,34 @@ def test_what_is_wrong_is_said(keys, message):
         grid(**keys)
 
 
+@pytest.mark.parametrize(
+    ("keys", "title"),
+    [
+        ({"title": " Two poolings "}, "Two poolings"),
+        (
+            {"factors": {"layer_weights": ["published"], "pooling": ["max"]}},
+            "layer weights by pool",
+        ),
+        ({}, "test"),
+    ],
+)
+def test_a_title_is_for_people(keys, title):
+    assert grid(**keys).title.removeprefix("test: ").startswith(title)
+
+
+def test_files_of_one_name_are_two_pairs(tmp_path, make_wav):
+    make_wav("tone.wav")
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a_b.wav").write_bytes((tmp_path / "tone.wav").read_bytes())
+    pairs = [["one/a_b.wav", "hen"], ["other/a_b.wav", "hen"], ["tone.wav", "hen"]]
+    made = parse_grid({"dataset": "synthetic", "pairs": pairs}, name="test", folder=tmp_path)
+    labels = [entry["pair"] for entry in describe(plan(made, tmp_path / "out"))["conditions"]]
+    assert labels == ["one/a_b.wav over hen", "other/a_b.wav over hen", "tone over hen"]
+
+
 def test_not_a_mapping():
-    with pytest.raises(GridError, match="holds nothing; accepted: a mapping of dataset, pairs"):
+    with pytest.raises(GridError, match="holds nothing; accepted: a mapping of title, dataset"):
         parse_grid(None, name="test")
 
 

@@ -139,7 +139,7 @@ def run(
     with _lock(store):
         store.clear_scratch()
         _write_inputs(plan)
-        store.write_json("batch.json", _describe(plan))
+        store.write_json("batch.json", describe(plan))
         status = Status.begin(plan.done, jobs=jobs, expected=expected)
         order = sorted(plan.left, key=lambda name: -expected[name])
         units = [_unit(plan, name, limits) for name in order]
@@ -280,7 +280,7 @@ def _about(name: str, condition: Condition, plan: Plan) -> dict[str, Any]:
     clips = plan.grid.clips
     return {
         "id": name,
-        "pair": f"{_label(condition.style)} over {_label(condition.content)}",
+        "pair": f"{_label(condition.style, clips)} over {_label(condition.content, clips)}",
         "style": clips[condition.style].name,
         "content": clips[condition.content].name,
         "factors": condition.factors,
@@ -292,11 +292,12 @@ def _about(name: str, condition: Condition, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _describe(plan: Plan) -> dict[str, Any]:
+def describe(plan: Plan) -> dict[str, Any]:
     """Return batch.json."""
     grid = plan.grid
     return {
         "grid": grid.name,
+        "title": grid.title,
         "version": nst_lib.__version__,
         "dataset": grid.dataset,
         "simulated": grid.simulated,
@@ -345,8 +346,10 @@ def _input_name(condition: Condition, key: str, plan: Plan) -> str:
     return f"inputs/{Path(plan.grid.clips[key].name).stem}-{digest}.wav"
 
 
-def _label(key: str) -> str:
-    return Path(key).stem.replace("_", " ")
+def _label(key: str, keys: Iterable[str]) -> str:
+    """Return a clip's name without folders, unless another clip has the same: pairs are counted."""
+    alone = sum(Path(other).stem == Path(key).stem for other in keys) == 1
+    return Path(key).stem.replace("_", " ") if alone else key
 
 
 def _ignore(_status: Status, _name: str | None, _entry: Entry | None) -> None:

@@ -40,7 +40,7 @@ GALLERY = "gallery"
 #: Pictures: window in samples, inches, dots per inch, and their axes (left, bottom, width, height).
 N_FFT = 2048
 SIZE, DPI = (3.4, 2.2), 120
-AXES = (0.155, 0.205, 0.805, 0.755)
+AXES = (0.2, 0.205, 0.76, 0.755)
 
 _PAGE = Path(__file__).with_name("gallery.html")
 _MARK = '<meta name="generator" content="nst gallery">'
@@ -237,7 +237,7 @@ def _page(batch: dict[str, Any], pairs: list[dict[str, Any]]) -> str:
     left, bottom, width, height = (100 * x for x in AXES)
     return Template(_PAGE.read_text(encoding="utf-8")).substitute(
         mark=_MARK,
-        title=html.escape(batch["grid"]),
+        title=html.escape(batch.get("title", batch["grid"])),
         left=f"{left:.4g}%",
         right=f"{100 - left - width:.4g}%",
         top=f"{100 - bottom - height:.4g}%",

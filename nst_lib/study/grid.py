@@ -1,5 +1,6 @@
 """The grid of an experiment: a YAML file, validated, and the conditions that it stands for.
 
+    title: Two poolings                  # of the page; else the file's name and what varies
     dataset: esc50                       # or synthetic, or a folder, seen from the file
     pairs: [[snoring, hand_saw]]         # style, content: categories, clips or paths
     factors: {pooling: [max, average]}   # settings that vary, fully crossed
@@ -27,7 +28,7 @@ from nst_lib.config import ConfigError, TransferConfig
 from nst_lib.datasets import Clip, Dataset, RecordedClip, Synthetic, open_dataset
 from nst_lib.validation import hint
 
-_KEYS = ("dataset", "pairs", "factors", "settings", "seeds")
+_KEYS = ("title", "dataset", "pairs", "factors", "settings", "seeds")
 #: Settings that are parameters of the notebook by name; the others go through its `settings`.
 _PARAMETERS = ("preset", "transform", "pooling", "channels", "steps", "seed")
 
@@ -83,6 +84,8 @@ class Grid:
     ----------
     name : str
         Of the file, without ".yaml".
+    title : str
+        What it is, for people.
     dataset : str
         What :func:`nst_lib.datasets.open_dataset` takes, from any folder.
     simulated : bool
@@ -100,6 +103,7 @@ class Grid:
     """
 
     name: str
+    title: str
     dataset: str
     simulated: bool
     clips: dict[str, Clip]
@@ -147,7 +151,8 @@ def parse_grid(
     Parameters
     ----------
     raw : dict
-        "dataset", "pairs", "factors", "settings", "seeds"; all but the pairs may be left out.
+        "title", "dataset", "pairs", "factors", "settings", "seeds"; all but the pairs may be left
+        out.
     name : str
         What to call it.
     folder : Path
@@ -181,6 +186,7 @@ def parse_grid(
         conditions.append(Condition(style=style, content=content, factors=chosen, config=config))
     return Grid(
         name=name,
+        title=_title(raw.get("title"), name, factors),
         dataset=location,
         simulated=isinstance(dataset, Synthetic),
         clips=clips,
@@ -290,6 +296,15 @@ def _dataset(value: Any, folder: Path) -> tuple[Dataset, str]:
     dataset = open_dataset(location)
     root = getattr(dataset, "root", None)
     return dataset, "synthetic" if root is None else str(Path(root).resolve())
+
+
+def _title(value: Any, name: str, factors: Mapping[str, Any]) -> str:
+    if value is None:
+        varied = " by ".join(factors)
+        return f"{name}: {varied}".removesuffix(": ").replace("_", " ")
+    if not isinstance(value, str) or not value.strip():
+        raise GridError(f"title: {value!r}; accepted: some words")
+    return value.strip()
 
 
 def _pairs(value: Any) -> list[tuple[str, str]]:
