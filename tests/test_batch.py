@@ -179,7 +179,10 @@ def test_status_and_dry_run_write_nothing(nst, folder):
     first, second, total = dry.stdout.splitlines()
     assert re.fullmatch(r"snoring-hand_saw-max-0-\w+ +done", first)
     assert re.fullmatch(r"snoring-hand_saw-none-0-\w+ +\d+ s +0\.\d GB", second)
-    assert re.match(r"2 conditions, 1 to run: about \d+ s with 2 at a time, up to 0\.", total)
+    assert re.match(r"2 conditions, 1 to run: about 1\d s with 2 at a time, up to 0\.", total)
+    assert re.search(
+        r"GB each, if this machine \(\d+ cores\) does nothing else($|; its load)", total
+    )
     assert contents(folder) == before
     assert nst("batch", folder / "grid.yaml", "--out", "nowhere", "--dry-run").returncode == 0
     assert not (folder / "nowhere").exists()

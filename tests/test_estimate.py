@@ -1,5 +1,8 @@
 """Estimates: what they grow with, and that they see settings that do not go together."""
 
+import math
+
+import pandas as pd
 import pytest
 import torch
 
@@ -7,13 +10,17 @@ from nst_lib import TransferConfig
 from nst_lib.build import make_network, make_transform
 from nst_lib.classifier import training_config
 from nst_lib.network import n_weights
-from nst_lib.study.estimate import estimate
+from nst_lib.presets import PRESETS
+from nst_lib.study.batch import slowdown
+from nst_lib.study.estimate import estimate, makespan
+
+from .conftest import ROOT
 
 SHORT = {"duration": 1.0, "n_iter": 0}
 
 
 def test_steps_are_what_takes_time():
-    few, many = (estimate(TransferConfig.from_preset(steps=steps, **SHORT)) for steps in (0, 10000))
+    few, many = (estimate(TransferConfig.from_preset(steps=steps, **SHORT)) for steps in (0, 20000))
     assert few.seconds < 10
     assert many.seconds > 20 * few.seconds
     assert many.memory == pytest.approx(few.memory, rel=0.2)
@@ -71,3 +78,25 @@ def test_settings_that_do_not_go_together():
         estimate(TransferConfig.from_preset(orientation="2d", pooling="max", **SHORT))
     with pytest.raises(ValueError, match="relu"):
         estimate(TransferConfig.from_preset(style_layers=["bn1"], **SHORT))
+
+
+@pytest.mark.parametrize("name", ["ulyanov2016", "mital2017", "grinstein2018", "antognini2019"])
+def test_estimates_are_near_what_full_runs_took(name):
+    """The memory; the seconds are those of the machine that made the table, within a factor."""
+    table = pd.read_csv(ROOT / "notebooks" / "conditions" / "systems.csv", index_col="preset")
+    full, found = table.loc[name], estimate(PRESETS[name].config)
+    assert abs(math.log(found.memory / 1e9 / full["memory (GB)"])) < math.log(1.5)
+    assert abs(math.log(found.seconds / full["core seconds"])) < math.log(5)
+
+
+def test_conditions_side_by_side():
+    assert makespan([5, 5, 4, 3, 3], jobs=2) == 11, "the longest first: 5 + 3 + 3 beside 5 + 4"
+    assert makespan([7], jobs=8) == 7, "one cannot be shared"
+    assert makespan([], jobs=2) == 0
+
+
+def test_jobs_share_the_cores_with_others(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("nst_lib.study.batch._cores", lambda: 4)
+    assert (slowdown(4), slowdown(8), slowdown(1, load=3.0)) == (1, 2, 1)
+    assert slowdown(2, load=6.0) == 2

@@ -174,6 +174,19 @@ def share(jobs: int) -> tuple[int, float]:
     return max(1, _cores() // jobs), 0.9 * psutil.virtual_memory().available / jobs
 
 
+def slowdown(jobs: int, *, load: float = 0.0) -> float:
+    """Return how many times as long a job takes here as alone: so many share the cores, or more.
+
+    Parameters
+    ----------
+    jobs : int > 0
+        At a time, with a thread each.
+    load : float >= 0
+        Processes of others that want a core, as in the machine's load average.
+    """
+    return max(1.0, jobs / _cores(), (load + jobs) / (os.cpu_count() or 1))
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import psutil
 import typer
 from tqdm.auto import tqdm
 
@@ -16,7 +17,7 @@ from nst_lib.decoding import AudioError, probe
 from nst_lib.progress import count, unwatched
 from nst_lib.study import batch as driver
 from nst_lib.study.batch import Plan
-from nst_lib.study.estimate import Estimate, estimate
+from nst_lib.study.estimate import START_SECONDS, Estimate, estimate, makespan
 from nst_lib.study.grid import read_grid
 from nst_lib.study.monitor import Bars, Lines, describe, duration, finished
 from nst_lib.study.results import RESULTS
@@ -80,6 +81,7 @@ def batch(
     resources = _resources(resource or [])
     if resources and dask is None:
         raise ValueError("--resource without --dask; accepted: both, or neither")
+    load = psutil.getloadavg()[0]  # of others, before this makes its own
     wanted = read_grid(grid, parse_settings(settings or []))
     plan = driver.plan(wanted, out, notebook=notebook)
     if plan.left and not dry_run and dask is None:
@@ -89,7 +91,8 @@ def batch(
     estimates = _estimate(plan)
     with _place(plan, estimates, jobs=jobs, dask=dask, resources=resources) as place:
         if dry_run:
-            _list(plan, estimates, place.jobs)
+            _list(plan, estimates)
+            print(_forecast(plan, estimates, place.jobs, load=None if dask else load))
             return
         limits = Limits(
             timeout=timeout,
@@ -221,19 +224,35 @@ def _length(clip: Clip) -> float:
     return 5.0
 
 
-def _list(plan: Plan, estimates: dict[str, Estimate], jobs: int) -> None:
+def _list(plan: Plan, estimates: dict[str, Estimate]) -> None:
     """Print what would be run."""
     width = max(map(len, plan.conditions))
     for name in plan.conditions:
         one = estimates.get(name)
         what = "done" if one is None else f"{duration(one.seconds):>12} {one.memory / 1e9:5.1f} GB"
         print(f"{name:{width}} {what}")
-    total = sum(one.seconds for one in estimates.values()) / jobs
-    most = max((one.memory for one in estimates.values()), default=0.0) / 1e9
-    print(
-        f"{len(plan.conditions)} conditions, {len(plan.left)} to run: about {duration(total)} with "
-        f"{jobs} at a time, up to {most:.1f} GB each (estimated on this machine)"
+
+
+def _forecast(plan: Plan, estimates: dict[str, Estimate], jobs: int, *, load: float | None) -> str:
+    """Say how long all of it takes, and on what machine; `load` is None where it is another one."""
+    count = f"{len(plan.conditions)} conditions, {len(plan.left)} to run"
+    if not estimates:
+        return count
+    alone = START_SECONDS + makespan((one.seconds for one in estimates.values()), jobs=jobs)
+    most = max(one.memory for one in estimates.values()) / 1e9
+    if load is None:
+        return (
+            f"{count}: about {duration(alone)} with {jobs} at a time, up to {most:.1f} GB each, if "
+            "the workers are as fast as this machine"
+        )
+    idle, now = (alone * driver.slowdown(jobs, load=busy) for busy in (0.0, load))
+    said = (
+        f"{count}: about {duration(idle)} with {jobs} at a time, up to {most:.1f} GB each, if this "
+        f"machine ({psutil.cpu_count()} cores) does nothing else"
     )
+    if now < 1.2 * idle:
+        return said
+    return f"{said}; its load is {load:.1f} now, and as long as that lasts about {duration(now)}"
 
 
 def _resources(given: list[str]) -> dict[str, float]:
