@@ -175,11 +175,10 @@ class TransferConfig:
                     f"{setting.name}={value!r}: {self.preset} has no use for it; accepted: "
                     f"{', '.join(self.describe())}"
                 )
-        kind = KINDS.get(self.preset, type(self))
-        if kind is not type(self):
+        own, kind = _qualified(type(self)), _qualified(KINDS.get(self.preset, type(self)))
+        if own != kind:  # by name: a cell that defines a class may be run again
             raise ConfigError(
-                f"preset={self.preset!r}: its settings are {_qualified(kind)}, and these are "
-                f"{_qualified(type(self))}; accepted: "
+                f"preset={self.preset!r}: its settings are {kind}, and these are {own}; accepted: "
                 f"TransferConfig.from_preset({self.preset!r}), or a name of your own"
             )
         if self.kernel % 2 == 0:

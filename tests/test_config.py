@@ -7,6 +7,7 @@ from nst_lib import TransferConfig
 from nst_lib.build import make_transform
 from nst_lib.config import ConfigError, parse_value
 from nst_lib.presets import PRESETS, preset
+from nst_lib.systems import Preset
 
 
 def test_study_preset_is_the_published_recipe():
@@ -198,6 +199,18 @@ class TestRecordsNameWhatRan:
         message = "its settings are .*Antognini2019, and these are .*TransferConfig; accepted: "
         with pytest.raises(ConfigError, match=message):
             TransferConfig(preset="antognini2019")
+
+    def test_a_cell_that_defines_a_system_can_be_run_again(self):
+        cell = """@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ours(TransferConfig):
+    pass
+entry = Preset(config=Ours(preset="ours"), source="", about="")"""
+        names = {"dataclasses": dataclasses, "TransferConfig": TransferConfig, "Preset": Preset}
+        names["__name__"] = __name__
+        for _ in range(2):
+            exec(cell, names)
+            made = names["entry"].config
+            assert type(TransferConfig.from_json(made.to_json())) is type(made)
 
     def test_what_is_left_out_is_not_guessed(self):
         fast = TransferConfig.from_preset("fast").to_dict()
