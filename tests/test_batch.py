@@ -1,5 +1,7 @@
 """`nst batch` as a user runs it: real notebooks in real kernels, with all that can go wrong."""
 
+import base64
+import io
 import json
 import os
 import pty
@@ -18,12 +20,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile as sf
+from PIL import Image
 
 from nst_lib import __version__
 from nst_lib.study import batch, unit
 from nst_lib.study.grid import read_grid
 from nst_lib.study.store import Store
-from nst_lib.study.unit import FILES, Limits
+from nst_lib.study.unit import FILES, WIDEST, Limits
 
 from .conftest import ROOT
 
@@ -43,6 +46,13 @@ def write_grid(folder: Path, **keys: object) -> Path:
     path = folder / "grid.yaml"
     path.write_text(json.dumps({**GRID, **keys}))
     return path
+
+
+def pictures_of(output: dict) -> Iterator[Image.Image]:
+    """Yield the pictures of an output of a notebook."""
+    for kind, data in output.get("data", {}).items():
+        if kind.startswith("image/"):
+            yield Image.open(io.BytesIO(base64.b64decode(data)))
 
 
 def contents(folder: Path) -> dict[str, int]:
@@ -102,7 +112,9 @@ def test_the_executed_notebook_is_a_report_without_the_lesson(finished):
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         assert all(cell.execution_count for cell in code)
         outputs = [output for cell in code for output in cell.outputs]
-        assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
+        pictures = [p for o in outputs for p in pictures_of(o)]
+        assert [picture.format for picture in pictures] == ["PNG", "JPEG"]
+        assert max(picture.width for picture in pictures) == WIDEST
         assert not [output for output in outputs if output.output_type == "error"]
 
 

@@ -4,6 +4,8 @@ The same on this machine and on a cluster: :func:`run` takes a unit, and returns
 happens. What it leaves in the store is whole, or absent.
 """
 
+import base64
+import io
 import json
 import logging
 import tempfile
@@ -30,6 +32,8 @@ STATES = ("queued", "running", "done", "failed", "timed-out", "killed")
 FILES = ("result.wav", "figure.png", "metrics.json", "notebook.ipynb")
 #: Tag of the cells that a batch leaves out.
 LESSON = "lesson"
+#: Widest picture that a notebook keeps, in pixels; its figure.png has all of them.
+WIDEST = 1100
 #: Time between two looks at a kernel, in seconds.
 _WATCH = 0.2
 
@@ -208,6 +212,7 @@ def _attempt(
     metrics = {"condition": unit.about, **record}
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     (out / "result.json").unlink()
+    _slim(out / "notebook.ipynb")
     missing = [name for name in FILES if not (out / name).is_file()]
     if missing:
         raise _UnitError(f"the notebook wrote no {', '.join(missing)}")
@@ -217,6 +222,26 @@ def _attempt(
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return Outcome("done")
+
+
+def _slim(path: Path) -> None:
+    """Make pictures of a notebook that are wider than `WIDEST` JPEGs of that width."""
+    from PIL import Image
+
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", ())]
+    for output in [one for one in outputs if "image/png" in one.get("data", {})]:
+        data, about = output["data"], output.get("metadata", {})
+        with Image.open(io.BytesIO(base64.b64decode("".join(data["image/png"])))) as picture:
+            if picture.width > WIDEST:
+                small = picture.convert("RGB")
+                small.thumbnail((WIDEST, picture.height))
+                jpeg = io.BytesIO()
+                small.save(jpeg, "JPEG", quality=90, subsampling=0)
+                del data["image/png"]
+                data["image/jpeg"] = base64.b64encode(jpeg.getvalue()).decode("ascii")
+                about["image/jpeg"] = about.pop("image/png", {})
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _execute(
