@@ -33,7 +33,7 @@ def test_tables_numbers_and_figure(nst, ratings, tmp_path):
     ratings.to_csv(tmp_path / "r.csv", index=False, sep=";", encoding="utf-16")
     result = nst("mos", "r.csv", "--by", "pooling", "--json", "o.json", "--plot", "o.png")
     assert (result.returncode, result.stderr) == (0, "")
-    mos = ratings.groupby("pooling", sort=False)["rating"].mean()
+    mos = ratings.groupby("pooling")["rating"].mean()
     for level, mean in mos.items():
         assert f"{level} {mean:.2f} (" in " ".join(result.stdout.split())
     assert SIMULATED not in result.stdout
@@ -54,7 +54,8 @@ def test_tables_numbers_and_figure(nst, ratings, tmp_path):
 def test_simulated_ratings_are_called_so_everywhere(nst, tmp_path):
     simulation.published().to_csv(tmp_path / "r.csv", index=False)
     options = ("--by", "transform,pooling", "--boot", 200, "--json", "o.json", "--plot", "o.svg")
-    result = nst("mos", "r.csv", *options)
+    order = ("--order", "transform=stft,cqt", "--order", "pooling=max,average")
+    result = nst("mos", "r.csv", *options, *order)
     assert result.returncode == 0
     assert result.stdout.splitlines()[0] == SIMULATED
     assert json.loads((tmp_path / "o.json").read_text())["simulated"]
@@ -79,21 +80,34 @@ def test_the_scores_of_a_batch_are_compared_with_opinion(nst, ratings, file, tmp
     assert found[0]["pearson"] is None
 
 
-def test_too_few_ratings_for_a_test_are_said_to_be(nst, tmp_path):
+def test_what_is_lacking_for_a_test_is_said(nst, tmp_path):
     rows = [
         f"{who},{item},{r}"
         for who, pair in zip("abc", ("34", "54", "25"), strict=True)
         for item, r in zip(("i1,stft", "i2,cqt"), pair, strict=True)
     ]
     (tmp_path / "r.csv").write_text("\n".join(["listener,item,transform,rating", *rows]) + "\n")
-    result = nst("mos", "r.csv", "--by", "transform", "--boot", 50, "--json", "o.json")
+    options = ("--by", "transform", "--order", "transform=stft,cqt", "--boot", 50)
+    result = nst("mos", "r.csv", *options, "--json", "o.json")
     assert (result.returncode, result.stderr) == (0, "")
-    assert "+1.00   too few ratings for a test" in result.stdout
+    assert "stft 3.33 (" in result.stdout
+    why = "There is one item under each condition: what the item does cannot be told from what the "
+    assert f"no model, all listeners: {why}" in result.stdout
     assert "Friedman: takes three conditions or more" in result.stdout
     assert "nan" not in result.stdout
-    (row,) = json.loads((tmp_path / "o.json").read_text())["questions"][""][ALL]["mixed"]
-    assert row["estimate"] == pytest.approx(1)
-    assert [row[name] for name in ("low", "high", "df2", "F", "p", "d")] == [None] * 6
+    found = json.loads((tmp_path / "o.json").read_text())["questions"][""][ALL]
+    assert found["no models"].startswith(why)
+    assert "variances" not in found
+
+
+def test_rules_that_leave_out_everybody_keep_the_table(nst, ratings, file, tmp_path):
+    (tmp_path / "rules.yaml").write_text("min_correlation: 2\n")
+    result = nst("mos", file, "--by", "pooling", "--rules", "rules.yaml", "--boot", 50)
+    assert (result.returncode, result.stderr) == (0, "")
+    mean = ratings.groupby("pooling")["rating"].mean()["max"]
+    assert f"max {mean:.2f} (" in result.stdout
+    assert "WARNING: The rules leave out 6 of 6 listeners" in result.stdout
+    assert "screened: none, the rules leave out all listeners" in result.stdout
 
 
 def test_rules_from_a_file(nst, file, tmp_path):
@@ -116,6 +130,11 @@ def test_rules_from_a_file(nst, file, tmp_path):
         ),
         (("--by", "pooling", "--items", "x.csv"), "nst: x.csv: cannot read (No such file or dir"),
         (("--by", "pooling", "--rules", "x"), "nst: x: cannot read (No such file or directory)"),
+        (
+            ("--by", "pooling", "--order", "pooling=max"),
+            "nst: ratings.csv: order of pooling: max; accepted: each of its levels once: average, ",
+        ),
+        (("--by", "pooling", "--order", "max"), "nst: order 'max'; accepted: a factor and its lev"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(nst, file, tmp_path, options, message):
@@ -157,15 +176,15 @@ def test_power_refuses_what_cannot_be(nst, options, message):
 def test_opinions_are_drawn_where_they_are(ratings):
     (variants,) = analyse(check(ratings), ["pooling"], n_boot=200).analyses.values()
     ax = plots.opinions(Figure().subplots(), variants[ALL], title="style")
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["max", "average"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["average", "max"]
     assert next(label.get_text() for label in ax.get_yticklabels()) == "1 bad"
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("pooling", "Rating")
-    mos = ratings.groupby("pooling", sort=False)["rating"].mean()
+    mos = ratings.groupby("pooling")["rating"].mean()
     dots = [line for line in ax.get_lines() if line.get_marker() == "o"]
     assert [line.get_ydata()[0] for line in dots] == pytest.approx(mos.tolist())
     widths = np.array([patch.get_width() for patch in ax.patches]).reshape(2, 5)
     counts = pd.crosstab(ratings["pooling"], ratings["rating"]).reindex(columns=range(1, 6))
-    shares = counts.fillna(0).loc[["max", "average"]].to_numpy() / 24
+    shares = counts.fillna(0).loc[["average", "max"]].to_numpy() / 24
     assert widths == pytest.approx(0.8 * shares / shares.max())
 
 

@@ -41,7 +41,13 @@ def table(dropped: tuple[int, ...] = ()) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).drop(index=list(dropped))
 
 
-BALANCED, UNBALANCED = check(table()), check(table(DROPPED))
+#: As factor() in R has it: the order in which they appear.
+ORDER = {
+    "transform": ("stft", "cqt"),
+    "pooling": ("max", "average"),
+    "cell": ("stft max", "stft average", "cqt max", "cqt average"),
+}
+BALANCED, UNBALANCED = (check(table(gone)).ordered(ORDER) for gone in ((), DROPPED))
 BOTH = pytest.mark.parametrize("ratings", [BALANCED, UNBALANCED], ids=["balanced", "unbalanced"])
 
 
@@ -537,7 +543,7 @@ class TestRanks:
         assert found.n == 6
         assert np.isnan([found.chi2, found.p, found.W]).all()
 
-    def test_listener_means_are_in_order_of_appearance(self):
+    def test_listener_means_are_in_declared_order(self):
         means = factorial.listener_means(BALANCED, FACTORS)
         assert list(means) == ["stft, max", "stft, average", "cqt, max", "cqt, average"]
         # As aggregate(rating~cell+listener, d, mean) has them in R.

@@ -1,7 +1,8 @@
 """The analysis of an experiment with listeners, in one page.
 
-Each question is analysed three times, which is how far its answer depends on what one may argue
-about: with all listeners, without those whom the rules leave out, and with all less their bias.
+Each question is analysed up to three times, which is how far its answer depends on what one may
+argue about: with all listeners, without those whom the rules leave out, and with all less their
+bias. All listeners are always there; where another variant is not, it is said why.
 """
 
 import dataclasses
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nst_lib.study.mos import conditions, factorial, prediction, reliability
 from nst_lib.study.mos.mixed import MixedModel
 from nst_lib.study.mos.ordinal import OrdinalModel
-from nst_lib.study.mos.ratings import Ratings, RatingsError, describe
+from nst_lib.study.mos.ratings import Ratings, RatingsError, describe, levels
 from nst_lib.study.mos.screening import Rules
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 ALL, SCREENED, UNBIASED = "all listeners", "screened", "less bias"
 SIMULATED = "SIMULATED RATINGS: nobody has listened"
+#: Share of listeners; where the rules leave out more, that is a warning.
+MANY = 0.2
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,31 @@ class Analysis:
         return conditions.layout(self.conditions, self.factors, interval=interval)
 
     @cached_property
+    def fault(self) -> str:
+        """Why there are no models, in a sentence; empty where there are. See :func:`fault`."""
+        return factorial.fault(self.ratings, self.factors)
+
+    @cached_property
     def model(self) -> MixedModel:
-        """The linear mixed model."""
+        """The linear mixed model; a ValueError where there is none."""
+        if self.fault:
+            raise ValueError(self.fault)
         return factorial.mixed(self.ratings, self.factors)
 
     @cached_property
     def mixed(self) -> "pd.DataFrame":
         """Its tests; see :func:`factorial.mixed_table`."""
         return factorial.mixed_table(self.ratings, self.factors, self.model)
+
+    @cached_property
+    def levels(self) -> "pd.DataFrame":
+        """Its estimates at each level; see :func:`factorial.level_table`."""
+        return factorial.level_table(self.ratings, self.factors, self.model)
+
+    @cached_property
+    def differences(self) -> "pd.DataFrame":
+        """Its differences of each two of three levels or more."""
+        return factorial.difference_table(self.ratings, self.factors, self.model)
 
     @cached_property
     def ordinal_model(self) -> OrdinalModel:
@@ -112,16 +132,20 @@ class Analysis:
         found: dict[str, Any] = {
             "counts": describe(self.ratings),
             "conditions": _records(self.conditions),
-            "mixed": _records(self.mixed),
-            "variances": self.model.variances,
+            "no models": self.fault,
             "friedman": dataclasses.asdict(self.friedman),
             "wilcoxon": _records(self.wilcoxon),
             "listeners": _records(self.listeners),
             "agreement": self.agreement,
             "prediction": _records(self.prediction),
         }
-        if factorial.categorical(self.ratings):
-            found["ordinal"] = _records(self.ordinal)
+        if not self.fault:
+            found["mixed"] = _records(self.mixed)
+            found["levels"] = _records(self.levels)
+            found["differences"] = _records(self.differences)
+            found["variances"] = self.model.variances
+            if factorial.categorical(self.ratings):
+                found["ordinal"] = _records(self.ordinal)
         plain: dict[str, Any] = _plain(found)
         return plain
 
@@ -142,6 +166,8 @@ class Study:
         Question -> listener -> why.
     analyses : dict of str to dict of str to Analysis
         Question -> `ALL`, `SCREENED` where somebody is left out, `UNBIASED` -> analysis.
+    missing : dict of str to dict of str to str
+        Question -> variant that is not analysed -> why.
     """
 
     ratings: Ratings
@@ -149,6 +175,17 @@ class Study:
     rules: Rules
     excluded: dict[str, dict[str, str]]
     analyses: dict[str, dict[str, Analysis]]
+    missing: dict[str, dict[str, str]]
+
+    def warning(self, question: str) -> str:
+        """Return what to say where the rules leave out many; empty where they do not."""
+        left, there = len(self.excluded[question]), len(self.ratings.of(question).listeners)
+        if left <= MANY * there:
+            return ""
+        return (
+            f"The rules leave out {left} of {there} listeners, more than one in five: look at the "
+            "rules before you believe the result without these listeners."
+        )
 
     def to_json(self, callback: Callable[[int, int], object] | None = None) -> str:
         """Return everything as JSON.
@@ -162,7 +199,11 @@ class Study:
         questions: dict[str, Any] = {}
         done = 0
         for question, variants in self.analyses.items():
-            found = questions[question] = {"excluded": self.excluded[question]}
+            found = questions[question] = {
+                "excluded": self.excluded[question],
+                "warning": self.warning(question),
+                "not analysed": self.missing[question],
+            }
             for name, analysis in variants.items():
                 found[name] = analysis.as_dict()
                 done += 1
@@ -174,6 +215,7 @@ class Study:
             "simulated": self.ratings.simulated,
             "scale": list(self.ratings.scale),
             "factors": list(self.factors),
+            "levels": {name: levels(self.ratings.opinions[name]) for name in self.factors},
             "rules": dataclasses.asdict(self.rules),
         }
         return json.dumps({**_plain(head), "questions": questions}, indent=2, ensure_ascii=False)
@@ -205,33 +247,35 @@ def analyse(
     Raises
     ------
     RatingsError
-        If a factor is missing, has one level or differs within an item; if less than two listeners
-        would be left; if there is only one pair; or if all ratings are the same.
+        If a factor is missing, has one level or differs within an item; or if the rules name a
+        listener who is not there.
     """
     factors = tuple(dict.fromkeys(factors))
     if not factors:
         raise RatingsError("no factors; accepted: columns that make a condition")
     rules = rules or Rules()
+    rules.need(ratings)
+    ratings.need(factors)
     excluded, analyses = {}, {}
+    missing: dict[str, dict[str, str]] = {}
     for question in ratings.questions:
         asked = ratings.of(question)
-        asked.need(factors)
-        for name in asked.units:
-            if asked.opinions[name].nunique() < 2:
-                raise RatingsError(f"{ratings.source}: one {name} only; accepted: two or more")
-        if asked.opinions["rating"].nunique() < 2:
-            raise RatingsError(f"{ratings.source}: all ratings are the same; accepted: two or more")
         excluded[question] = rules.excluded(asked)
-        if len(asked.listeners) - len(excluded[question]) < 2:
-            raise RatingsError(f"{ratings.source}: the rules leave one listener; accepted: two")
         variants = {ALL: asked}
-        if excluded[question]:
+        missing[question] = {}
+        if len(excluded[question]) == len(asked.listeners):
+            missing[question][SCREENED] = "the rules leave out all listeners"
+        elif excluded[question]:
             variants[SCREENED] = asked.without(excluded[question])
-        variants[UNBIASED] = reliability.without_bias(asked)
+        entangled = reliability.entangled(asked, factors)
+        if entangled:
+            missing[question][UNBIASED] = entangled
+        else:
+            variants[UNBIASED] = reliability.without_bias(asked)
         analyses[question] = {
             name: Analysis(variant, factors, n_boot, seed) for name, variant in variants.items()
         }
-    return Study(ratings, factors, rules, excluded, analyses)
+    return Study(ratings, factors, rules, excluded, analyses, missing)
 
 
 def _records(table: "pd.DataFrame") -> list[dict[str, Any]]:

@@ -23,6 +23,14 @@ def mos(
         ),
     ],
     by: Annotated[str, typer.Option(metavar="FACTOR[,...]", help="Columns that make a condition.")],
+    order: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FACTOR=LEVEL,...",
+            help="Order of the levels of a factor in tables and figures; differences are later − "
+            "earlier. By default sorted. May be given for several factors.",
+        ),
+    ] = None,
     items: Annotated[
         str | None,
         typer.Option(
@@ -59,6 +67,7 @@ def mos(
         if path is not None:
             validate_output(path, suffixes=suffixes)
     found = read(ratings, items=items, pattern=pattern, scale=_numbers(scale, "scale"))
+    found = found.ordered(dict(_levels(text) for text in order or []))
     chosen = Rules.read(rules) if rules is not None else Rules()
     factors = [name.strip() for name in by.split(",") if name.strip()]
     study = analyse(found, factors, rules=chosen, n_boot=boot, seed=seed)
@@ -143,6 +152,13 @@ def _numbers(text: str | None, name: str) -> tuple[float, float] | None:
     except ValueError:
         raise ValueError(f"{name} {text!r}; accepted: two numbers, as 0,100") from None
     return low, high
+
+
+def _levels(text: str) -> tuple[str, list[str]]:
+    name, equals, levels = text.partition("=")
+    if not equals:
+        raise ValueError(f"order {text!r}; accepted: a factor and its levels, as width=2,10")
+    return name.strip(), [level.strip() for level in levels.split(",")]
 
 
 def _integer(text: str, name: str) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nst_lib.study.mos.ratings import Ratings
+from nst_lib.study.mos.ratings import Ratings, cells, condition, levels
 from nst_lib.study.paired import t_interval
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 _CHUNK = 1000
+#: Where there are no ratings under a condition.
+MISSING = "–"
 
 
 def mos(
@@ -47,15 +49,15 @@ def mos(
         Columns: factors; ratings, listeners, pairs, how many; mos; sd, of single ratings; t low, t
         high; boot low, boot high: 95 % intervals, NaN where there is one listener only.
     """
-    table = ratings.opinions
     factors = list(factors)
-    groups = table.groupby(factors, sort=False)
+    table = ratings.design(factors)
+    groups = table.groupby(factors)
     result = groups["rating"].agg(["size", "mean", "std"])
     result.columns = ["ratings", "mos", "sd"]
     result.insert(1, "listeners", groups["listener"].nunique())
     result.insert(2, "pairs", groups[ratings.unit].nunique())
-    means = table.groupby([*factors, "listener"], sort=False)["rating"].mean()
-    spread = means.groupby(factors, sort=False).std().reindex(result.index)
+    means = table.groupby([*factors, "listener"])["rating"].mean()
+    spread = means.groupby(factors).std().reindex(result.index)
     result["t low"], result["t high"] = t_interval(result["mos"], spread, result["listeners"])
     if n_boot:
         draws = bootstrap(ratings, factors, n_boot=n_boot, seed=seed)
@@ -71,11 +73,11 @@ def bootstrap(ratings: Ratings, factors: Sequence[str], *, n_boot: int, seed: in
     Returns
     -------
     Array, shape=(n_boot, conditions)
-        Conditions in order of appearance; NaN if a draw has no rating under one.
+        Conditions in the order of their levels; NaN if a draw has no rating under one.
     """
-    table = ratings.opinions
+    table = ratings.design(factors)
     codes = [table.groupby(name, sort=False).ngroup() for name in ("listener", ratings.unit)]
-    cells = table.groupby(list(factors), sort=False).ngroup()
+    cells = table.groupby(list(factors)).ngroup()
     sizes = [int(code.max()) + 1 for code in (*codes, cells)]
     where = np.ravel_multi_index((*codes, cells), sizes)
     cubes = []
@@ -124,10 +126,10 @@ def layout(
     down, *across = factors
     columns: Any = "MOS"
     if across:
-        columns = conditions[across].astype(str).agg(", ".join, axis=1)
-    frame = conditions[[down]].assign(columns=columns, text=text)
-    wide = frame.pivot(index=down, columns="columns", values="text").fillna("–")
-    wide = wide.loc[list(frame[down].unique()), list(frame["columns"].unique())]
+        columns = condition(conditions, across)
+    frame = conditions[list(factors)].assign(columns=columns, text=text)
+    wide = frame.pivot(index=down, columns="columns", values="text").fillna(MISSING)
+    wide = wide.loc[levels(frame[down]), cells(frame, across) if across else ["MOS"]]
     return wide.rename_axis(columns=", ".join(across) or None)
 
 

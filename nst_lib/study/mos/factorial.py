@@ -12,23 +12,27 @@ listeners and among pairs, and is tested against these differences:
     ranks       Friedman's test, and Wilcoxon's signed ranks of each two conditions, of the means of
                 each listener over pairs: no distribution is assumed, and pairs are fixed
 
-Factors of two levels are coded -1/2 and +1/2 in the order of the table, so that a coefficient is
+Factors of two levels are coded -1/2 and +1/2 in the order of the levels, so that a coefficient is
 the difference second - first, and an interaction a difference of differences. Factors of more
-levels have orthonormal contrasts, and an F test only. p values are corrected by Holm's method
-within a table.
+levels have orthonormal contrasts and an F test; what the model estimates at each level, and the
+differences of each two, are tables of their own. p values are corrected by Holm's method within a
+table, and within a factor where each two of its levels are compared.
+
+A random effect has a variance of its own only where the ratings tell it from the others: where a
+listener gave two ratings, an effect of two levels that differs among listeners is the residual.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nst_lib.study.mos.mixed import LEAST_DF, Contrast, Effect, MixedModel
+from nst_lib.study.mos.mixed import LEAST_DF, Contrast, Effect, MixedModel, identified
 from nst_lib.study.mos.ordinal import OrdinalModel
-from nst_lib.study.mos.ratings import Ratings
+from nst_lib.study.mos.ratings import Ratings, cells, condition, levels
 from nst_lib.study.paired import holm
 
 if TYPE_CHECKING:
@@ -37,7 +41,8 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 #: Most categories that are taken for categories.
 CATEGORIES = 11
-TOO_FEW = "too few ratings for a test"
+EXACT = "no test: nothing of the ratings is left to chance"
+NO_DF = "no test: too few listeners or pairs differ in it"
 
 
 @dataclass(frozen=True)
@@ -78,11 +83,49 @@ def terms(table: "pd.DataFrame", factors: Sequence[str]) -> list[Term]:
                 columns = np.einsum("ni,nj->nij", columns, coded[name]).reshape(len(table), -1)
             label = ""
             if columns.shape[1] == 1:
-                parts = [_levels(table[name]) for name in chosen]
+                parts = [levels(table[name]) for name in chosen]
                 names = [f"{b} − {a}" for a, b in parts]
                 label = names[0] if count == 1 else " × ".join(f"({name})" for name in names)
             found.append(Term(" × ".join(chosen), label, columns))
     return found
+
+
+def fault(ratings: Ratings, factors: Sequence[str]) -> str:
+    """Return why no model can be fitted to ratings, in a sentence; empty where one can.
+
+    Parameters
+    ----------
+    ratings : Ratings
+        Of one question.
+    factors : sequence of str
+        Columns.
+    """
+    table = ratings.opinions
+    if table["rating"].nunique() == 1:
+        return f"All ratings are {table['rating'].iloc[0]:g}: no differences, nothing to test."
+    for name in factors:
+        if table[name].nunique() == 1:
+            return f"All ratings have the {name} {table[name].iloc[0]}: nothing to compare."
+    if table["listener"].nunique() == 1:
+        return "There is one listener: nothing is known of what others would say."
+    there = cells(table, factors)
+    possible = product(*(levels(table[name]) for name in factors))
+    empty = [name for name in (", ".join(map(str, cell)) for cell in possible) if name not in there]
+    if empty:
+        more = f" and under {len(empty) - 1} more conditions" if len(empty) > 1 else ""
+        return (
+            f"There are no ratings under {empty[0]}{more}: {' and '.join(factors)} cannot be told "
+            "apart. One column that names the condition, as the only factor, can be tested."
+        )
+    for unit in ratings.units:
+        if table.groupby(list(factors))[unit].nunique().max() == 1:
+            return (
+                f"There is one {unit} under each condition: what the {unit} does cannot be told "
+                "from what the condition does."
+            )
+    if not _effects(ratings, factors):
+        return f"{len(table)} ratings do not tell how listeners and {ratings.unit}s differ."
+    return ""
 
 
 def mixed(ratings: Ratings, factors: Sequence[str], *, slopes: bool = True) -> MixedModel:
@@ -98,11 +141,9 @@ def mixed(ratings: Ratings, factors: Sequence[str], *, slopes: bool = True) -> M
         Whether effects may differ among listeners and pairs. Without, they are tested as if these
         listeners and pairs were all that there are, and p is too small.
     """
-    table = ratings.opinions
-    parts = terms(table, factors)
-    X = np.column_stack([np.ones(len(table)), *(term.columns for term in parts)])
-    effects = _random(ratings, parts if slopes else [])
-    return MixedModel(table["rating"].to_numpy(float), X, effects)
+    X = _fixed(terms(ratings.opinions, factors))
+    effects = _effects(ratings, factors, slopes=slopes)
+    return MixedModel(ratings.opinions["rating"].to_numpy(float), X, effects)
 
 
 def mixed_table(ratings: Ratings, factors: Sequence[str], model: MixedModel) -> "pd.DataFrame":
@@ -115,14 +156,15 @@ def mixed_table(ratings: Ratings, factors: Sequence[str], model: MixedModel) -> 
         interval; df1, df2, F, p, p Holm; d, the estimate in standard deviations of a single rating
         (J. Westfall et al., 2014); partial eta2, the share of a term in the variance that it and
         what it is tested against have; alike, among whom the term was not found to differ at all:
-        with few pairs that is often chance, and p then too small. Where ratings are too few for a
-        test, only the estimate is known; the rest is NaN.
+        with few pairs that is often chance, and p then too small; untested, why there is no test,
+        where only the estimate is known and the rest is NaN.
     """
     parts = terms(ratings.opinions, factors)
     spread = _spread(ratings, parts, model)
     rows = []
     for term, found in _tests(model, parts, before=1):
-        if model.exact or not found.df2 > LEAST_DF:
+        untested = _untested(model, found)
+        if untested:
             found = replace(found, se=np.nan, statistic=np.nan, df2=np.nan, p=np.nan)
         F = found.statistic**2 if found.df1 == 1 else found.statistic
         low, high = found.interval()
@@ -134,10 +176,60 @@ def mixed_table(ratings: Ratings, factors: Sequence[str], model: MixedModel) -> 
                 "d": found.estimate / spread if np.isfinite(F) else np.nan,
                 "partial eta2": F * found.df1 / (F * found.df1 + found.df2),
                 "alike": _alike(model, term, ratings),
+                "untested": untested,
             }
         )
     order = ["term", "difference", "estimate", "low", "high", "df1", "df2", "F", "p", "d"]
-    return _with_holm(rows)[[*order, "partial eta2", "p Holm", "alike"]]
+    return _with_holm(rows)[[*order, "partial eta2", "p Holm", "alike", "untested"]]
+
+
+def level_table(ratings: Ratings, factors: Sequence[str], model: MixedModel) -> "pd.DataFrame":
+    """Return what a mixed model estimates at each level of each factor.
+
+    It is the mean over the levels of the other factors, each counted alike, and as if all listeners
+    had rated all pairs: where some have not, it is not the mean of the ratings.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns: factor; level; estimate, in points of the scale; low, high, its 95 % interval; df2.
+    """
+    import pandas as pd
+
+    rows = []
+    for factor, level, L in _at_levels(ratings, factors, len(model.b)):
+        found = model.test(L)
+        low, high = (np.nan, np.nan) if _untested(model, found) else found.interval()
+        row = {"factor": factor, "level": level, "estimate": found.estimate}
+        rows.append({**row, "low": low, "high": high, "df2": found.df2})
+    return pd.DataFrame(rows)
+
+
+def difference_table(ratings: Ratings, factors: Sequence[str], model: MixedModel) -> "pd.DataFrame":
+    """Compare each two levels of the factors that have three or more, by a mixed model.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns: factor; a, b, levels; estimate, of b - a, in points of the scale; low, high, its
+        95 % interval, uncorrected; df2, t, p; d, as in :func:`mixed_table`; p Holm, within the
+        factor. Empty where no factor has three levels.
+    """
+    import pandas as pd
+
+    spread = _spread(ratings, terms(ratings.opinions, factors), model)
+    rows = list(_at_levels(ratings, factors, len(model.b)))
+    columns = ["factor", "a", "b", "estimate", "low", "high", "df2", "t", "p", "d", "p Holm"]
+    tables = [pd.DataFrame(columns=columns)]
+    for name in factors:
+        places = [(level, L) for factor, level, L in rows if factor == name]
+        if len(places) > 2:
+            found = [
+                {"factor": name, "a": a, "b": b, **_difference(model, M - L, spread)}
+                for (a, L), (b, M) in combinations(places, 2)
+            ]
+            tables.append(_with_holm(found)[columns])
+    return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
 def ordinal(ratings: Ratings, factors: Sequence[str], model: MixedModel) -> OrdinalModel:
@@ -165,10 +257,12 @@ def ordinal_table(ratings: Ratings, factors: Sequence[str], model: OrdinalModel)
     -------
     pd.DataFrame
         Columns: term; difference; odds ratio, of a rating in a higher category; low, high, its 95 %
-        interval; df1, chi2, p, p Holm.
+        interval; df1, chi2, p, p Holm. NaN where ratings set the odds no bounds, as where all of
+        one condition are below all of another.
     """
-    rows = []
-    for term, found in _tests(model, terms(ratings.opinions, factors)):
+    parts, rows = terms(ratings.opinions, factors), []
+    bounded = bool((np.linalg.eigvalsh(model.covariance) > 0).all())
+    for term, found in _tests(model, parts) if bounded else _unbounded(parts):
         with np.errstate(over="ignore"):  # of few ratings: no upper end
             odds, low, high = (float(np.exp(x)) for x in (found.estimate, *found.interval()))
         row = _row(term, odds, low, high, found)
@@ -228,7 +322,13 @@ class Friedman:
         """Why there is no test; empty where there is one."""
         if not np.isnan(self.p):
             return ""
-        return "takes three conditions or more" if self.df < 2 else TOO_FEW
+        if self.df < 2:
+            return "takes three conditions or more"
+        if self.n < 2:
+            return (
+                f"takes two listeners with ratings of all conditions; there is {self.n or 'none'}"
+            )
+        return "nobody rates one condition higher than another"
 
 
 def friedman(ratings: Ratings, factors: Sequence[str]) -> Friedman:
@@ -258,7 +358,8 @@ def wilcoxon(ratings: Ratings, factors: Sequence[str]) -> "pd.DataFrame":
     -------
     pd.DataFrame
         Columns: a, b, conditions; n, listeners with both; median, of b - a; W, the smaller sum of
-        ranks; p, p Holm; r, the rank-biserial correlation, from -1 (all rate a higher) to 1.
+        ranks; p, p Holm; r, the rank-biserial correlation, from -1 (all rate a higher) to 1. NaN
+        where no listener rated under both.
     """
     from scipy import stats
 
@@ -267,13 +368,13 @@ def wilcoxon(ratings: Ratings, factors: Sequence[str]) -> "pd.DataFrame":
     for a, b in combinations(means.columns, 2):
         difference = (means[b] - means[a]).dropna().round(9)
         changed = difference[difference != 0]
-        W, p, r = 0.0, 1.0, 0.0
+        W, p, r = (0.0, 1.0, 0.0) if len(difference) else (np.nan, np.nan, np.nan)
         if len(changed):
             ranks = stats.rankdata(changed.abs())
             up, down = ranks[changed > 0].sum(), ranks[changed < 0].sum()
             W, r = float(min(up, down)), float((up - down) / (up + down))
             p = float(stats.wilcoxon(changed).pvalue)
-        median = float(difference.median())
+        median = float(difference.median()) if len(difference) else np.nan
         row = {"a": a, "b": b, "n": len(difference), "median": median, "W": W, "p": p}
         rows.append({**row, "r": r})
     return _with_holm(rows)
@@ -282,30 +383,54 @@ def wilcoxon(ratings: Ratings, factors: Sequence[str]) -> "pd.DataFrame":
 def listener_means(ratings: Ratings, factors: Sequence[str]) -> "pd.DataFrame":
     """Return mean ratings, a listener a row and a condition a column, "stft, max"."""
     table = ratings.opinions
-    conditions = condition(table, factors)
-    grouped = table.assign(condition=conditions).groupby(["listener", "condition"], sort=False)
-    return grouped["rating"].mean().unstack()[list(dict.fromkeys(conditions))]
-
-
-def condition(table: "pd.DataFrame", factors: Sequence[str]) -> "pd.Series[Any]":
-    """Return the name of each row's condition."""
-    return table[list(factors)].astype(str).agg(", ".join, axis=1)
-
-
-def _levels(column: "pd.Series[Any]") -> list[Any]:
-    return list(column.unique())
+    named = table.assign(condition=condition(table, factors))
+    means = named.groupby(["listener", "condition"], sort=False)["rating"].mean()
+    return means.unstack()[cells(table, factors)]
 
 
 def _contrasts(column: "pd.Series[Any]") -> Array:
     """Return the columns that code a factor: they sum to zero over its levels."""
-    levels = _levels(column)
-    count = len(levels)
+    there = levels(column)
+    where = {level: k for k, level in enumerate(there)}
+    return _code(len(there))[[where[value] for value in column]]
+
+
+def _code(count: int) -> Array:
+    """Return the columns for so many levels, a level a row."""
     if count == 2:
-        code = np.array([[-0.5], [0.5]])
-    else:
-        code = np.linalg.qr(np.column_stack([np.ones(count), np.eye(count)[:, 1:]]))[0][:, 1:]
-    where = {level: k for k, level in enumerate(levels)}
-    return code[[where[value] for value in column]]
+        return np.array([[-0.5], [0.5]])
+    return np.linalg.qr(np.column_stack([np.ones(count), np.eye(count)[:, 1:]]))[0][:, 1:]
+
+
+def _at_levels(
+    ratings: Ratings, factors: Sequence[str], size: int
+) -> Iterator[tuple[str, Any, Array]]:
+    """Return the contrast, of so many coefficients, that is the mean at each level."""
+    before = 1
+    for name in factors:
+        there = levels(ratings.opinions[name])
+        for level, row in zip(there, _code(len(there)), strict=True):
+            L = np.zeros(size)
+            L[0], L[before : before + len(row)] = 1, row
+            yield name, level, L
+        before += len(there) - 1
+
+
+def _difference(model: MixedModel, L: Array, spread: float) -> dict[str, float]:
+    found = model.test(L)
+    if _untested(model, found):
+        found = replace(found, se=np.nan, statistic=np.nan, df2=np.nan, p=np.nan)
+    low, high = found.interval()
+    row = {"estimate": found.estimate, "low": low, "high": high, "df2": found.df2}
+    d = found.estimate / spread if np.isfinite(found.p) else np.nan
+    return {**row, "t": found.statistic, "p": found.p, "d": d}
+
+
+def _untested(model: MixedModel, found: Contrast) -> str:
+    """Return why a contrast has no test; empty where it has one."""
+    if model.exact:
+        return EXACT
+    return "" if found.df2 > LEAST_DF else NO_DF
 
 
 def _random(ratings: Ratings, parts: Sequence[Term]) -> list[Effect]:
@@ -319,6 +444,16 @@ def _random(ratings: Ratings, parts: Sequence[Term]) -> list[Effect]:
             if _varies(term.columns, groups):
                 found.append(Effect(f"{name} × {term.name}", groups, term.columns))
     return found
+
+
+def _fixed(parts: Sequence[Term]) -> Array:
+    return np.column_stack([np.ones(len(parts[0].columns)), *(term.columns for term in parts)])
+
+
+def _effects(ratings: Ratings, factors: Sequence[str], *, slopes: bool = True) -> list[Effect]:
+    """Return the random effects of the model whose variances the ratings tell apart."""
+    parts = terms(ratings.opinions, factors)
+    return identified(_fixed(parts), _random(ratings, parts if slopes else []))
 
 
 def _varies(columns: Array, groups: Sequence[Any]) -> bool:
@@ -351,6 +486,11 @@ def _tests(
         after = before + term.columns.shape[1]
         yield term, model.test(unit[before:after])
         before = after
+
+
+def _unbounded(parts: Sequence[Term]) -> Iterator[tuple[Term, Contrast]]:
+    for term in parts:
+        yield term, Contrast(np.nan, np.nan, np.nan, term.columns.shape[1], np.inf, np.nan)
 
 
 def _row(term: Term, estimate: float, low: float, high: float, found: Contrast) -> dict[str, Any]:

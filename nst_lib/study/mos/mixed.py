@@ -29,6 +29,8 @@ Array = npt.NDArray[np.float64]
 _ZERO = 1e-6
 #: Degrees of freedom below which there is no test.
 LEAST_DF = 1e-6
+#: Share of a squared norm that rounding leaves of what is linearly dependent.
+_SAME = 1e-8
 #: Share of y'y that rounding leaves.
 _TINY = float(np.finfo(float).eps)
 
@@ -61,6 +63,37 @@ class Effect:
         where = (codes[:, None] * columns + np.arange(columns)).ravel()
         shape = (len(codes), (codes.max() + 1) * columns)
         return sparse.csr_array((self.slopes.ravel(), (rows, where)), shape=shape)
+
+
+def identified(X: Array, effects: Sequence[Effect]) -> list[Effect]:
+    """Return those effects whose variances the rows tell from the residual and from those before.
+
+    With P that takes the fixed effects away, Z_k Z_k' and Z_l Z_l' can be told apart where
+    P Z_k Z_k' P and P Z_l Z_l' P are linearly independent (C. R. Rao, 1971).
+
+    Parameters
+    ----------
+    X : Array, shape=(rows, p)
+        Fixed effects, of full rank.
+    effects : sequence of Effect
+        Those that are more likely to matter first.
+    """
+    Q = np.linalg.qr(X)[0]
+    Zs = [effect.matrix() for effect in effects]
+    QZ = [(Z.T @ Q) for Z in Zs]
+    G = np.empty((len(Zs) + 1, len(Zs) + 1))
+    G[0, 0] = len(X) - X.shape[1]
+    for k, (Z, A) in enumerate(zip(Zs, QZ, strict=True), start=1):
+        G[0, k] = G[k, 0] = Z.power(2).sum() - np.sum(A**2)
+        for m in range(k, len(Zs) + 1):
+            G[k, m] = G[m, k] = np.sum(((Z.T @ Zs[m - 1]) - A @ QZ[m - 1].T) ** 2)
+    kept: list[int] = [0]
+    for k in range(1, len(G)):
+        part = G[np.ix_(kept, kept)]
+        rest = G[k, k] - G[k, kept] @ np.linalg.solve(part, G[kept, k])
+        if rest > _SAME * G[k, k] and G[k, k] > _SAME * G[0, 0]:
+            kept.append(k)
+    return [effects[k - 1] for k in kept[1:]]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_lib.study.mos.analysis import SIMULATED, Analysis
-from nst_lib.study.mos.factorial import categorical, condition, listener_means
+from nst_lib.study.mos.factorial import categorical, listener_means
+from nst_lib.study.mos.ratings import cells, condition
 from nst_lib.study.mos.simulation import WANTED
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def scatter(ax: "Axes", analysis: Analysis, score: str) -> "Axes":
     """
     table = analysis.ratings.opinions
     names = condition(table, analysis.factors)
-    for k, name in enumerate(dict.fromkeys(names)):
+    for k, name in enumerate(cells(table, analysis.factors)):
         means = table[names == name].groupby("item")[[score, "rating"]].mean()
         marker = _MARKERS[k // 6 % len(_MARKERS)]
         ax.plot(means[score], means["rating"], marker, label=name, alpha=0.85)

@@ -8,12 +8,15 @@ Columns of a table: `listener`, `item` (the sound), `rating`; and where they are
     lowest, highest  answers that are right where the item is a catch trial, which has no opinion
     simulated        "yes": nobody has listened
 
-All others are factors of the experiment, or what else is known of a rating. Rows are counted as a
-spreadsheet does: the header is row 1.
+All others are factors of the experiment, or what else is known of a rating. Levels of a factor have
+one order everywhere: the declared one, else sorted. Rows are counted as a spreadsheet does: the
+header is row 1.
 """
 
+import math
 import os
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -102,12 +105,60 @@ class Ratings:
         """Return the ratings of all other listeners."""
         return replace(self, table=self.table[~self.table["listener"].isin(list(listeners))])
 
+    def ordered(self, order: Mapping[str, Sequence[Any]]) -> "Ratings":
+        """Return the same ratings with a declared order of the levels of factors.
+
+        It is the order of all tables and figures, and differences are later - earlier. Factors that
+        are not named keep the order of :func:`levels`.
+
+        Parameters
+        ----------
+        order : mapping of str to sequence
+            Factor -> all its levels.
+
+        Raises
+        ------
+        RatingsError
+            If there is no such factor, or its levels are others.
+        """
+        import pandas as pd
+
+        table = self.table
+        for name, wanted in order.items():
+            if name not in self.factors:
+                raise RatingsError(
+                    f"{self.source}: order of {name!r}; {hint(name, self.factors or ['none'])}"
+                )
+            there = {_text(level): level for level in levels(self.opinions[name])}
+            given = [_text(level) for level in wanted]
+            if sorted(given) != sorted(there):
+                raise RatingsError(
+                    f"{self.source}: order of {name}: {', '.join(given)}; accepted: each of its "
+                    f"levels once: {', '.join(there)}"
+                )
+            kinds = pd.CategoricalDtype([there[level] for level in given], ordered=True)
+            table = table.assign(**{name: table[name].astype(kinds)})
+        return replace(self, table=table)
+
+    def design(self, factors: Sequence[str]) -> "pd.DataFrame":
+        """Return the opinions, with factors as ordered categories, so that they group in order."""
+        import pandas as pd
+
+        table = self.opinions
+        kinds = {name: pd.CategoricalDtype(levels(table[name]), ordered=True) for name in factors}
+        return table.astype(kinds)
+
+    @property
+    def factors(self) -> list[str]:
+        """Columns that may be factors."""
+        return [str(name) for name in self.table if name not in KNOWN]
+
     def need(self, factors: Sequence[str]) -> None:
         """Raise RatingsError unless these columns tell items apart: two levels or more."""
         table = self.opinions
         for name in factors:
             if name in KNOWN or name not in table:
-                others = [str(c) for c in table if c not in KNOWN]
+                others = self.factors
                 accepted = hint(name, others) if others else "accepted: none, it has no factors"
                 raise RatingsError(f"{self.source}: no factor {name!r}; {accepted}")
         for name in dict.fromkeys((*factors, *(["pair"] if "pair" in table else []))):
@@ -128,6 +179,49 @@ class Ratings:
                     f"{self.source}: column {name} is {table[name].iloc[0]!r} throughout; "
                     "accepted: factors with two levels or more"
                 )
+
+
+def levels(column: "pd.Series[Any]") -> list[Any]:
+    """Return the levels of a factor: in the order that was declared, else sorted.
+
+    What looks like a number is sorted as one and comes first; numbers within names count as such,
+    so that "system 2" comes before "system 10".
+    """
+    import pandas as pd
+
+    there = list(column.unique())
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return sorted(there, key=list(column.cat.categories).index)
+    return sorted(there, key=_rank)
+
+
+def condition(table: "pd.DataFrame", factors: Sequence[str]) -> "pd.Series[Any]":
+    """Return the name of each row's condition: "stft, max"."""
+    return table[list(factors)].astype(str).agg(", ".join, axis=1)
+
+
+def cells(table: "pd.DataFrame", factors: Sequence[str]) -> list[str]:
+    """Return the names of the conditions that there are, in the order of their levels."""
+    import pandas as pd
+
+    there = table[list(factors)].drop_duplicates(ignore_index=True)
+    places = {name: there[name].map(levels(there[name]).index).astype(int) for name in factors}
+    order = pd.DataFrame(places).sort_values(list(factors)).index
+    return condition(there.loc[order], factors).tolist()
+
+
+def _rank(level: Any) -> tuple[bool, float, list[Any]]:
+    parts: list[Any] = re.split(r"(\d+)", str(level))
+    parts[1::2] = map(int, parts[1::2])
+    try:
+        number = float(level)
+    except ValueError:
+        return True, 0.0, parts
+    return (True, 0.0, parts) if math.isnan(number) else (False, number, parts)
+
+
+def _text(level: Any) -> str:
+    return f"{level:g}" if isinstance(level, float) else str(level)
 
 
 def read(
@@ -281,8 +375,6 @@ def _numbers(
 
 def _match(table: "pd.DataFrame", pattern: str, source: str) -> "pd.DataFrame":
     """Add the named groups of a pattern as columns."""
-    import re
-
     try:
         compiled = re.compile(pattern)
     except re.error as error:

@@ -13,13 +13,15 @@ Of one question:
              MOS is not enough!, 2011)
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nst_lib.study.mos.ratings import Ratings
+from nst_lib.study.mos.mixed import Effect, MixedModel, identified
+from nst_lib.study.mos.ratings import Ratings, cells, condition
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +79,22 @@ def without_bias(ratings: Ratings) -> Ratings:
     return replace(
         ratings, table=table.assign(rating=table["rating"] - table["listener"].map(biases))
     )
+
+
+def entangled(ratings: Ratings, factors: Sequence[str]) -> str:
+    """Return why no bias can be removed from ratings; empty where it can.
+
+    The bias of a listener is relative to those who rated the same items. Where others rated the
+    items of another condition, nobody can tell the kinder group from the better condition: without
+    bias, listeners of a group are alike, and chance differences of groups look significant.
+    """
+    table = ratings.opinions
+    rated = table.assign(condition=condition(table, factors)).groupby("listener")["condition"]
+    short = rated.nunique() < len(cells(table, factors))
+    if not short.any():
+        return ""
+    names = " and ".join(factors)
+    return f"{short.sum()} of {len(short)} listeners did not rate every condition of {names}"
 
 
 def catches(ratings: Ratings) -> "pd.Series[Any]":
@@ -145,15 +163,18 @@ class ICC:
     Attributes
     ----------
     listeners, items : int
-        Those that are counted: listeners who rated all items.
+        How many.
+    per_item : float
+        Ratings of an item: their harmonic mean, where items were not rated by equally many.
     single, average : float
-        ICC(A,1), of one rating, and ICC(A,k), of the mean over these listeners.
+        ICC(A,1), of one rating, and ICC(A,k), of the mean over `per_item` ratings.
     low, high : float
-        95 % interval of `single`.
+        95 % interval of `single`; NaN unless every listener rated every item.
     """
 
     listeners: int
     items: int
+    per_item: float
     single: float
     average: float
     low: float
@@ -161,30 +182,47 @@ class ICC:
 
 
 def icc(ratings: Ratings) -> ICC:
-    """Return intraclass correlations; NaN for less than two listeners or items."""
+    """Return intraclass correlations, by the variances of items, listeners and the rest.
+
+    Not every listener need have rated every item: variances are estimated by REML, and `average` is
+    for the harmonic mean of ratings of an item (D. ten Hove, T. D. Jorgensen and L. A. van der Ark,
+    Updated guidelines on selecting an intraclass correlation coefficient, 2022). NaN for less than
+    two listeners or items, and where their variances cannot be told apart.
+    """
+    table = ratings.opinions
+    y, one = table["rating"].to_numpy(float), np.ones((len(table), 1))
+    effects = [Effect(name, table[name].tolist(), one) for name in ("item", "listener")]
+    items, per_item = table["item"].nunique(), float(1 / (1 / table["item"].value_counts()).mean())
+    listeners, nan = table["listener"].nunique(), float("nan")
+    if np.ptp(y) == 0 or len(identified(one, effects)) < 2:
+        return ICC(listeners, items, per_item, nan, nan, nan, nan)
+    variances = MixedModel(y, one, effects).variances
+    item, rest = variances["item"], variances["listener"] + variances["residual"]
+    low, high = _icc_interval(matrix(ratings).to_numpy(float).T)
+    single, average = item / (item + rest), item / (item + rest / per_item)
+    return ICC(listeners, items, per_item, single, average, low, high)
+
+
+def _icc_interval(x: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return the interval of ICC(A,1), of an item a row (K. O. McGraw and S. P. Wong, 1996)."""
     from scipy import special
 
-    x = matrix(ratings).dropna().to_numpy(float).T
     n, k = x.shape
-    nan = float("nan")
-    if n < 2 or k < 2 or np.ptp(x) == 0:
-        return ICC(k, n, nan, nan, nan, nan)
     rows, columns, mean = x.mean(axis=1), x.mean(axis=0), x.mean()
-    MSR = k * float(np.sum((rows - mean) ** 2)) / (n - 1)
-    MSC = n * float(np.sum((columns - mean) ** 2)) / (k - 1)
-    MSE = float(np.sum((x - rows[:, None] - columns + mean) ** 2)) / ((n - 1) * (k - 1))
-    single = (MSR - MSE) / (MSR + (k - 1) * MSE + k / n * (MSC - MSE))
-    average = (MSR - MSE) / (MSR + (MSC - MSE) / n)
-    if single == 1:
-        return ICC(k, n, single, average, single, single)
-    a = k * single / (n * (1 - single))
-    b = 1 + k * single * (n - 1) / (n * (1 - single))
-    v = (a * MSC + b * MSE) ** 2 / ((a * MSC) ** 2 / (k - 1) + (b * MSE) ** 2 / ((n - 1) * (k - 1)))
-    upper, lower = (float(special.fdtri(*df, 0.975)) for df in ((n - 1, v), (v, n - 1)))
-    rest = k * MSC + (k * n - k - n) * MSE
-    low = n * (MSR - upper * MSE) / (upper * rest + n * MSR)
-    high = n * (lower * MSR - MSE) / (rest + n * lower * MSR)
-    return ICC(k, n, single, average, low, high)
+    MSR = k * np.sum((rows - mean) ** 2) / (n - 1)
+    MSC = n * np.sum((columns - mean) ** 2) / (k - 1)
+    MSE = np.sum((x - rows[:, None] - columns + mean) ** 2) / ((n - 1) * (k - 1))
+    with np.errstate(divide="ignore", invalid="ignore"):  # of few ratings: no interval
+        single = (MSR - MSE) / (MSR + (k - 1) * MSE + k / n * (MSC - MSE))
+        a = k * single / (n * (1 - single))
+        b = 1 + a * (n - 1)
+        below = (a * MSC) ** 2 / (k - 1) + (b * MSE) ** 2 / ((n - 1) * (k - 1))
+        v = (a * MSC + b * MSE) ** 2 / below
+        upper, lower = (special.fdtri(*df, 0.975) for df in ((n - 1, v), (v, n - 1)))
+        rest = k * MSC + (k * n - k - n) * MSE
+        low = n * (MSR - upper * MSE) / (upper * rest + n * MSR)
+        high = n * (lower * MSR - MSE) / (rest + n * lower * MSR)
+    return float(low), float(high)
 
 
 def sos(ratings: Ratings) -> float:

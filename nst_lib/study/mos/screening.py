@@ -13,6 +13,9 @@ from nst_lib.study.mos import reliability
 from nst_lib.study.mos.ratings import Ratings, RatingsError
 from nst_lib.validation import hint
 
+#: Share of the range of a scale that no standard deviation of many ratings exceeds.
+HALF = 0.5
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -23,7 +26,8 @@ class Rules:
     max_missed : int
         Catch trials that may be answered wrongly.
     min_sd : float
-        Standard deviation of a listener's ratings, in points of the scale.
+        Standard deviation of a listener's ratings, as a share of the range of the scale: 0.0625 is
+        a quarter of a point from 1 to 5.
     min_correlation : float
         Correlation with the mean of all others, over the items that the listener rated.
     listeners : tuple of str
@@ -31,7 +35,7 @@ class Rules:
     """
 
     max_missed: int = 0
-    min_sd: float = 0.25
+    min_sd: float = 0.0625
     min_correlation: float = 0.2
     listeners: tuple[str, ...] = field(default=())
 
@@ -63,26 +67,31 @@ class Rules:
             if not right:
                 what = "a list of names" if name == "listeners" else "a number"
                 raise RatingsError(f"{path}: {name}: {value!r}; accepted: {what}")
+        if given.get("min_sd", 0) > HALF:
+            raise RatingsError(
+                f"{path}: min_sd: {given['min_sd']:g}; accepted: a share of the range of the "
+                "scale, from 0 to 0.5; divide points of the scale by that range, as 0.25 / 4"
+            )
         if "listeners" in given:
             given["listeners"] = tuple(str(name) for name in given["listeners"])
         return cls(**given)
 
+    def need(self, ratings: Ratings) -> None:
+        """Raise RatingsError unless the listeners that the rules name are there."""
+        for name in self.listeners:
+            if name not in ratings.listeners:
+                raise RatingsError(f"rules: no listener {name!r}; {hint(name, ratings.listeners)}")
+
     def excluded(self, ratings: Ratings) -> dict[str, str]:
-        """Return who is left out, and why.
+        """Return who is left out, and why; it may be everybody.
 
         Parameters
         ----------
         ratings : Ratings
             Of one question.
-
-        Raises
-        ------
-        RatingsError
-            If a listener in the rules is not there, or nobody would be left.
         """
-        for name in self.listeners:
-            if name not in ratings.listeners:
-                raise RatingsError(f"rules: no listener {name!r}; {hint(name, ratings.listeners)}")
+        low, high = ratings.scale
+        least = self.min_sd * (high - low)
         found = {}
         for row in reliability.listeners(ratings).to_dict("records"):
             reasons = []
@@ -90,8 +99,8 @@ class Rules:
                 reasons.append("named in the rules")
             if row["missed"] > self.max_missed:
                 reasons.append(f"{row['missed']} catch trials missed, {self.max_missed} allowed")
-            if row["n"] > 1 and row["sd"] < self.min_sd:
-                reasons.append(f"sd {row['sd']:.2f}, below {self.min_sd:g}")
+            if row["n"] > 1 and row["sd"] < least:
+                reasons.append(f"sd {row['sd']:.2f}, below {least:g}")
             elif row["correlation"] < self.min_correlation:
                 reasons.append(
                     f"correlation {row['correlation']:.2f} with others, "
@@ -99,8 +108,6 @@ class Rules:
                 )
             if reasons:
                 found[str(row["listener"])] = "; ".join(reasons)
-        if len(found) == len(ratings.listeners):
-            raise RatingsError(f"{ratings.source}: the rules leave out all {len(found)} listeners")
         return found
 
 

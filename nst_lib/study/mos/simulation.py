@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nst_lib.study.mos.factorial import effect_variance, mixed, terms
+from nst_lib.study.mos.factorial import effect_variance, fault, mixed, terms
 from nst_lib.study.mos.ratings import ACR, YES, Ratings, check
 from nst_lib.validation import validate_positive
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 FACTORS = ("transform", "pooling")
+#: Of levels, as in the study's tables.
+ORDER = {"transform": ("stft", "cqt"), "pooling": ("max", "average")}
 #: The study's Tables 2 and 3: 18 listeners, five pairs, 90 ratings under each condition.
 PUBLISHED: dict[str, dict[tuple[str, ...], float]] = {
     "style": {
@@ -79,7 +81,9 @@ class Spread:
     def of(cls, ratings: Ratings, factors: Sequence[str]) -> "Spread":
         """Return the spread of real ratings from 1 to 5, say of a pilot, by the linear mixed model.
 
-        Of ratings, not of the latent opinions, which spread a little more.
+        Of ratings, not of the latent opinions, which spread a little more. Where listeners, or
+        pairs, have not met several conditions, nobody can tell how kind or easy they are from how
+        they differ in the effect: all of their spread is then taken for that of the effect.
 
         Parameters
         ----------
@@ -91,17 +95,23 @@ class Spread:
         Raises
         ------
         ValueError
-            If the ratings have another scale.
+            If the ratings have another scale, or allow no model, as with one pair.
         """
         if ratings.scale != ACR:
             raise ValueError(f"scale {ratings.scale}; accepted: ratings from 1 to 5")
+        if why := fault(ratings, factors):
+            raise ValueError(why)
         table, model = ratings.opinions, mixed(ratings, factors)
         parts, k = terms(table, factors), table.groupby(list(factors)).ngroups
         found = {"residual": math.sqrt(model.variances["residual"])}
         for name, unit in zip(("listener", "pair"), ratings.units, strict=True):
+            whole = model.variances.get(unit, 0.0)
+            if table.groupby(unit)[list(factors)].nunique().max(axis=None) == 1:
+                found |= {f"{name}_effect": math.sqrt(whole), name: 0.0}
+                continue
             effect = effect_variance(ratings, parts, model, unit)
             found[f"{name}_effect"] = math.sqrt(effect * k / (k - 1))
-            found[name] = math.sqrt(max(0.0, model.variances[unit] - effect / (k - 1)))
+            found[name] = math.sqrt(max(0.0, whole - effect / (k - 1)))
         return cls(**found)
 
 

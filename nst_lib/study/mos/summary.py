@@ -5,17 +5,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nst_lib.study.mos.analysis import ALL, SIMULATED, Analysis, Study
-from nst_lib.study.mos.factorial import TOO_FEW, categorical
+from nst_lib.study.mos.analysis import ALL, SIMULATED, UNBIASED, Analysis, Study
+from nst_lib.study.mos.conditions import MISSING
+from nst_lib.study.mos.factorial import categorical
 from nst_lib.study.mos.ratings import describe
 
 if TYPE_CHECKING:
     import pandas as pd
 
+UNBOUNDED = "none"
 NOTE = (
-    "p ordinal takes pairs for many. Alike: among these an effect was not found to differ; where "
-    "that is chance, p is too small."
+    "p ordinal takes pairs for many; none: the ratings set the odds no bounds. Alike: among these "
+    "an effect was not found to differ; where that is chance, p is too small."
 )
+
+
+#: Most columns of a table of MOS, and most comparisons of two, that are printed.
+COLUMNS, ROWS = 4, 15
 
 
 def summary(study: Study) -> str:
@@ -36,20 +42,43 @@ def _lines(study: Study) -> Iterator[str]:
         left = study.excluded[question]
         yield f"  left out when screened: {'nobody' if not left else ''}".rstrip()
         yield from (f"    {name}: {why}" for name, why in left.items())
+        if study.warning(question):
+            yield f"  WARNING: {study.warning(question)}"
         for name, analysis in variants.items():
             yield ""
-            yield f"  MOS, {name}, with 95 % interval over {_over(analysis)}"
-            yield _text(analysis.layout.reset_index())
+            yield f"  MOS, {name}{_over(analysis, name)}"
+            yield _text(_narrow(analysis))
+        yield from (f"  {name}: none, {why}" for name, why in study.missing[question].items())
         yield ""
-        yield "  linear mixed model; listeners and pairs are random, and so are their effects"
-        yield _text(tests(variants))
-        yield f"    {NOTE}"
-        yield "  conditions, by the signed ranks of listeners"
-        yield _text(_rounded(everyone.wilcoxon))
+        yield from _models(variants)
+        if len(everyone.wilcoxon) and (everyone.wilcoxon["n"] > 0).any():
+            yield "  conditions b − a, by the signed ranks of listeners"
+            yield from _first(everyone.wilcoxon, signed=True)
+        else:
+            yield "  signed ranks: no listener rated under two conditions"
         yield from _agreement(everyone)
         if len(everyone.prediction):
             yield "  scores against opinion"
             yield _text(_rounded(everyone.prediction))
+
+
+def _models(variants: dict[str, Analysis]) -> Iterator[str]:
+    fitted = {name: analysis for name, analysis in variants.items() if not analysis.fault}
+    if fitted:
+        yield "  linear mixed model; listeners and pairs are random, and so are their effects"
+        yield _text(tests(fitted))
+        yield f"    {NOTE}"
+    for name, analysis in variants.items():
+        if analysis.fault:
+            yield f"  no model, {name}: {analysis.fault}"
+    everyone = variants[ALL]
+    if everyone.fault or everyone.differences.empty:
+        return
+    several = everyone.levels["factor"].isin(everyone.differences["factor"])
+    yield "  levels, as the mixed model estimates them, all listeners"
+    yield _text(_rounded(everyone.levels[several].drop(columns="df2")))
+    yield "  differences b − a of these; p Holm is corrected for all of a factor, intervals are not"
+    yield from _first(everyone.differences.drop(columns=["df2", "t"]), signed=True)
 
 
 def tests(variants: dict[str, Analysis]) -> "pd.DataFrame":
@@ -83,10 +112,10 @@ def tests(variants: dict[str, Analysis]) -> "pd.DataFrame":
                     "listeners": name,
                     "estimate": estimate if row["difference"] else "",
                     "d": f"{row['d']:+.2f}" if row["difference"] and tested else "",
-                    "F": F if tested else TOO_FEW,
+                    "F": row["untested"] or F,
                     "p": _p(row["p"]),
                     "p Holm": _p(row["p Holm"]),
-                    "p ordinal": _p(other) if tested else "",
+                    "p ordinal": _p(other) or UNBOUNDED * categorical(analysis.ratings),
                     "alike": row["alike"] if tested else "",
                 }
             )
@@ -102,13 +131,39 @@ def _agreement(analysis: Analysis) -> Iterator[str]:
     single, average = _known(icc["single"]), _known(icc["average"])
     yield (
         f"  agreement: alpha {alpha} (ordinal), ICC {single} of one rating, {average} of the mean "
-        f"of {icc['listeners']}; SOS a {sos}"
+        f"of {icc['per_item']:.3g}; SOS a {sos}"
     )
 
 
-def _over(analysis: Analysis) -> str:
-    unit = analysis.ratings.unit
-    return f"other listeners and other {unit}s" if analysis.n_boot else "other listeners"
+def _over(analysis: Analysis, name: str) -> str:
+    """Return what the interval is over, where there is one."""
+    table, unit = analysis.conditions, analysis.ratings.unit
+    if table["listeners"].max() < 2:
+        return ""
+    over = "other listeners"
+    if analysis.n_boot and table["pairs"].max() > 1:
+        over += f" and other {unit}s"
+    less = "; to compare conditions only: how kind listeners are is not in it"
+    return f", with 95 % interval over {over}{less if name == UNBIASED else ''}"
+
+
+def _narrow(analysis: Analysis) -> "pd.DataFrame":
+    """Return the table of MOS, a condition a row where there would be too many columns."""
+    import pandas as pd
+
+    layout = analysis.layout
+    if len(layout.columns) <= COLUMNS:
+        return layout.reset_index()
+    rows = pd.Series(layout.stack(), name="MOS").reset_index()
+    return rows[rows["MOS"] != MISSING]
+
+
+def _first(table: "pd.DataFrame", *, signed: bool) -> Iterator[str]:
+    """Return the rows of least p, and how many there are more."""
+    few = table.sort_values("p", kind="stable").head(ROWS) if len(table) > ROWS else table
+    yield _text(_rounded(few, signed=signed))
+    if len(few) < len(table):
+        yield f"    ... and {len(table) - len(few)} more, of larger p; --json has all"
 
 
 def _known(value: float) -> str:
@@ -119,13 +174,13 @@ def _p(p: float) -> str:
     return "" if np.isnan(p) else "< 0.0001" if p < 1e-4 else f"{p:.4f}" if p < 0.01 else f"{p:.3f}"
 
 
-def _rounded(table: "pd.DataFrame") -> "pd.DataFrame":
-    columns = {}
+def _rounded(table: "pd.DataFrame", *, signed: bool = False) -> "pd.DataFrame":
+    columns, sign = {}, "+" if signed else ""
     for name in map(str, table):
         if name in ("p", "p Holm"):
             columns[name] = table[name].map(_p)
         elif table[name].dtype.kind == "f":
-            columns[name] = table[name].map(lambda x: "" if np.isnan(x) else f"{x:.2f}")
+            columns[name] = table[name].map(lambda x: "" if np.isnan(x) else f"{x:{sign}.2f}")
     return table.assign(**columns)
 
 
