@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from nst_lib.study.mos.simulation import Spread
 
 
+#: Most conditions with which figures of two questions stand side by side.
+BESIDE = 6
+
+
 def mos(
     ratings: Annotated[
         Path,
@@ -137,8 +141,9 @@ def _draw(study: "Study", path: Path) -> None:
 
     figures.use_style()
     wide = max(len(variants[ALL].conditions) for variants in study.analyses.values())
-    fig = Figure(figsize=(max(5.0, 1.3 * wide) * len(study.analyses), 4))
-    axes = fig.subplots(1, len(study.analyses), squeeze=False)[0]
+    down, across = (len(study.analyses), 1) if wide > BESIDE else (1, len(study.analyses))
+    fig = Figure(figsize=(max(5.0, 1.3 * wide) * across, 4 * down))
+    axes = fig.subplots(down, across, squeeze=False).flat
     for ax, (question, variants) in zip(axes, study.analyses.items(), strict=True):
         plots.opinions(ax, variants[ALL], title=question)
     figures.save(fig, path)

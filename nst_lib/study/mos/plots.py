@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 ACR_WORDS = ("bad", "poor", "fair", "good", "excellent")
 _FILL, _INK, _DOT = "#56B4E9", "black", "#0072B2"
 _BINS = 20
+#: Letters of a condition's name that have room below its bars.
+LONG = 14
 #: One for each round of the style sheet's six colours.
 _MARKERS = "os^Dv"
 
@@ -66,7 +68,10 @@ def opinions(ax: "Axes", analysis: Analysis, *, title: str = "") -> "Axes":
         ax.annotate(
             f"{row['mos']:.2f}", (x, row["mos"]), (14, 3), textcoords="offset points", fontsize=9
         )
-    ax.set_xticks(range(len(means.columns)), list(means.columns))
+    labels = list(means.columns)
+    turned = max(map(len, labels)) > LONG
+    place = "right" if turned else "center"
+    ax.set_xticks(range(len(labels)), labels, rotation=30 if turned else 0, ha=place)
     if discrete and (low, high) == (1, 5):
         ax.set_yticks(range(1, 6), [f"{k} {word}" for k, word in enumerate(ACR_WORDS, start=1)])
     ax.set(xlabel=", ".join(factors), ylabel="Rating", title=title)
