@@ -1,5 +1,6 @@
 """Building a listening test: from a batch and from a table, and what is refused."""
 
+import hashlib
 import json
 import os
 import re
@@ -16,10 +17,11 @@ import soundfile as sf
 from nst_lib import audio
 from nst_lib.study.survey import headphones
 from nst_lib.study.survey.build import build
+from nst_lib.study.survey.serve import Server
 from nst_lib.study.survey.stimuli import SurveyError
 from nst_lib.study.survey.store import Store
 from nst_lib.study.survey.survey import ANSWERS, Survey
-from tests.surveys import NST, TABLE, make_survey, write_sounds
+from tests.surveys import NST, TABLE, make_survey, served, write_sounds
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ class TestTable:
         survey = Survey.read(folder)
         sounds = {f"sounds/{one.file}" for one in survey.stimuli}
         setup = {"sounds/loudness.wav", *(f"sounds/headphones_{k}.wav" for k in range(6))}
-        assert names == {"survey.json", "stimuli.csv"} | sounds | setup
+        assert names == {"survey.json", "stimuli.csv", "sounds.sha256"} | sounds | setup
         assert all(re.fullmatch(r"sounds/[0-9a-f]{16}\.wav", name) for name in sounds)
         assert Counter(one.role for one in survey.stimuli) == {
             "trial": 6,
@@ -127,6 +129,8 @@ class TestTable:
             ("stft,average,a saw", "stft,,a saw", "item 'f' has no pooling; accepted: all"),
             ("stft,average,a saw", "stft,average,", "item 'f' has no description; accepted: one"),
             ("5.wav", "9.wav", "9.wav: no such file"),
+            ("6.wav", "0.wav", "'easy' (training) is the same sound as 'a' (trial); accepted: "),
+            ("7.wav", "6.wav", "'easy' (training) is the same sound as 'good' (catch); accepted"),
         ],
     )
     def test_a_fault_is_named_and_nothing_written(self, tmp_path, old, new, message):
@@ -250,6 +254,16 @@ class TestBatch:
             given, _ = sf.read(batch / "runs" / one.item / "result.wav")
             assert np.abs(made - given).max() < 1 / 32768
 
+    @pytest.mark.parametrize("question", ["style", "content", "quality"])
+    def test_training_and_catch_trials_are_heard_once(self, batch, tmp_path, question):
+        survey = Survey.read(build(batch, tmp_path / "s", question=question))
+        heard = [sf.read(survey.sound(one.file))[0] for one in survey.stimuli]
+        others = [one.role != "trial" for one in survey.stimuli]
+        assert sum(others) == (4 if question == "quality" else 5)
+        for k, one in enumerate(heard):
+            for two in heard[:k] if others[k] else ():
+                assert abs(np.corrcoef(one, two)[0, 1]) < 0.95
+
     @pytest.mark.parametrize("seed", range(4))
     def test_catch_trials_and_training(self, batch, tmp_path, seed):
         survey = Survey.read(build(batch, tmp_path / "s", question="style", seed=seed))
@@ -258,16 +272,57 @@ class TestBatch:
         assert (wrong.lowest, wrong.highest) == (None, 2)
         assert right.description == wrong.description == right.pair.split(" over ")[0]
         assert wrong.pair != right.pair
-        original, unrelated, result = survey.of("training")
+        original, unrelated, mixed = survey.of("training")
         assert original.description == unrelated.description == original.pair.split(" over ")[0]
         assert unrelated.pair != original.pair
-        assert all(result.factors.values())
+        assert mixed.description == mixed.pair.split(" over ")[0]
         assert {one.lowest for one in survey.of("training")} == {None}
         inputs = {path.name: sf.read(path)[0] for path in (batch / "inputs").iterdir()}
+        used = set()
         for one in (right, wrong, original, unrelated):
             y, _ = sf.read(survey.sound(one.file))
             (name,) = (n for n, given in inputs.items() if np.allclose(y, given, atol=1e-4))
-            assert name.split("-")[0] == one.pair.split(" over ")[0]
+            style, content = one.pair.replace(" ", "_").split("_over_")
+            assert name.split("-")[0] == (style if one in (right, original) else content)
+            used.add(name)
+        assert len(used) == 4
+        y, _ = sf.read(survey.sound(mixed.file))
+        style, content = (
+            next(given for name, given in inputs.items() if name.startswith(part))
+            for part in mixed.pair.replace(" ", "_").split("_over_")
+        )
+        assert np.corrcoef(y, style / style.std() + content / content.std())[0, 1] > 0.999
+
+    @pytest.mark.parametrize(("question", "made"), [("style", "3 of 5"), ("quality", "3 of 4")])
+    def test_one_pair_gives_fewer_and_a_line_says_so(self, batch, nst, tmp_path, question, made):
+        copy = shutil.copytree(batch, tmp_path / "copy")
+        about = json.loads((copy / "batch.json").read_text())
+        one = about["conditions"][0]["pair"]
+        about["conditions"] = [c for c in about["conditions"] if c["pair"] == one]
+        (copy / "batch.json").write_text(json.dumps(about))
+        result = nst("survey", "build", copy, "--question", question, "--out", "s", "--repeats", 0)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.splitlines()[0].startswith("sounds: 2 trial, 1 training, 2 catch;")
+        assert result.stdout.splitlines()[1] == (
+            f"only {made} training and catch sounds: the batch has no more recordings that are "
+            "different from each other and from the trials"
+        )
+
+    def test_a_recording_that_a_trial_sounds_like_is_not_used(self, batch, tmp_path):
+        copy = shutil.copytree(batch, tmp_path / "copy")
+        (style,) = (copy / "inputs").glob("hen-*")
+        y, sr = sf.read(style)
+        (run,) = (copy / "runs").glob("hen-*stft*")
+        result = run / "result.wav"
+        sf.write(result, 0.5 * y, sr)
+        marker = json.loads((run / "done").read_text())
+        marker["files"][result.name] = hashlib.sha256(result.read_bytes()).hexdigest()
+        (run / "done").write_text(json.dumps(marker))
+        survey = Survey.read(build(copy, tmp_path / "s", question="style"))
+        assert len(survey.of("trial")) == 4
+        for one in survey.stimuli:
+            heard, _ = sf.read(survey.sound(one.file))
+            assert one.role == "trial" or abs(np.corrcoef(heard, y)[0, 1]) < 0.95
 
     def test_quality_has_no_descriptions(self, batch, tmp_path):
         survey = Survey.read(build(batch, tmp_path / "s", question="quality"))
@@ -422,6 +477,72 @@ class TestRead:
             path.write_text(json.dumps({**settings, **change}))
             with pytest.raises(SurveyError, match="holds answers to other sounds or settings"):
                 Store(folder / ANSWERS, Survey.read(folder).key)
+
+
+class TestSounds:
+    """What `nst survey serve` says of sounds that are no longer those that were built."""
+
+    @staticmethod
+    def refusal(folder: Path) -> str:
+        with pytest.raises(SurveyError) as error:
+            Server(folder)
+        return str(error.value).removeprefix(f"{folder}/")
+
+    def test_a_sound_that_was_replaced_or_is_missing(self, nst, tmp_path):
+        folder = make_survey(tmp_path)
+        accepted = "accepted: the file that `nst survey build` made"
+        for path in (
+            folder / "sounds" / Survey.read(folder).stimuli[1].file,
+            folder / "sounds/loudness.wav",
+        ):
+            before = path.read_bytes()
+            path.write_bytes(before[:-2] + b"\1\1")
+            assert self.refusal(folder) == (
+                f"sounds/{path.name}: was changed since the test was built; {accepted}"
+            )
+            path.write_bytes(before)
+        (folder / "sounds/headphones_3.wav").unlink()
+        result = nst("survey", "serve", folder)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr == (
+            f"nst: {folder}/sounds/headphones_3.wav: cannot read (No such file or directory); "
+            f"{accepted}\n"
+        )
+
+    def test_checksums_that_were_changed_belong_to_another_survey(self, tmp_path):
+        folder = make_survey(tmp_path)
+        path = folder / "sounds.sha256"
+        lines = path.read_text().splitlines(keepends=True)
+        with closing(Store(folder / ANSWERS, Survey.read(folder).key)) as store:
+            store.register(heard=np.ones((6, 6), int), length=9)
+        sound = folder / "sounds" / Survey.read(folder).stimuli[0].file
+        sound.write_bytes(sound.read_bytes()[:-2] + b"\1\1")
+        found = hashlib.sha256(sound.read_bytes()).hexdigest()
+        path.write_text(
+            "".join(f"{found}{line[64:]}" if sound.name in line else line for line in lines)
+        )
+        assert "holds answers to other sounds or settings" in self.refusal(folder)
+        path.write_text("".join(line for line in lines if sound.name not in line))
+        assert self.refusal(folder).startswith(f"sounds.sha256: has no sounds/{sound.name}; acc")
+        path.write_text("what\n")
+        assert self.refusal(folder).startswith("sounds.sha256: line 1 is no checksum of a sound; ")
+        path.unlink()
+        assert self.refusal(folder).startswith("sounds.sha256: cannot read (No such file or dir")
+
+    def test_what_an_older_version_built_is_served_and_a_line_says_what_is_not_known(
+        self, tmp_path
+    ):
+        folder = make_survey(tmp_path)
+        path = folder / "survey.json"
+        settings = json.loads(path.read_text())
+        del settings["blocks"], settings["wanted"]
+        path.write_text(json.dumps(settings))
+        (folder / "sounds.sha256").unlink()
+        with served(folder, tmp_path / "log") as server:
+            assert server.text().splitlines()[-1] == (
+                "An older version built this test, without checksums: nobody can tell whether a "
+                "sound was replaced."
+            )
 
 
 class TestCommands:

@@ -14,15 +14,15 @@ import soundfile as sf
 
 import nst_lib
 from nst_lib import audio
-from nst_lib.decoding import probe
-from nst_lib.files import replacing
+from nst_lib.files import file_checksum, replacing
 from nst_lib.study.survey import headphones as check
-from nst_lib.study.survey import sources, stimuli
+from nst_lib.study.survey import recordings, sources, stimuli
 from nst_lib.study.survey.sources import Source
-from nst_lib.study.survey.stimuli import SurveyError
+from nst_lib.study.survey.stimuli import TRIAL, Stimulus, SurveyError
 from nst_lib.study.survey.store import count
 from nst_lib.study.survey.survey import (
     ANSWERS,
+    CHECKSUMS,
     LOUDNESS,
     QUESTIONS,
     SETTINGS,
@@ -36,7 +36,7 @@ from nst_lib.validation import validate_choice
 
 #: What may be in a survey's folder.
 _OURS = re.compile(
-    rf"{SETTINGS}|{STIMULI}|{ANSWERS}(-wal|-shm)?|{SOUNDS}|"
+    rf"{SETTINGS}|{STIMULI}|{CHECKSUMS}|{ANSWERS}(-wal|-shm)?|{SOUNDS}|"
     rf"{SOUNDS}/([0-9a-f]{{16}}|loudness|headphones_\d)\.wav"
 )
 
@@ -143,11 +143,12 @@ def _write(
     generator = np.random.default_rng([seed, len(source.stimuli)])
     key, sounds = [], []
     for n, one in enumerate(source.stimuli, start=1):
-        y, sr = _read(source.folder / one.file, loudness)
+        y, sr = _sound(source, one.file, loudness)
         key.append(replace(one, file=f"{generator.bytes(8).hex()}.wav"))
         sounds.append((y, sr))
         sf.write(folder / SOUNDS / key[-1].file, y, sr, subtype="PCM_16")
         callback(n, len(source.stimuli))
+    _validate_different(folder / SOUNDS, key)
     stimuli.write(folder / STIMULI, key)
     rms = float(np.median([audio.loudness(y, sr=sr, measure="rms") for y, sr in sounds]))
     noise = check.noise(level=rms, seed=seed)
@@ -155,18 +156,24 @@ def _write(
     for k, one_check in enumerate(check.checks(seed)):
         y = check.tones(one_check, level=rms)
         sf.write(folder / SOUNDS / headphones_file(k), y, check.SR, subtype="PCM_16")
+    lines = [
+        f"{file_checksum(path)}  {path.relative_to(folder).as_posix()}\n"
+        for path in sorted((folder / SOUNDS).iterdir())
+    ]
+    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8", newline="\n")
     return {
         "version": nst_lib.__version__,
         "source": source.name,
         "counts": Counter(one.role for one in key),
+        "wanted": source.wanted,
         "levels": _levels(sounds),
     }
 
 
-def _read(path: Path, loudness: float | None) -> tuple[audio.Audio, int]:
+def _sound(source: Source, file: str, loudness: float | None) -> tuple[audio.Audio, int]:
     """Return a sound as it is to be heard, and its sampling rate."""
-    sr = probe(path).sr
-    y, _ = audio.guard(audio.read(path, sr=sr))
+    path = source.folder / file
+    y, sr = source.made[file]() if file in source.made else recordings.read(path)
     if loudness is None:
         return y, sr
     found = audio.loudness(y, sr=sr, measure="lufs")
@@ -176,6 +183,20 @@ def _read(path: Path, loudness: float | None) -> tuple[audio.Audio, int]:
             f"{path}: clips at {loudness:g} LUFS; accepted: a loudness of {room:.1f} or less"
         )
     return audio.level(y, sr=sr, measure="lufs", target=loudness), sr
+
+
+def _validate_different(folder: Path, key: Sequence[Stimulus]) -> None:
+    """Raise SurveyError unless training and catch trials are none of the trials, nor each other."""
+    heard = {one.item: recordings.trace(folder / one.file) for one in key}
+    for one in key:
+        if one.role == TRIAL:
+            continue
+        for two in key:
+            if two.item != one.item and recordings.same(heard[one.item], heard[two.item]):
+                raise SurveyError(
+                    f"{one.item!r} ({one.role}) is the same sound as {two.item!r} ({two.role}); "
+                    "accepted: training and catch trials that are heard once"
+                )
 
 
 def _levels(sounds: Sequence[tuple[audio.Audio, int]]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def build(
     """Make a listening test from a batch, or from a folder of sounds with a table."""
     from nst_lib.study.survey import build as maker
     from nst_lib.study.survey.sources import read_descriptions
-    from nst_lib.study.survey.stimuli import ROLES
+    from nst_lib.study.survey.stimuli import ROLES, TRIAL
     from nst_lib.study.survey.survey import SETTINGS, Survey
 
     with count("survey", "sound") as callback:
@@ -91,7 +91,14 @@ def build(
         f"sounds: {counts}; a participant rates {len(survey.trials(0))}, "
         f"which takes about {survey.minutes} minutes"
     )
-    levels = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))["levels"]
+    about = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    others = sum(one.role != TRIAL for one in survey.stimuli)
+    if others < about["wanted"]:
+        print(
+            f"only {others} of {about['wanted']} training and catch sounds: the batch has no more "
+            "recordings that are different from each other and from the trials"
+        )
+    levels = about["levels"]
     low, high, unit = (levels[name] for name in ("lowest", "highest", "unit"))
     advice = "" if loudness is not None or high - low < AUDIBLE else "; --loudness makes them equal"
     print(f"levels: {low} to {high} {unit}{advice}")
@@ -144,6 +151,11 @@ def _announce(server: "Server") -> None:
         lines.append(
             "Whoever reaches this machine can take part, and without TLS whoever is in between can "
             "read along: better to leave --host as it is, behind a web server with TLS."
+        )
+    if server.survey.checksums is None:
+        lines.append(
+            "An older version built this test, without checksums: nobody can tell whether a sound "
+            "was replaced."
         )
     print("\n".join(lines), flush=True)
 

@@ -51,6 +51,7 @@ class Server:
         except ImportError as error:
             raise SurveyError(NEEDED) from error
         self.survey = Survey.read(folder)
+        self.survey.validate_sounds()
         self._token = secrets.token_urlsafe(32)
         self._store = Store(self.survey.folder / ANSWERS, self.survey.key)
         try:

@@ -1,16 +1,13 @@
 """The stimuli of a listening test: from a batch, or from a folder of sounds with a table.
 
-From a batch, every condition that is done is a trial. So that ratings mean something there are two
-catch trials, whose right answers are known, and three training items, which show the range:
-
-    catch      an original recording under its own description (4 or 5 is right), and one of another
-               pair under that description (1 or 2); asked for quality, two original recordings
-    training   an original, an unrelated one, a result
+From a batch, every condition that is done is a trial. So that ratings mean something there are also
+catch trials, whose right answers are known, and training items, which show the range; see
+:mod:`nst_lib.study.survey.examples`.
 """
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +16,14 @@ import yaml
 
 from nst_lib.study.grid import word
 from nst_lib.study.store import Store
-from nst_lib.study.survey import stimuli
+from nst_lib.study.survey import examples, recordings, stimuli
+from nst_lib.study.survey.examples import WANTED, Pair, Recording
+from nst_lib.study.survey.recordings import Make
 from nst_lib.study.survey.stimuli import CATCH, TRAINING, Stimulus, SurveyError
 from nst_lib.validation import hint
 
-#: Right answers of catch trials: at least, at most.
-GOOD, POOR = 4, 2
+#: What a result is made from.
+BOTH = ("style", "content")
 
 
 @dataclass(frozen=True)
@@ -39,20 +38,17 @@ class Source:
         Where the files are.
     stimuli : list of Stimulus
         All, with their files seen from `folder`.
+    made : dict of str to callable
+        File of a stimulus -> what makes it, where there is no such file.
+    wanted : int
+        How many training items and catch trials there should be.
     """
 
     name: str
     folder: Path
     stimuli: list[Stimulus]
-
-
-@dataclass(frozen=True)
-class _Original:
-    """One recording of a batch as it was used."""
-
-    file: str
-    pair: str
-    description: str
+    made: dict[str, Make] = field(default_factory=dict)
+    wanted: int = 0
 
 
 def from_table(folder: str | os.PathLike[str], table: str | os.PathLike[str]) -> Source:
@@ -113,16 +109,50 @@ def from_batch(
         texts = dict.fromkeys(texts, "")
     several = len(batch["seeds"]) > 1
     trials = [_trial(one, question, texts, several=several) for one in done]
-    generator = np.random.default_rng(seed)
-    own = ("style", "content") if question == "quality" else (question,)
+    found, made = _examples(done, trials, store.folder, question=question, texts=texts, seed=seed)
+    everything = [*trials, *_named(found, trials[0].factors)]
+    return Source(f"batch {batch['grid']}", store.folder, everything, made, WANTED[question])
+
+
+def _examples(
+    done: list[dict[str, Any]],
+    trials: Sequence[Stimulus],
+    folder: Path,
+    *,
+    question: str,
+    texts: Mapping[str, str],
+    seed: int,
+) -> tuple[list[Stimulus], dict[str, Make]]:
+    """Return training and catch trials, of recordings that are none of the trials."""
+    own = BOTH if question == "quality" else (question,)
     first, rest = (
-        _originals(done, [role for role in ("style", "content") if (role in own) is wanted], texts)
+        _recordings(done, [role for role in BOTH if (role in own) is wanted], texts)
         for wanted in (True, False)
     )
-    shuffled = [first[k] for k in generator.permutation(len(first))]
-    example = trials[generator.integers(len(trials))]
-    others = _others(shuffled, rest, example, question)
-    return Source(f"batch {batch['grid']}", store.folder, [*trials, *others])
+    first = [first[k] for k in np.random.default_rng(seed).permutation(len(first))]
+    files = [one.file for one in (*first, *rest)]
+    different = _different(folder, files, [one.file for one in trials])
+    first, rest = ([one for one in some if one.file in different] for some in (first, rest))
+    if question == "quality":
+        return examples.of_quality(first, folder=folder, seed=seed)
+    pairs = [
+        Pair(one["pair"], one["inputs"]["style"], one["inputs"]["content"], texts[one[question]])
+        for one in done
+        if one["style"] != one["content"]
+    ]
+    return examples.of_description(first, rest, pairs, folder=folder)
+
+
+def _named(found: Sequence[Stimulus], factors: Mapping[str, str]) -> list[Stimulus]:
+    """Return training and catch trials with names, and without a condition; training first."""
+    named = []
+    for role in (TRAINING, CATCH):
+        ours = [one for one in found if one.role == role]
+        named += [
+            replace(one, item=f"{role} {n}", factors=dict.fromkeys(factors, ""))
+            for n, one in enumerate(ours, start=1)
+        ]
+    return named
 
 
 def _texts(clips: Mapping[str, Any], descriptions: Mapping[str, str]) -> dict[str, str]:
@@ -153,52 +183,28 @@ def _trial(
     )
 
 
-def _originals(
+def _recordings(
     conditions: list[dict[str, Any]], roles: Sequence[str], texts: Mapping[str, str]
-) -> list[_Original]:
+) -> list[Recording]:
     """Return the recordings of these roles, each once."""
-    found: dict[str, _Original] = {}
+    found: dict[str, Recording] = {}
     for condition in conditions:
         for role in roles:
             clip, file = condition[role], condition["inputs"][role]
-            found.setdefault(clip, _Original(file, condition["pair"], texts[clip]))
+            found.setdefault(clip, Recording(file, condition["pair"], texts[clip]))
     return list(found.values())
 
 
-def _others(
-    first: list[_Original], rest: list[_Original], example: Stimulus, question: str
-) -> list[Stimulus]:
-    """Return training and catch trials: of recordings of the role that is asked for, and others."""
-    found = []
-    for role, k in ((TRAINING, 2 % len(first)), (CATCH, 0)):
-        one, turned = first[k], [*first[k + 1 :], *first[:k], *rest]
-        made = [_other(role, one, one.description, example, lowest=GOOD)]
-        if question == "quality":
-            made += [_other(role, two, "", example, lowest=GOOD) for two in turned[:1]]
-        else:
-            unlike = [two for two in turned if two.description != one.description]
-            unlike.sort(key=lambda two: two.pair == one.pair)
-            made += [
-                _other(role, two, one.description, example, highest=POOR) for two in unlike[:1]
-            ]
-        if role == TRAINING:
-            made.append(replace(example, role=role))
-        found += [replace(m, item=f"{role} {n}") for n, m in enumerate(made, start=1)]
+def _different(folder: Path, files: Sequence[str], others: Sequence[str]) -> set[str]:
+    """Return which files sound like no other one, and like none that comes before."""
+    heard = [recordings.trace(folder / file) for file in others]
+    found = set()
+    for file in dict.fromkeys(files):
+        trace = recordings.trace(folder / file)
+        if not any(recordings.same(trace, other) for other in heard):
+            heard.append(trace)
+            found.add(file)
     return found
-
-
-def _other(
-    role: str, original: _Original, description: str, example: Stimulus, **right: int
-) -> Stimulus:
-    return Stimulus(
-        file=original.file,
-        item="",
-        role=role,
-        pair=original.pair,
-        factors=dict.fromkeys(example.factors, ""),
-        description=description,
-        **(right if role == CATCH else {}),
-    )
 
 
 def read_descriptions(path: str | os.PathLike[str]) -> dict[str, str]:

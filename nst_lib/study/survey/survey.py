@@ -3,6 +3,7 @@
     survey.json       settings and texts
     stimuli.csv       the key: a row for each sound, with what it is; participants never see it
     sounds/           the sounds, under names that say nothing
+    sounds.sha256     their checksums, as `sha256sum --check` reads them
     answers.sqlite    participants and ratings; see :mod:`nst_lib.study.survey.store`
 
 Whoever has the folder can run the test: nothing in it depends on where it was built.
@@ -22,19 +23,22 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
-from nst_lib.files import checksum
+from nst_lib.files import checksum, file_checksum
 from nst_lib.study.survey import assignment, order, stimuli
 from nst_lib.study.survey.blocks import Cell
 from nst_lib.study.survey.stimuli import CATCH, RATINGS, TRAINING, TRIAL, Stimulus, SurveyError
 from nst_lib.validation import validate_choice
 
 SETTINGS, STIMULI, SOUNDS, ANSWERS = "survey.json", "stimuli.csv", "sounds", "answers.sqlite"
+CHECKSUMS = "sounds.sha256"
 #: In the folder of sounds: the noise to set a level with.
 LOUDNESS = "loudness.wav"
 QUESTIONS = ("style", "content", "quality")
+BUILT = "accepted: the file that `nst survey build` made"
 #: Time to choose a rating, and for the set-up and the texts, in seconds: our estimate.
 CHOICE, SETUP = 5.0, 120.0
 
+_CHECKSUM = re.compile(rf"([0-9a-f]{{64}})  ({SOUNDS}/[^/]+)")
 _FILE = re.compile(r"[0-9a-f]{16}\.wav")
 #: Least values that are not 0.
 _LEAST = {"rest_every": 1}
@@ -115,6 +119,8 @@ class Survey:
         what is built now.
     stimuli : tuple of Stimulus
         All sounds.
+    checksums : dict of str to str or None
+        Sound -> SHA-256, seen from `folder`; None where an older version built it.
     """
 
     folder: Path
@@ -132,6 +138,7 @@ class Survey:
     open: bool
     blocks: bool
     stimuli: tuple[Stimulus, ...]
+    checksums: dict[str, str] | None = None
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> "Survey":
@@ -145,9 +152,12 @@ class Survey:
         folder = Path(folder)
         settings, stimuli = _read_json(folder / SETTINGS), _read_stimuli(folder)
         try:
-            return cls.parse(settings, stimuli, folder=folder)
+            survey = cls.parse(settings, stimuli, folder=folder)
         except ValueError as error:
             raise SurveyError(f"{folder}: {error}") from error
+        if not survey.blocks and not (folder / CHECKSUMS).exists():
+            return survey
+        return replace(survey, checksums=_read_checksums(folder, stimuli))
 
     @classmethod
     def parse(
@@ -230,6 +240,17 @@ class Survey:
         """Return the path of one of its sounds."""
         return self.folder / SOUNDS / file
 
+    def validate_sounds(self) -> None:
+        """Raise SurveyError if a sound was changed since it was built, as far as that is known."""
+        for file, known in (self.checksums or {}).items():
+            path = self.folder / file
+            try:
+                found = file_checksum(path)
+            except OSError as error:
+                raise SurveyError(f"{path}: cannot read ({error.strerror}); {BUILT}") from error
+            if found != known:
+                raise SurveyError(f"{path}: was changed since the test was built; {BUILT}")
+
     @cached_property
     def length(self) -> int:
         """How many ratings a participant gives, training aside."""
@@ -253,7 +274,7 @@ class Survey:
             self.repeats,
             self.per_listener,
             [(one.file, one.item, one.role, one.description) for one in self.stimuli],
-            *([self.blocks] if self.blocks else []),
+            *([self.blocks, self.checksums] if self.blocks else []),
         ]
         return checksum(json.dumps(covered).encode())
 
@@ -335,6 +356,25 @@ def _read_stimuli(folder: Path) -> tuple[Stimulus, ...]:
     return tuple(found)
 
 
+def _read_checksums(folder: Path, stimuli: Sequence[Stimulus]) -> dict[str, str]:
+    """Return the checksums of all sounds."""
+    path = folder / CHECKSUMS
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise SurveyError(f"{path}: cannot read ({reason}); {BUILT}") from error
+    found = {}
+    for number, line in enumerate(lines, start=1):
+        if not (match := _CHECKSUM.fullmatch(line)):
+            raise SurveyError(f"{path}: line {number} is no checksum of a sound; {BUILT}")
+        found[match[2]] = match[1]
+    for one in stimuli:
+        if f"{SOUNDS}/{one.file}" not in found:
+            raise SurveyError(f"{path}: has no {SOUNDS}/{one.file}; {BUILT}")
+    return found
+
+
 def headphones_file(k: int) -> str:
     """Return the name of the sound of a headphone check."""
     return f"headphones_{k}.wav"
@@ -351,4 +391,4 @@ def seconds(path: Path) -> float:
     try:
         return float(sf.info(path).duration)
     except (OSError, sf.LibsndfileError) as error:
-        raise SurveyError(f"{path}: is missing or no sound; build the survey again") from error
+        raise SurveyError(f"{path}: is missing or no sound; {BUILT}") from error
