@@ -2,6 +2,8 @@
 
 import heapq
 import math
+import os
+import time
 from collections import Counter
 from contextlib import closing
 from itertools import pairwise, product
@@ -241,6 +243,17 @@ class TestStore:
             assert self.join(survey, store)[1] == 1
             clock[0] += 1.1 * SILENT
             assert self.join(survey, store)[1] == 0
+
+    def test_a_start_the_next_day_does_not_wait(self, made):
+        survey, _, opened = made
+        with closing(opened()) as store:
+            self.rate(survey, store, self.join(survey, store), 0, 2)
+            self.rate(survey, store, self.join(survey, store), 0, None)
+        yesterday = time.time() - 86400
+        os.utime(survey.folder / ANSWERS, (yesterday, yesterday))
+        opened().close()  # as an export does
+        with closing(opened()) as store:
+            assert [self.join(survey, store)[1] for _ in range(2)] == [0, 2]
 
     def test_two_servers_see_whom_the_other_serves(self, made):
         survey, clock, opened = made

@@ -5,8 +5,8 @@ begun, or rated, less than half an hour ago. Whoever has been silent for longer 
 left, and the row is free for a newcomer. Who comes back even so goes on with the same row, which
 two participants then have.
 
-When somebody rated is known while the server runs, and is written nowhere. After a start, all who
-have not finished count as under way for half an hour more.
+When somebody rated is known while the server runs, and is written nowhere. At a start, all who have
+not finished are taken to have been there when the file of answers was last written.
 """
 
 import time
@@ -36,7 +36,7 @@ class Presence:
         """Keep in mind that a participant has just begun, or answered, here."""
         self._seen[participant] = (None, self._clock())
 
-    def present(self, given: Mapping[int, int]) -> set[int]:
+    def present(self, given: Mapping[int, int], *, silent: float = 0.0) -> set[int]:
         """Return who has been silent for less than half an hour.
 
         Parameters
@@ -44,10 +44,12 @@ class Presence:
         given : mapping of int to int
             Participant -> how many ratings. Where they became more and nobody noted it here, a
             second server runs, and takes them.
+        silent : float
+            For how long all who were not seen before have been silent, in seconds.
         """
         now = self._clock()
         for who, count in given.items():
-            before, when = self._seen.get(who, (None, now))
+            before, when = self._seen.get(who, (None, now - silent))
             self._seen[who] = (count, when if before in (None, count) else now)
         return {who for who in given if now - self._seen[who][1] < SILENT}
 

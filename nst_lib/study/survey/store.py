@@ -132,7 +132,9 @@ class Store:
     ) -> None:
         self.path = path
         try:
-            path.touch(mode=0o600)
+            silent = _since_written(path)
+            if not path.exists():  # else it would seem to have just been written
+                path.touch(mode=0o600)
             connection, self._reader = connect(path), connect(path)
             connection.executescript(_SCHEMA)
             found = transaction(connection, lambda c: _claim(c, key))
@@ -148,7 +150,8 @@ class Store:
             )
         self._lock = threading.Lock()
         self._presence = Presence(clock)
-        self._presence.present({who: answers for who, _, _, answers, _ in _begun(self._reader)})
+        begun = {who: answers for who, _, _, answers, _ in _begun(self._reader)}
+        self._presence.present(begun, silent=silent)
         self._writer = Writer(connection)
 
     def close(self) -> None:
@@ -345,6 +348,12 @@ def _claim(connection: sqlite3.Connection, key: str) -> str:
         connection.execute("INSERT INTO survey VALUES (?)", (key,))
     (found,) = connection.execute("SELECT key FROM survey").fetchone()
     return str(found)
+
+
+def _since_written(path: Path) -> float:
+    """Return the seconds since a file, or the log beside it, was written; 0 if there is none."""
+    written = [one.stat().st_mtime for one in path.parent.glob(f"{path.name}*")]
+    return max(0.0, time.time() - max(written)) if written else 0.0
 
 
 def _begun(connection: sqlite3.Connection) -> list[tuple[int, int, int, int, int]]:
