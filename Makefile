@@ -8,7 +8,7 @@ LESSONS := $(patsubst notebooks/%,out/docs/lessons/%,$(wildcard notebooks/*.ipyn
 # Lessons with widgets that need a kernel: on a page they are figures.
 LIVE := 00_% 04_% 07_%
 
-.PHONY: demo test lab docs audit bench front systems lock clean
+.PHONY: demo test lab docs audit bench front systems lessons lock clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := demo
 
@@ -53,6 +53,10 @@ bench: $(READY)
 # The search behind the default preset (hours; NST_ESC50 names the recordings): benchmarks/front.md.
 front: $(READY)
 	$(BIN)/python -W ignore benchmarks/front.py
+
+# What each lesson takes, in processor time (minutes; NST_ESC50 names recordings): benchmarks/lessons.json.
+lessons: $(READY)
+	@$(BIN)/python -W ignore benchmarks/lessons.py
 
 # Every preset at its published settings on one recorded pair, hours, into notebooks/conditions/systems.csv;
 # what is there already is not run again.

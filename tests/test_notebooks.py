@@ -163,6 +163,13 @@ def test_opens_with_title_aims_and_duration(name: str) -> None:
     assert "A busy machine takes longer." in first.source.replace("\n", " ")
 
 
+def test_every_lesson_was_measured_and_takes_two_minutes_at_most() -> None:
+    measured = json.loads((FOLDER.parent / "benchmarks" / "lessons.json").read_text("utf-8"))
+    assert set(measured) == set(NAMES)
+    for rows in measured.values():
+        assert max(row["cpu_seconds"] for row in rows.values()) <= 120
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_imports_come_first_and_nowhere_else(name: str) -> None:
     first, *rest = [ast.parse(cell.source) for cell in code(name)]
