@@ -111,7 +111,7 @@ def at(live: LiveTransfer, count: int, do: Callable[[], None]) -> None:
 
 
 def sounds_of(html: str) -> list[np.ndarray]:
-    data = re.findall(r'<audio\b[^>]*\bsrc="data:audio/wav;base64,([^"]+)"', html)
+    data = re.findall(r'<audio\b[^>]*\bsrc="data:audio/(?:flac|wav);base64,([^"]+)"', html)
     return [sf.read(io.BytesIO(base64.b64decode(one)), dtype="float32")[0] for one in data]
 
 

@@ -128,7 +128,10 @@ class Compare:
     def to_html(self) -> str:
         """Return the player as HTML that needs nothing else."""
         figures = [_url("image/png", data) for data in self.figures] if self.spectrogram else []
-        sounds = [_sound(*one, gain=self.gain, sr=self._sr) for one in self._pairs()]
+        kind = (
+            "flac" if self.interactive else "wav"
+        )  # half as large, but only scripts mend its seeking
+        sounds = [_sound(*one, gain=self.gain, sr=self._sr, kind=kind) for one in self._pairs()]
         if not self.interactive:
             return "\n".join(self._plain(figures, sounds))
         left, bottom, width, height = (100 * share for share in AXES)
@@ -239,15 +242,15 @@ def _headroom(source: Source, y: Audio) -> float:
     return audio.guard(y)[1]
 
 
-def _sound(source: Source, y: Audio, *, gain: float, sr: int) -> str:
-    """Return a sound as a URL: a file as it is, all else as PCM of 16 bits."""
+def _sound(source: Source, y: Audio, *, gain: float, sr: int, kind: str) -> str:
+    """Return a sound as a URL: a file as it is, all else with 16 bits."""
     if isinstance(source, str | os.PathLike) and gain == 1:
         path = Path(source)
         if path.suffix.lower() in PLAYED:
             return _url(PLAYED[path.suffix.lower()], path.read_bytes())
     buffer = io.BytesIO()
-    sf.write(buffer, gain * y, sr, format="WAV", subtype="PCM_16")
-    return _url("audio/wav", buffer.getvalue())
+    sf.write(buffer, gain * y, sr, format=kind, subtype="PCM_16")
+    return _url(f"audio/{kind}", buffer.getvalue())
 
 
 def _draw(S: Audio, transform: STFT, loudest: float, seconds: float) -> bytes:
