@@ -307,8 +307,17 @@ def transfer_figure(fig: Figure, result: TransferResult) -> Figure:
 
 def png(fig: Figure, *, dpi: float) -> bytes:
     """Return a figure as PNG, as large as it is whatever style is in use."""
+    return _encode(fig, "png", dpi)
+
+
+def webp(fig: Figure, *, dpi: float) -> bytes:
+    """Return it as WebP, for pages that hold many: a tenth of a PNG's bytes, of a spectrogram."""
+    return _encode(fig, "webp", dpi)
+
+
+def _encode(fig: Figure, kind: str, dpi: float) -> bytes:
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=dpi, bbox_inches=fig.bbox_inches)
+    fig.savefig(buffer, format=kind, dpi=dpi, bbox_inches=fig.bbox_inches)
     return buffer.getvalue()
 
 

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import nbconvert
 import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -22,6 +23,7 @@ PATIENCE = 120_000
 TOKEN = "of-this-test"
 #: Of what JupyterLab's own pages say, what is no fault of a notebook.
 HARMLESS = re.compile(r"favicon|source map|apple-mobile-web-app-capable")
+STOPPED = re.compile(r"^stopped after \d+ evaluations")
 DECODE = """async audio => {
     const data = await (await fetch(audio.src)).arrayBuffer();
     const context = new OfflineAudioContext(1, 1, 22050);
@@ -168,7 +170,8 @@ def test_the_tour(run_all):
     page = run_all("00_tour", lesson("00_tour", interactive=True))
     wait_until_done(page)
     hear(page)
-    expect(page.get_by_role("button", name="Start again")).to_be_visible()
+    page.get_by_text(re.compile("^finished after 8 evaluations")).wait_for()
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
 
 
 def test_lesson_4_moves_stops_and_resumes(run_all, lab):
@@ -190,7 +193,7 @@ def test_lesson_4_moves_stops_and_resumes(run_all, lab):
     page.get_by_role("button", name="Stop", exact=True).click()
     resume = page.get_by_role("button", name="Resume")
     expect(resume).to_be_enabled(timeout=PATIENCE)
-    text = page.get_by_text(re.compile(r"^stopped after \d+ evaluations")).inner_text()
+    text = page.locator(".widget-label", has_text=STOPPED).inner_text()
     stopped = int(re.search(r"\d+", text)[0])
     wait_until_done(page)
     hear(page)
@@ -223,9 +226,67 @@ def test_interrupting_the_kernel_keeps_the_best(run_all):
     page.get_by_text(re.compile(r"evaluation \d+ of 5000")).wait_for()
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_text("Interrupt Kernel", exact=True).click()
-    page.get_by_text(re.compile(r"^stopped after \d+ evaluations")).wait_for()
+    page.locator(".widget-label", has_text=STOPPED).wait_for()
     wait_until_done(page)
     page.get_by_text("kept: stopped 22050").wait_for()
+
+
+def choose(page: Page, menu: str, item: str) -> None:
+    page.get_by_role("menuitem", name=menu, exact=True).click()
+    page.get_by_text(item, exact=True).click()
+
+
+def expect_kept(page: Page) -> None:
+    """See what stays of a transfer that finished, of one that was stopped, and of an explorer."""
+    expect(page.locator(".nst-player:visible")).to_have_count(3)
+    expect(page.locator(".nst-kept > img:visible")).to_have_count(2)
+    expect(page.get_by_text("The controls of this cell need a running kernel")).to_have_count(2)
+    expect(page.get_by_text("model not found").locator("visible=true")).to_have_count(0)
+    for name in ("Resume", "Stop", "Transfer"):
+        expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
+    hear(page)
+
+
+def test_a_notebook_that_is_saved_shut_down_and_opened_again(run_all, lab, tmp_path):
+    page = run_all(
+        "kept",
+        code(
+            "from nst_lib import TransferConfig\n"
+            "from nst_lib.datasets import open_dataset\n"
+            "from nst_lib.widgets import Explorer, LiveTransfer\n"
+            "pair = open_dataset('synthetic').pairs()[0]\n"
+            "config = TransferConfig.from_preset('fast', duration=1.0, steps=4)",
+            "await LiveTransfer(pair.content, pair.style, config).run();",
+            "await LiveTransfer(pair.content, pair.style, config.replace(steps=5000)).run();",
+            "Explorer('synthetic')",
+        ),
+    )
+    page.get_by_text(re.compile(r"evaluation \d+ of 5000")).wait_for()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_role("button", name="Resume")).to_be_enabled(timeout=PATIENCE)
+    wait_until_done(page)
+    page.locator("select:visible").first.wait_for()
+    page.keyboard.press("Control+s")
+    expect(page.locator(".jp-mod-dirty")).to_have_count(0, timeout=PATIENCE)
+    choose(page, "Kernel", "Restart Kernel…")
+    page.locator(".jp-Dialog button.jp-mod-accept").click()
+    page.get_by_text("The controls of this cell need a running kernel").first.wait_for()
+    expect_kept(page)
+    page.get_by_text(re.compile(r"\| Idle$")).wait_for()  # before, the server cannot shut it down
+    again = page.context.new_page()
+    again.set_default_timeout(PATIENCE)
+    page.close()
+    sessions = again.request.get(f"{lab[1]}/api/sessions?token={TOKEN}").json()
+    (session,) = (one["id"] for one in sessions if one["path"] == "kept.ipynb")
+    assert again.request.delete(f"{lab[1]}/api/sessions/{session}?token={TOKEN}").ok
+    again.goto(f"{lab[1]}/lab/tree/kept.ipynb?token={TOKEN}&reset")
+    again.get_by_text(re.compile(r"\| Idle$")).wait_for()
+    again.get_by_text("model not found").first.wait_for(state="attached")
+    expect_kept(again)
+    html = nbconvert.HTMLExporter().from_filename(str(lab[0] / "kept.ipynb"))[0]
+    (tmp_path / "kept.html").write_text(html, encoding="utf-8")
+    again.goto((tmp_path / "kept.html").as_uri())
+    expect_kept(again)
 
 
 def test_explorer(run_all):
@@ -247,15 +308,15 @@ def test_explorer(run_all):
     hear(page)
     slider = page.locator(".widget-slider", has_text="Content weight")
     slider.locator(".noUi-handle").focus()
-    before = slider.locator(".widget-readout").inner_text()
+    expect(slider.locator(".widget-readout")).to_have_text("0.02")
     page.keyboard.press("ArrowRight")
-    expect(slider.locator(".widget-readout")).not_to_have_text(before)
+    expect(slider.locator(".widget-readout")).to_have_text("0.03")
     steps = page.locator(".widget-text", has_text="Evaluations").locator("input")
     steps.fill("6")
     steps.press("Enter")
     page.get_by_role("button", name="Transfer").click()
-    page.get_by_text(re.compile(r"^finished after 6 evaluations")).wait_for()
-    expect(page.locator(".nst-player")).to_have_count(2)
+    page.locator(".widget-label", has_text="finished after 6 evaluations").wait_for()
+    expect(page.locator(".nst-player:visible")).to_have_count(2)
     preset = page.locator(".widget-dropdown", has_text="Preset").locator("select")
     preset.select_option("milacic2020")
     expect(steps).to_have_value("500")

@@ -16,13 +16,14 @@ import ipywidgets
 import matplotlib as mpl
 import matplotlib.image
 import numpy as np
+import PIL.Image
 import pytest
 import soundfile as sf
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
+from IPython.utils.capture import CapturedIO, capture_output
 from matplotlib import pyplot as plt
 
-from nst_lib import TransferConfig, progress, transfer
+from nst_lib import TransferConfig, plots, progress, transfer
 from nst_lib.audio import AudioError
 from nst_lib.config import ConfigError
 from nst_lib.datasets import Clip, Pair, open_dataset
@@ -31,8 +32,9 @@ from nst_lib.transfer import STAGES, TransferResult, load
 from nst_lib.widgets import Compare, Explorer, LiveTransfer
 from nst_lib.widgets.live import INTERVAL
 
+VIEW = "application/vnd.jupyter.widget-view+json"
+GONE = "The controls of this cell need a running kernel. Run the cell to have them again."
 CONFIG = TransferConfig.from_preset("fast", steps=6, duration=0.5, n_iter=8)
-PNG = b"\x89PNG\r\n\x1a\n"
 #: Seconds after which something that should happen does not.
 LIMIT = 60
 #: Of one sample in 16 bits, as libsndfile writes it (by 32767) and reads it (by 32768).
@@ -128,11 +130,30 @@ def expect_whole(live: LiveTransfer) -> None:
     assert (seen.start.disabled, seen.stop.disabled) == (False, True)
     assert not live.running
     assert seen.picture.layout.display == ""
-    assert matplotlib.image.imread(io.BytesIO(seen.picture.value), format="png").std() > 0.05
+    assert np.asarray(PIL.Image.open(io.BytesIO(seen.picture.value))).std() > 12
     (output,) = seen.heard.outputs
     assert output["output_type"] == "display_data"
     expect_heard(output["data"]["text/html"], live.result)
     assert seen.bar.value == len(live.result.evaluations)
+
+
+def outputs_of(captured: CapturedIO) -> list[dict]:
+    """Return a cell's outputs as a front end has them in the end: named ones are updated."""
+    outputs = {}
+    for output in captured.outputs:
+        name = output.transient["display_id"]
+        assert output.update == (name in outputs)
+        outputs[name] = output.data
+    return list(outputs.values())
+
+
+def expect_kept(html: str, result: TransferResult, *said: str) -> None:
+    """What a saved notebook shows: sentences, a figure of two panels, and a player that plays."""
+    assert html.count('class="nst-player"') == 1
+    expect_heard(html, result)
+    kind, data = re.search(r'<img src="data:image/(\w+);base64,([^"]+)" style', html).groups()
+    assert PIL.Image.open(io.BytesIO(base64.b64decode(data))).format == kind.upper()
+    assert re.findall("<p>(.*?)</p>", html) == list(said)
 
 
 def expect_best(result: TransferResult) -> None:
@@ -234,10 +255,58 @@ class TestRun:
         with capture_output() as captured:
             result = run(live)
         assert result.audio.tobytes() == expected.audio.tobytes()
-        (output,) = captured.outputs
-        shown = output.data["application/vnd.jupyter.widget-view+json"]["model_id"]
-        assert shown == live.widget.model_id
+        assert captured.outputs[0].data[VIEW]["model_id"] == live.widget.model_id
+        controls, kept = outputs_of(captured)
+        assert controls == {"text/plain": "", "text/html": ""}, "they have done their work"
+        expect_kept(kept["text/html"], result, parts(live).text.value)
         assert captured.stdout == ""
+        with capture_output() as again:
+            live._ipython_display_()
+        assert [output.data for output in again.outputs] == [controls, kept]
+        with capture_output() as again:
+            live.start()
+            live.wait()
+        assert [VIEW in output.data for output in again.outputs] == [False, True, False, False]
+        assert again.outputs[-1].data == controls
+
+    def test_nothing_is_said_where_nothing_is_shown(self, pair):
+        with capture_output() as captured:
+            live = LiveTransfer(pair.content, pair.style, CONFIG.replace(steps=1))
+            live.start()
+            live.wait()
+        assert (captured.outputs, captured.stdout, captured.stderr) == ([], "", "")
+
+    def test_one_scale_of_colours_from_the_first_picture_on(self, pair, monkeypatch):
+        scales, bottoms = [], []
+        draw, draw_losses = plots.spectrogram, plots.losses
+
+        def look(*args, **kwargs):
+            image = draw(*args, **kwargs)
+            if "title" in kwargs:
+                scales.append((kwargs["loudest"], image.get_clim(), image.colorbar is not None))
+            return image
+
+        def look_at_losses(ax, *args, **kwargs):
+            bottoms.append(ax)
+            return draw_losses(ax, *args, **kwargs)
+
+        monkeypatch.setattr(plots, "spectrogram", look)
+        monkeypatch.setattr(plots, "losses", look_at_losses)
+        monkeypatch.setattr("nst_lib.widgets.live.INTERVAL", 0)
+        monkeypatch.setattr("nst_lib.widgets.live._SHARE", 1)
+        live = LiveTransfer(pair.content, pair.style, CONFIG)
+        live.start()
+        result = live.wait()
+        assert len(scales) == CONFIG.steps + 1
+        S = result.spectrograms
+        loudest = max(float(S[name].max()) for name in ("content", "style"))
+        for scale, clim, bar in scales[:-1]:
+            assert scale == pytest.approx(loudest)
+            assert (clim, bar) == ((-plots.RANGE_DB, 0), True)
+        assert scales[-1][0] == pytest.approx(max(loudest, float(S["result"].max())))
+        limits = np.log10([ax.get_ylim() for ax in bottoms])
+        assert (limits[:, 0] == np.round(limits[:, 0])).all(), "it moves by powers of ten"
+        assert (limits[:, 1] - limits[:, 0] >= 2).all()
 
     def test_of_a_texture(self, pair):
         config = CONFIG.replace(start="noise", steps=2)
@@ -277,7 +346,7 @@ class TestRun:
         parts(live).picture.observe(look, "value")
         live.start()
         assert len(live.wait().evaluations) == 100
-        assert all(picture.startswith(PNG) for picture in pictures)
+        assert all(picture.startswith(b"RIFF") for picture in pictures)
         assert 2 <= len(pictures) < 50, "the first evaluation and the result, and few between"
         gaps = np.diff(moments[:-1])
         assert (gaps >= INTERVAL).all()
@@ -313,6 +382,16 @@ class TestStop:
         assert seen.text.value.startswith(f"stopped after {len(result.evaluations)} evaluations: ")
         assert seen.start.description == "Resume"
 
+    def test_the_best_so_far_stays_in_the_notebook_beside_resume(self, pair):
+        live = LiveTransfer(pair.content, pair.style, CONFIG.replace(steps=100000))
+        at(live, 4, live.stop)
+        with capture_output() as captured:
+            result = run(live)
+        controls, kept = outputs_of(captured)
+        assert controls[VIEW]["model_id"] == live.widget.model_id
+        expect_kept(kept["text/html"], result, parts(live).text.value, GONE)
+        assert parts(live).start.description == "Resume"
+
     def test_resume_counts_on(self, pair):
         live = LiveTransfer(pair.content, pair.style, CONFIG.replace(steps=24))
         counts = []
@@ -345,9 +424,14 @@ class TestStop:
         live = LiveTransfer(pair.content, pair.style, CONFIG)
         live.start()
         live.stop()
+        assert parts(live).text.value == "stopping: what it starts from becomes a sound"
         result = live.wait()
         assert (result.outcome, result.evaluations) == ("stopped", [])
         expect_whole(live)
+        assert parts(live).text.value == (
+            "stopped before the first evaluation: the content it starts from, "
+            "as its spectrogram gives it back"
+        )
         assert parts(live).start.description == "Resume"
         at(live, 3, live.stop)
         for outcome in ("stopped", "finished", "finished"):
@@ -400,8 +484,11 @@ class TestErrors:
         assert live.result is None
         assert seen.heard.outputs == ()
         assert seen.picture.layout.display == "none"
-        with capture_output(), pytest.raises(AudioError, match="shorter than one"):
+        with capture_output() as captured, pytest.raises(AudioError, match="shorter than one"):
             run(live)
+        controls, kept = outputs_of(captured)
+        assert VIEW in controls
+        assert re.findall("<p>(.*?)</p>", kept["text/html"]) == [str(caught.value), GONE]
 
     def test_what_was_wrong_can_be_put_right(self, pair, make_wav):
         path = Path(make_wav())
@@ -464,9 +551,9 @@ def output_of(explorer: Explorer, n: int) -> ipywidgets.Output:
     return [one for one in explorer.widget.children if isinstance(one, ipywidgets.Output)][n]
 
 
-def expect_listens_to(explorer: Explorer, style: Clip, content: Clip) -> None:
+def expect_listens_to(explorer: Explorer, content: Clip, style: Clip) -> None:
     (output,) = output_of(explorer, 0).outputs
-    for heard, clip in zip(sounds_of(output["data"]["text/html"]), (style, content), strict=True):
+    for heard, clip in zip(sounds_of(output["data"]["text/html"]), (content, style), strict=True):
         np.testing.assert_allclose(heard, clip.load(sr=22050), rtol=0, atol=ROUNDING)
 
 
@@ -494,7 +581,7 @@ class TestChoosing:
         assert find(explorer, "Content").value == "hand_saw"
         assert explorer.clip("style") == pair.style
         assert explorer.clip("content") == pair.content
-        expect_listens_to(explorer, pair.style, pair.content)
+        expect_listens_to(explorer, pair.content, pair.style)
         assert message_of(explorer) == ""
 
     def test_lists_follow_the_category(self, explorer):
@@ -509,7 +596,7 @@ class TestChoosing:
         clips_of(explorer, "Content").value = "frog-2"
         assert explorer.clip("content").name == "frog-2"
         assert explorer.clip("style").name == "frog-0"
-        expect_listens_to(explorer, dataset["frog-0"], dataset["frog-2"])
+        expect_listens_to(explorer, dataset["frog-2"], dataset["frog-0"])
 
     def test_another_dataset_is_typed_in(self, explorer, folder):
         find(explorer, "Dataset").value = f" {folder} "
@@ -522,12 +609,14 @@ class TestChoosing:
         assert clips_of(explorer, "Content").options == ("wind0", "wind1")
         clips_of(explorer, "Content").value = "wind1"
         find(explorer, "Style").value = "rain"
-        expect_listens_to(explorer, own["rain0"], own["wind1"])
+        expect_listens_to(explorer, own["wind1"], own["rain0"])
         find(explorer, "Dataset").value = "synthetic"
         assert find(explorer, "Style").value == "snoring"
 
     @pytest.mark.parametrize("what", ["missing", "empty", "table"])
     def test_a_dataset_that_is_none_changes_nothing(self, explorer, tmp_path, what):
+        find(explorer, "Content").value = "frog"
+        clips_of(explorer, "Content").value = "frog-2"
         clips_of(explorer, "Style").value = "snoring-0"
         heard = output_of(explorer, 0).outputs
         (tmp_path / "empty").mkdir()
@@ -535,12 +624,15 @@ class TestChoosing:
         find(explorer, "Dataset").value = str(tmp_path / what)
         said = message_of(explorer)
         assert said.startswith(str(tmp_path / what))
+        assert said.endswith(" (the clips are still those of synthetic)")
         assert "\n" not in said
         assert find(explorer, "Style").value == "snoring"
         assert explorer.clip("style").name == "snoring-0"
         assert output_of(explorer, 0).outputs == heard
         find(explorer, "Dataset").value = "synthetic"
         assert message_of(explorer) == ""
+        assert explorer.clip("content").name == "frog-2"
+        assert explorer.clip("style").name == "snoring-0"
 
     def test_a_recording_that_cannot_be_read_is_said_to_be(self, explorer, folder):
         """It may be one of many, and the others can be chosen."""
@@ -573,7 +665,7 @@ class TestSettings:
         for name in [*list(PRESETS)[1:], "fast"]:
             find(explorer, "Transform").value = "cqt"
             find(explorer, "Evaluations").value = 7
-            find(explorer, "Content weight").value = 0.9
+            find(explorer, "Content weight").value = 0.7
             find(explorer, "Preset").value = name
             config = PRESETS[name].config
             assert explorer.config == config
@@ -597,6 +689,17 @@ class TestSettings:
         find(explorer, "Preset").value = "milacic2020"
         find(explorer, "Evaluations").value = 3
         assert explorer.config == TransferConfig.from_preset("milacic2020", steps=3)
+
+    def test_content_weights_are_spaced_by_ratios_and_there_is_0(self, explorer):
+        weight = find(explorer, "Content weight")
+        values = [value for _, value in weight.options]
+        assert values[0] == 0
+        assert {0.001, 0.01, 0.02, 0.05, 0.1, 0.3, 1.0} <= set(values)
+        ratios = np.divide(values[2:], values[1:-1])
+        assert 1.3 < ratios.min() < ratios.max() <= 2
+        for label, value in weight.options:
+            weight.value = value
+            assert explorer.config.content_weight == value == float(label)
 
     def test_a_preset_to_begin_with(self):
         explorer = Explorer("synthetic", preset="chen2020")
@@ -642,18 +745,29 @@ class TestTransfers:
         assert result.style.tobytes() == load(own["rain0"], config).tobytes()
         assert len(result.evaluations) == 2
         (output,) = output_of(explorer, 1).outputs
-        shown = output["data"]["application/vnd.jupyter.widget-view+json"]["model_id"]
+        shown = output["data"][VIEW]["model_id"]
         assert shown == explorer.live.widget.model_id
         expect_whole(explorer.live)
 
 
 class TestShown:
-    def test_as_widgets(self, explorer, shell):
+    def test_as_widgets_with_what_stays(self, explorer, shell):
         with capture_output() as captured:
             shell.display_formatter.format(explorer)
-        (output,) = captured.outputs
-        view = output.data["application/vnd.jupyter.widget-view+json"]
-        assert view["model_id"] == explorer.widget.model_id
+            find(explorer, "Content").value = "frog"
+            (before,) = output_of(explorer, 0).outputs
+            find(explorer, "Evaluations").value = 2
+            find(explorer, "Transfer").click()
+            result = explorer.live.wait()
+        assert captured.outputs[0].data[VIEW]["model_id"] == explorer.widget.model_id
+        pages = [output.data["text/html"] for output in captured.outputs[1:]]
+        assert before["data"]["text/html"] in pages[1]
+        assert re.findall("<p>(.*?)</p>", pages[1]) == ["Content: frog-0, style: snoring-3", GONE]
+        controls, kept = outputs_of(captured)
+        assert controls[VIEW]["model_id"] == explorer.widget.model_id
+        settings = "preset fast, stft, 2 evaluations, content weight 0.02"
+        heading = f"Content: frog-0, style: snoring-3, {settings}"
+        expect_kept(kept["text/html"], result, heading, parts(explorer.live).text.value, GONE)
 
     def test_without_anything_to_choose(self, shell):
         explorer = Explorer("synthetic", interactive=False)
@@ -661,5 +775,5 @@ class TestShown:
             shell.display_formatter.format(explorer)
         (output,) = captured.outputs
         pair = open_dataset("synthetic").pairs()[0]
-        static = Compare({"style": pair.style, "content": pair.content}, interactive=False)
+        static = Compare({"content": pair.content, "style": pair.style}, interactive=False)
         assert output.data["text/html"] == static.to_html()

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import matplotlib as mpl
-import matplotlib.image
 import matplotlib.style
 import numpy as np
 import pytest
 import soundfile as sf
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from nst_lib import plots
 from nst_lib.audio import PEAK, AudioError
 from nst_lib.widgets import Compare, Player
-from nst_lib.widgets.player import AXES, HEIGHT, WIDTH
+from nst_lib.widgets.player import AXES, HEIGHT, SCALE, WIDTH
 from tests.pages import watch
 
 SR = 22050
@@ -803,7 +803,7 @@ class TestFigures:
         """Return the pictures as brightness, from 0 to 1, the uppermost row first."""
         assert [data for _, data in urls(player.to_html(), "img")] == player.figures
         images = [
-            matplotlib.image.imread(io.BytesIO(data), format="png")[..., :3].mean(-1)
+            np.asarray(Image.open(io.BytesIO(data), formats=["webp"])).mean(-1) / 255
             for data in player.figures
         ]
         assert {image.shape for image in images} == {(HEIGHT, WIDTH)}
@@ -824,8 +824,8 @@ class TestFigures:
         with mpl.style.context(settings):
             (picture,) = self.pictures(Player(noise))
         dark = picture < 0.9
-        assert not dark[:, 0].any(), "a label that is cut off"
-        columns = np.flatnonzero(dark[60:120].all(axis=0))
+        assert not dark[:, [0, -1]].any(), "a label that is cut off"
+        columns = np.flatnonzero(dark[60:120, : round(SCALE[0] * WIDTH) - 2].all(axis=0))
         assert columns[0] == pytest.approx(LEFT * WIDTH, abs=1.5)
         assert columns[-1] + 1 == pytest.approx((LEFT + ACROSS) * WIDTH, abs=1.5)
         rows = np.flatnonzero(dark[:, 200:500].all(axis=1))
@@ -859,6 +859,15 @@ class TestFigures:
             end = (np.flatnonzero(columns)[-1] + 3) / (ACROSS * WIDTH)
             assert end == pytest.approx(share, abs=0.008)
             assert columns[: int(share * ACROSS * WIDTH) - 4].all()
+
+    def test_the_scale_of_colours_is_beside_it(self):
+        (picture,) = self.pictures(Player(tone(seconds=1)))
+        left, bottom, width, height = SCALE
+        rows = slice(round((1 - bottom - height) * HEIGHT) + 3, round((1 - bottom) * HEIGHT) - 3)
+        scale = picture[rows, round((left + width / 2) * WIDTH)]
+        assert scale[0] > 0.8
+        assert scale[-1] < 0.05
+        assert (np.diff(scale[::8]) < 0).all()
 
     def test_one_scale_of_colours_for_all(self, rng):
         noise = 0.1 * rng.standard_normal(SR).astype(np.float32)

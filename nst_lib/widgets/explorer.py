@@ -9,12 +9,18 @@ from IPython.display import display
 from nst_lib.config import TRANSFORMS, TransferConfig
 from nst_lib.datasets import Clip, Dataset, open_dataset
 from nst_lib.presets import PRESETS
+from nst_lib.widgets.kept import Kept
 from nst_lib.widgets.live import LiveTransfer
 from nst_lib.widgets.player import Compare
+
+#: Content weights to choose from: logarithmic, and 0. A preset's own is added.
+WEIGHTS = (0.0, *(n / tens for tens in (1000, 100, 10) for n in (1, 2, 3, 5, 7)), 1.0)
 
 
 class Explorer:
     """Choose two recordings and a few settings, listen, and transfer.
+
+    The last result stays in the notebook, or the first pair where there is none.
 
     Parameters
     ----------
@@ -47,19 +53,19 @@ class Explorer:
     ) -> None:
         self.interactive = interactive
         self.live: LiveTransfer | None = None
-        self._dataset, self._filling = open_dataset(dataset), True
+        self._dataset, self._opened, self._filling = open_dataset(dataset), str(dataset), True
         config = TransferConfig.from_preset(preset)
         text = {"style": {"description_width": "9em"}, "layout": {"width": "24em"}}
         self._name = ipywidgets.Text(str(dataset), description="Dataset", continuous_update=False)
-        self._roles = {role: self._choices(role) for role in ("style", "content")}
+        self._roles = {role: self._choices(role) for role in ("content", "style")}
         self._preset = ipywidgets.Dropdown(
             options=list(PRESETS), value=preset, description="Preset", **text
         )
         self._transform = ipywidgets.Dropdown(
             options=TRANSFORMS, value=config.transform, description="Transform", **text
         )
-        self._weight = ipywidgets.FloatSlider(
-            min=0, max=1, step=0.05, description="Content weight", continuous_update=False, **text
+        self._weight = ipywidgets.SelectionSlider(
+            options=_stops(), description="Content weight", continuous_update=False, **text
         )
         self._steps = ipywidgets.BoundedIntText(
             min=0, max=100000, description="Evaluations", **text
@@ -80,14 +86,18 @@ class Explorer:
                 self._result,
             ]
         )
+        self._kept = Kept(self.widget, lasting=True)
         self._adopt(config)
-        self._fill()
+        self._fill(_first(self._dataset))
         self._name.observe(lambda _: self._open(), "value")
         self._preset.observe(lambda _: self._adopt(self._chosen()), "value")
         self._go.on_click(lambda _: self.transfer())
 
     def _ipython_display_(self) -> None:
-        display(self.widget if self.interactive else self._pair())
+        if self.interactive:
+            self._kept.show()
+        else:
+            display(self._pair())
 
     @property
     def config(self) -> TransferConfig:
@@ -119,11 +129,17 @@ class Explorer:
             self._message.value = "one is running: stop it first"
             return
         try:
-            self.live = LiveTransfer(self.clip("content"), self.clip("style"), self.config)
+            config, pair = self.config, (self.clip("content"), self.clip("style"))
+            self.live = LiveTransfer(*pair, config, kept=self._kept)
         except ValueError as error:
             self._message.value = " ".join(str(error).split())
             return
         self._message.value = ""
+        self._kept.heading = f"{self._said()}, preset {config.preset}, {config.transform}"
+        self._kept.heading += f", {config.steps} evaluations"
+        if config.content_weight is not None:
+            self._kept.heading += f", content weight {config.content_weight:g}"
+        self._kept.keep("")
         self._result.outputs = ()
         self._result.append_display_data(self.live.widget)
         self.live.start()
@@ -139,10 +155,10 @@ class Explorer:
         clip.observe(lambda _: self._listen(), "value")
         return category, clip
 
-    def _fill(self) -> None:
-        """Offer the dataset's categories, those of its first pair to begin with."""
+    def _fill(self, clips: dict[str, Clip]) -> None:
+        """Offer the dataset's categories, and choose these clips of it."""
         self._filling = True
-        for role, clip in _first(self._dataset).items():
+        for role, clip in clips.items():
             category = self._roles[role][0]
             category.options = self._dataset.categories
             category.value = clip.category
@@ -161,11 +177,18 @@ class Explorer:
             return
         self._heard.outputs = ()
         try:
-            self._heard.append_display_data(self._pair())
+            pair = self._pair()
         except ValueError as error:
             self._message.value = " ".join(str(error).split())
-        else:
-            self._message.value = ""
+            return
+        self._message.value = ""
+        self._heard.append_display_data(pair)
+        if self.live is None:
+            self._kept.heading = self._said()
+            self._kept.keep(pair.to_html())
+
+    def _said(self) -> str:
+        return ", ".join(f"{role}: {self.clip(role).name}" for role in self._roles).capitalize()
 
     def _pair(self) -> Compare:
         sounds = {role: self.clip(role) for role in self._roles}
@@ -175,16 +198,30 @@ class Explorer:
         """Show a preset's own settings."""
         self._transform.value = config.transform
         self._weight.disabled = config.content_weight is None
+        self._weight.options = _stops(config.content_weight or 0.0)
         self._weight.value = config.content_weight or 0.0
         self._steps.value = config.steps
 
     def _open(self) -> None:
+        """Go to the dataset that is named; what is chosen stays where the dataset has it."""
         try:
             self._dataset = open_dataset(self._name.value.strip())
         except ValueError as error:
-            self._message.value = " ".join(str(error).split())
+            said = " ".join(str(error).split())
+            self._message.value = f"{said} (the clips are still those of {self._opened})"
             return
-        self._fill()
+        self._opened = self._name.value.strip()
+        chosen = {role: clip.value for role, (_, clip) in self._roles.items()}
+        clips = {clip.name: clip for clip in self._dataset if clip.name in chosen.values()}
+        kept = clips.keys() == set(chosen.values())
+        self._fill(
+            {role: clips[name] for role, name in chosen.items()} if kept else _first(self._dataset)
+        )
+
+
+def _stops(*own: float) -> list[tuple[str, float]]:
+    """Return what the slider of the content weight can say."""
+    return [(f"{weight:g}", weight) for weight in sorted({*WEIGHTS, *own})]
 
 
 def _first(dataset: Dataset) -> dict[str, Clip]:
@@ -193,5 +230,5 @@ def _first(dataset: Dataset) -> dict[str, Clip]:
         pair = dataset.pairs()[0]
     except ValueError:
         first, second = dataset.categories[0], dataset.categories[-1]
-        return {"style": dataset.choose(first), "content": dataset.choose(second)}
-    return {"style": pair.style, "content": pair.content}
+        return {"content": dataset.choose(second), "style": dataset.choose(first)}
+    return {"content": pair.content, "style": pair.style}

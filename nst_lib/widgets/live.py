@@ -7,6 +7,7 @@ a style sheet, which is one for all threads.
 """
 
 import asyncio
+import html
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ import ipywidgets
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+import torch
 from IPython.display import Image, display
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -26,8 +28,9 @@ from nst_lib.checkpoint import Pause
 from nst_lib.config import TransferConfig
 from nst_lib.optimise import Evaluation
 from nst_lib.progress import STAGES, track
-from nst_lib.transfer import Source, TransferResult, transfer
-from nst_lib.widgets.player import Compare
+from nst_lib.transfer import Source, TransferResult, load, transfer
+from nst_lib.widgets.kept import Kept
+from nst_lib.widgets.player import Compare, data_url
 
 #: Least seconds between two pictures; and drawing takes a fifth of the time at most.
 INTERVAL = 0.7
@@ -36,6 +39,8 @@ _SHARE = 0.2
 _POLL = 0.1
 _NAME = "nst transfer"
 _SIZE, _DPI = (9.6, 3.0), 90
+#: Of the losses' axis to begin with, so that the curves are seen to come down.
+_DEPTH = 0.01
 
 
 class LiveTransfer:
@@ -43,7 +48,8 @@ class LiveTransfer:
 
     Shown in a notebook it waits for Start; :meth:`run` starts it and waits for its end, as a cell
     that others build on wants it. Stop, and interrupting the kernel, keep the best result so far,
-    from which Resume goes on.
+    from which Resume goes on. At the end, a figure and a player stay in the notebook, and the
+    controls go away.
 
     Parameters
     ----------
@@ -56,6 +62,8 @@ class LiveTransfer:
     interactive : bool
         Without, there are no widgets: a progress bar, then the figure and plain audio, for
         papermill and for pages.
+    kept : Kept or None
+        Where figure and player are to stay, of controls that this is a part of; None is its own.
 
     Attributes
     ----------
@@ -74,6 +82,7 @@ class LiveTransfer:
         config: TransferConfig | None = None,
         *,
         interactive: bool = True,
+        kept: Kept | None = None,
     ) -> None:
         self.config = TransferConfig.from_preset() if config is None else config
         self.interactive = interactive
@@ -84,20 +93,21 @@ class LiveTransfer:
         self._pause, self._event, self._done = Pause(), threading.Event(), threading.Event()
         self._done.set()
         self._evaluations: list[Evaluation] = []
-        self._next = 0.0
+        self._next, self._loudest = 0.0, 0.0
         self._start = ipywidgets.Button(description="Start", button_style="primary")
         self._stop = ipywidgets.Button(description="Stop", disabled=True)
         self._bar = ipywidgets.IntProgress(max=max(self.config.steps, 1))
         self._text = ipywidgets.Label("ready")
-        self._picture = ipywidgets.Image(format="png", layout={"display": "none"})
+        self._picture = ipywidgets.Image(format="webp", layout={"display": "none"})
         self._heard = ipywidgets.Output()
         self._start.on_click(lambda _: self.start())
         self._stop.on_click(lambda _: self.stop())
         controls = ipywidgets.HBox([self._start, self._stop, self._bar])
         self.widget = ipywidgets.VBox([controls, self._text, self._picture, self._heard])
+        self._kept = Kept(self.widget) if kept is None else kept
 
     def _ipython_display_(self) -> None:
-        display(self.widget)
+        self._kept.show()
 
     @property
     def running(self) -> bool:
@@ -106,6 +116,7 @@ class LiveTransfer:
 
     def start(self) -> None:
         """Start, or go on where it was stopped, and return; without effect while it runs."""
+        self._kept.go_on()
         self._begin(callback=self._callback, watch=self._watch, on_stage=self._on_stage)
 
     def _begin(self, **callbacks: Callable[..., None]) -> None:
@@ -127,7 +138,8 @@ class LiveTransfer:
             return
         self._event.set()
         self._stop.disabled = True
-        self._text.value = "stopping: the best spectrogram so far becomes a sound"
+        best = "the best spectrogram so far" if self._evaluations else "what it starts from"
+        self._text.value = f"stopping: {best} becomes a sound"
 
     def wait(self) -> TransferResult:
         """Wait for the end, and return the result; an interrupt of the kernel stops the transfer.
@@ -206,6 +218,7 @@ class LiveTransfer:
         except Exception as error:
             self.error = error
             self._text.value = " ".join(str(error).split())
+            self._kept.keep(f"<p>{html.escape(self._text.value)}</p>")
         else:
             if self.interactive:
                 self._finish(self.result)
@@ -220,14 +233,29 @@ class LiveTransfer:
         self._start.description = "Resume" if stopped else "Start again"
         self._evaluations = result.evaluations
         self._bar.value = len(result.evaluations)
-        self._draw(result.spectrograms["result"], "Result")
+        S = result.spectrograms
+        self._loudest = max(float(S[name].max()) for name in S.keys() - {"optimised"})
+        self._draw(S["result"], "Result")
+        players = self._players(result)
         self._heard.outputs = ()
-        self._heard.append_display_data(self._players(result))
+        self._heard.append_display_data(players)
+        self._text.value = self._said(result)
+        figure = f'<img src="{data_url("image/webp", self._picture.value)}" style="max-width: 100%"'
+        figure += ' alt="Losses of the transfer, and the spectrogram of the result">'
+        said = f"<p>{html.escape(self._text.value)}</p>"
+        self._kept.keep("\n".join([said, figure, players.to_html()]), over=not stopped)
+
+    def _said(self, result: TransferResult) -> str:
+        """Return what came out, in a sentence."""
+        if result.outcome == "stopped" and not result.evaluations:
+            back = "" if self.config.domain == "waveform" else ", as its spectrogram gives it back"
+            return (
+                f"stopped before the first evaluation: the {self.config.start} it starts from{back}"
+            )
         text = f"{result.outcome} after {len(result.evaluations)} evaluations"
-        if result.scores is not None:
-            s = result.scores
-            text += f": timbre {s.timbre:.2f}, rhythm {s.rhythm:.2f}"
-        self._text.value = text
+        if result.scores is None:
+            return text
+        return f"{text}: timbre {result.scores.timbre:.2f}, rhythm {result.scores.rhythm:.2f}"
 
     def _players(self, result: TransferResult) -> Compare:
         found = {"content": result.content, "style": result.style, "result": result.audio}
@@ -245,6 +273,7 @@ class LiveTransfer:
         now = time.perf_counter()
         if now < self._next:
             return
+        self._loudest = self._loudest or self._find_loudest()
         last = self._evaluations[-1]
         done, first = last.step + 1, self._evaluations[0].step
         pace = (last.seconds - self._evaluations[0].seconds) / max(done - first - 1, 1)
@@ -257,11 +286,22 @@ class LiveTransfer:
 
     def _draw(self, S: npt.NDArray[np.float32], title: str) -> None:
         fig = Figure(figsize=_SIZE, layout="constrained")
-        left, right = fig.subplots(1, 2)
-        if self._evaluations:
-            plots.losses(left, self._evaluations)
-            left.set_xlim(0, max(self.config.steps, 1))
-            left.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        plots.spectrogram(right, S, self._transform, title=title).set_cmap(plots.MAP)
-        self._picture.value = plots.png(fig, dpi=_DPI)
+        *left, right = fig.subplots(1, 2 if self._evaluations else 1, squeeze=False)[0]
+        for ax in left:
+            plots.losses(ax, self._evaluations)
+            low, high = ax.get_ylim()
+            ax.set_ylim(10 ** np.floor(np.log10(min(low, high * _DEPTH))), high)
+            ax.set_xlim(0, max(self.config.steps, 1))
+            ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        plots.spectrogram(right, S, self._transform, title=title, loudest=self._loudest)
+        self._picture.value = plots.webp(fig, dpi=_DPI)
         self._picture.layout.display = ""
+
+    def _find_loudest(self) -> float:
+        """Return the largest value of the recordings' spectrograms, which is 0 dB all the time."""
+        content, style = self._sounds
+        sounds: list[Any] = [*style] if isinstance(style, list | tuple) else [style]
+        if content is not None:
+            sounds.append(content)
+        S = [self._transform(torch.from_numpy(load(one, self.config))) for one in sounds]
+        return max(float(one.max()) for one in S)

@@ -32,7 +32,9 @@ from nst_lib.transforms import STFT
 Source = str | os.PathLike[str] | Clip | Audio
 #: A figure, in pixels, and its axes: left, bottom, width, height as shares of it.
 WIDTH, HEIGHT, DPI = 720, 220, 100
-AXES = (0.075, 0.21, 0.9, 0.76)
+AXES = (0.09, 0.21, 0.785, 0.76)
+#: The scale of its colours.
+SCALE = (0.89, 0.21, 0.015, 0.76)
 #: What blind sounds are called.
 LETTERS = string.ascii_uppercase
 #: Files that browsers play as they are.
@@ -114,7 +116,7 @@ class Compare:
 
     @cached_property
     def figures(self) -> list[bytes]:
-        """Spectrograms, PNG, all with the time axis of the longest sound."""
+        """Spectrograms, WebP, all with the time axis of the longest sound."""
         transform = STFT(sr=self._sr)
         shortest = transform.min_samples
         padded = [audio.fit(y, max(len(y), shortest)) for y in self._samples]
@@ -127,7 +129,9 @@ class Compare:
 
     def to_html(self) -> str:
         """Return the player as HTML that needs nothing else."""
-        figures = [_url("image/png", data) for data in self.figures] if self.spectrogram else []
+        figures = (
+            [data_url("image/webp", data) for data in self.figures] if self.spectrogram else []
+        )
         kind = (
             "flac" if self.interactive else "wav"
         )  # half as large, but only scripts mend its seeking
@@ -247,21 +251,23 @@ def _sound(source: Source, y: Audio, *, gain: float, sr: int, kind: str) -> str:
     if isinstance(source, str | os.PathLike) and gain == 1:
         path = Path(source)
         if path.suffix.lower() in PLAYED:
-            return _url(PLAYED[path.suffix.lower()], path.read_bytes())
+            return data_url(PLAYED[path.suffix.lower()], path.read_bytes())
     buffer = io.BytesIO()
     sf.write(buffer, gain * y, sr, format=kind, subtype="PCM_16")
-    return _url(f"audio/{kind}", buffer.getvalue())
+    return data_url(f"audio/{kind}", buffer.getvalue())
 
 
 def _draw(S: Audio, transform: STFT, loudest: float, seconds: float) -> bytes:
-    """Return a spectrogram as PNG."""
+    """Return a spectrogram as WebP."""
     fig = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI)
     fig.set_layout_engine("none")
     ax = fig.add_axes(AXES)
-    plots.spectrogram(ax, S, transform, loudest=loudest, colorbar=False)
+    image = plots.spectrogram(ax, S, transform, loudest=loudest, colorbar=False)
+    fig.colorbar(image, cax=fig.add_axes(SCALE), label="Level (dB)")
     ax.set_xlim(0, seconds)
-    return plots.png(fig, dpi=DPI)
+    return plots.webp(fig, dpi=DPI)
 
 
-def _url(kind: str, data: bytes) -> str:
+def data_url(kind: str, data: bytes) -> str:
+    """Return data of a kind, such as "image/webp", as a URL that holds them."""
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
