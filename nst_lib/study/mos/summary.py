@@ -175,12 +175,13 @@ def _p(p: float) -> str:
 
 
 def _rounded(table: "pd.DataFrame", *, signed: bool = False) -> "pd.DataFrame":
-    columns, sign = {}, "+" if signed else ""
+    columns = {}
     for name in map(str, table):
         if name in ("p", "p Holm"):
             columns[name] = table[name].map(_p)
         elif table[name].dtype.kind == "f":
-            columns[name] = table[name].map(lambda x: "" if np.isnan(x) else f"{x:{sign}.2f}")
+            form = "{:+.2f}" if signed and name != "W" else "{:.2f}"
+            columns[name] = table[name].map(form.format).replace(["nan", "+nan"], "")
     return table.assign(**columns)
 
 
