@@ -43,12 +43,14 @@ audit: $(READY)
 	$(BIN)/pip-audit --requirement requirements.txt --disable-pip --no-deps
 
 # Into benchmarks/: published recipe and both engines (speed.json), CQT and CWT (bands.json), the study's
-# grid in batch (batch.json), two hundred listeners at once (survey.json).
+# grid in batch (batch.json), two hundred listeners at once (survey.json), models of ratings beside R's
+# (opinions.json; R with lme4 and ordinal, where they are installed).
 bench: $(READY)
 	@$(BIN)/python -W ignore benchmarks/speed.py
 	@$(BIN)/python -W ignore benchmarks/bands.py
 	@$(BIN)/python -W ignore benchmarks/batch.py
 	@$(BIN)/python -W ignore benchmarks/survey.py
+	@$(BIN)/python -W ignore benchmarks/opinions.py
 
 # The search behind the default preset (hours; NST_ESC50 names the recordings): benchmarks/front.md.
 front: $(READY)

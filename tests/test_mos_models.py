@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from nst_lib.study.mos import factorial
-from nst_lib.study.mos.mixed import Effect, MixedModel
+from nst_lib.study.mos.crossed import Arrow, Crossed, Effect
+from nst_lib.study.mos.mixed import MixedModel
 from nst_lib.study.mos.ordinal import OrdinalModel
 from nst_lib.study.mos.ratings import Ratings, check
 from nst_lib.study.mos.reliability import without_bias
@@ -264,6 +265,30 @@ def test_ordinal_against_clmm(ratings, effects, thresholds, b, se, loglik, varia
     assert np.square(list(model.sd.values())) == pytest.approx(variances, rel=5e-3)
 
 
+# ordinal::wine: 9 judges of 8 bottles, temperature and contact -1/2 or 1/2 (R. H. Randall, 1989).
+# w$t2 <- w$c2 <- w$judge
+# m <- clmm(rating~t*c+(1|judge)+(0+t|t2)+(0+c|c2), w, control=clmm.control(maxIter=500,
+#           gradTol=1e-7)); logLik(m); coef(summary(m)); VarCorr(m)
+# A search in standard deviations ends at that of t = 0: -81.53590, standard error of t 0.633.
+WINE = "233444551213235423325544323232532343333332322454112223232223333412323244"
+
+
+def test_search_does_not_end_at_a_variance_of_zero_that_is_no_optimum():
+    t = np.tile(np.repeat([-0.5, 0.5], 4), 9)[:, None]
+    c = np.tile(np.repeat([-0.5, 0.5], 2), 18)[:, None]
+    judge = np.repeat(np.arange(9), 8).tolist()
+    effects = [
+        Effect(name, judge, slopes)
+        for name, slopes in {"1": np.ones_like(t), "t": t, "c": c, "tc": t * c}.items()
+    ]
+    model = OrdinalModel(np.array(list(WINE), dtype=float), np.hstack([t, c, t * c]), effects)
+    assert model.log_likelihood == pytest.approx(-81.53558336, abs=1e-6)
+    assert model.b == pytest.approx((3.0698163774, 1.8359586005, 0.2291999671), abs=1e-4)
+    se = (0.6645303510, 0.5266169345, 0.9589742173)
+    assert np.sqrt(np.diag(model.covariance)) == pytest.approx(se, rel=1e-4)
+    assert list(model.sd.values()) == pytest.approx((1.132913, 0.1595004, 0.1291575, 0), abs=1e-4)
+
+
 # y <- x[x$cell < 4 & x$pair %in% p,]; y$c1 <- C[y$cell,1]; y$c2 <- C[y$cell,2]
 # C <- qr.Q(qr(cbind(1, diag(3)[,2:3])))[,2:3]
 # m <- lmer(rating~c1+c2+(1|listener)+(1|pair)+(0+c1|pair)+(0+c2|pair), y, control=ctl)
@@ -297,6 +322,69 @@ def test_f_test_with_slopes_against_lmertest(ratings, pairs, F, df2, p):
     assert found.statistic == pytest.approx(F, rel=1e-4)
     assert found.df2 == pytest.approx(df2, rel=1e-3)
     assert found.p == pytest.approx(p, rel=2e-3)
+
+
+# d <- expand.grid(system=factor(1:20), pair=factor(1:3), listener=factor(1:6)); d$rating: TWENTY
+# u <- d[seq_len(nrow(d)) %% 11 != 5,]; C <- qr.Q(qr(cbind(1, diag(20)[,-1])))[,-1]
+# m <- lmer(rating~system+(1|listener)+(1|listener:system)+(1|pair)+(1|pair:system), x, control=ctl,
+#           contrasts=list(system=C)); REMLcrit(m); VarCorr(m); anova(m)
+# An effect of each level of each listener, of variance v, is one of each contrast, and v / 20 more
+# of the listener.
+TWENTY = (
+    "43211143211244321123443323544323455312343422114432113442212343211233131233121133"
+    "33331344331243442233331211331311332131335432325441334452334444533453534354543454"
+    "33333343433244423343332122343211343213333443334443235333234334222133222133332233"
+    "32211133221223212223343222334212444223432233123431113321213234212243323454432444"
+    "4453244454345554344533222244233335444344"
+)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "reml", "variances", "df2", "F", "p"),
+    [
+        (
+            False,
+            719.1391520207,
+            (0.26424945598, 0.12352824970, 0.22234444327, 0.09765594721, 0.25222222648),
+            63.8346212731,
+            6.86228518638,
+            2.36841373428e-09,
+        ),
+        (
+            True,
+            653.3152077617,
+            (0.2528395802, 0.1221966017, 0.2392129689, 0.0947168502, 0.2475312253),
+            61.1483846199,
+            6.91809604411,
+            3.06355466269e-09,
+        ),
+    ],
+    ids=["all ratings", "a rating in eleven is missing"],
+)
+def test_twenty_levels_against_lmer(gaps, reml, variances, df2, F, p):
+    cells = product(range(6), range(3), range(20))
+    rows = [
+        (f"L{i}", f"{j}-{k}", int(digit), f"P{j}", f"S{k}")
+        for digit, (i, j, k) in zip(TWENTY, cells, strict=True)
+    ]
+    table = pd.DataFrame(rows, columns=["listener", "item", "rating", "pair", "system"])
+    ratings = check(table[(np.arange(360) % 11 != 4) | (not gaps)])
+    model = factorial.mixed(ratings, ["system"])
+    assert model.reml == pytest.approx(reml, abs=1e-6)
+    listener, level, pair, pair_level, residual = variances
+    expected = {
+        "listener": listener + level / 20,
+        "listener × system": level,
+        "pair": pair + pair_level / 20,
+        "pair × system": pair_level,
+        "residual": residual,
+    }
+    assert model.variances == pytest.approx(expected, rel=1e-4)
+    found = model.test(np.eye(20)[1:])
+    assert found.df1 == 19
+    assert found.df2 == pytest.approx(df2, rel=1e-4)
+    assert found.statistic == pytest.approx(F, rel=1e-5)
+    assert found.p == pytest.approx(p, rel=1e-3)
 
 
 def changed(ratings: Ratings, **columns) -> Ratings:
@@ -496,6 +584,70 @@ class TestOrdinal:
         same = changed(BALANCED, rating=3)
         with pytest.raises(ValueError, match="all ratings are 3; accepted: two categories"):
             ordinal_model(same, ["listener", "pair"])
+
+
+def effects_of(ratings: Ratings, names: list[str]) -> list[Effect]:
+    """Return intercepts, and effects of each cell, of those groupings."""
+    cells = pd.get_dummies(ratings.table["cell"]).to_numpy(float)
+    return [
+        Effect(f"{name} {kind}", ratings.table[name].tolist(), slopes)
+        for name in names
+        for kind, slopes in (("intercept", np.ones((len(cells), 1))), ("cells", cells))
+    ]
+
+
+@pytest.mark.parametrize("names", [["listener", "pair"], ["pair"], ["listener", "item"]])
+class TestCrossed:
+    def dense(self, names: list[str]) -> tuple[Crossed, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the structure; Z by its definition; weights of rows, roots of columns."""
+        crossed = Crossed(effects_of(UNBALANCED, names))
+        q, n = len(crossed.owner), len(UNBALANCED.table)
+        Z = np.stack([crossed.to_rows(unit) for unit in np.eye(q)], axis=1)
+        chance = np.random.default_rng(0)
+        return crossed, Z, chance.uniform(0.5, 2, n), chance.uniform(0, 2, 2 * len(names))
+
+    def test_columns_are_slopes_within_groups(self, names):
+        crossed, Z, _, _ = self.dense(names)
+        for k, effect in enumerate(effects_of(UNBALANCED, names)):
+            expected = (effect.matrix() @ effect.matrix().T).toarray()
+            part = Z[:, crossed.owner == k]
+            assert part @ part.T == pytest.approx(expected)
+
+    def test_blocks_solve_the_dense_equations(self, names):
+        crossed, Z, weights, roots = self.dense(names)
+        root = roots[crossed.owner]
+        H = np.eye(len(root)) + root[:, None] * (Z.T * weights @ Z) * root
+        arrow = Arrow(crossed.products(weights), root)
+        right = np.random.default_rng(1).standard_normal((len(root), 2))
+        assert arrow.solve(right) == pytest.approx(np.linalg.solve(H, right))
+        assert arrow.log_det == pytest.approx(np.linalg.slogdet(H)[1])
+        inverse = np.linalg.inv(H)
+        assert arrow.diagonal == pytest.approx(np.diag(inverse))
+        leverage = np.diag((Z * root) @ inverse @ (Z * root).T)
+        assert crossed.leverage(arrow) == pytest.approx(leverage)
+
+    def test_sums_over_rows_are_those_of_z(self, names):
+        crossed, Z, weights, _ = self.dense(names)
+        assert crossed.to_columns(weights) == pytest.approx(Z.T @ weights)
+
+
+def test_three_groupings_are_refused():
+    with pytest.raises(ValueError, match="of 3 groupings; accepted: one or two"):
+        Crossed(effects_of(BALANCED, ["listener", "pair", "item"]))
+
+
+@pytest.mark.parametrize("variance", [0.3, 1e-10], ids=["interior", "at the boundary"])
+def test_gradient_of_the_ordinal_model_is_the_slope_of_its_deviance(variance):
+    model = ordinal_model(UNBALANCED, ["listener", "listener × transform", "pair"])
+    x = np.array([-3.0, 0.5, 0.6, 0.7, -2.0, -0.4, 1.5, 0.6, variance, 1.5])
+    value, gradient = model._deviance(x)
+    for k, step in enumerate(1e-5 * np.eye(len(x))):
+        if x[k] > 1e-9:
+            slope = (model._deviance(x + step)[0] - model._deviance(x - step)[0]) / 2e-5
+        else:
+            ahead = [model._deviance(x + j * step)[0] for j in (1, 2)]
+            slope = (4 * ahead[0] - ahead[1] - 3 * value) / 2e-5
+        assert gradient[k] == pytest.approx(slope, rel=1e-5, abs=1e-5)
 
 
 def two_conditions(differences: list[float]) -> Ratings:

@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nst_lib.study.mos.mixed import LEAST_DF, Contrast, Effect, MixedModel, identified
+from nst_lib.study.mos.crossed import Effect
+from nst_lib.study.mos.mixed import LEAST_DF, Contrast, MixedModel, identified
 from nst_lib.study.mos.ordinal import OrdinalModel
 from nst_lib.study.mos.ratings import Ratings, cells, condition, levels
 from nst_lib.study.paired import holm

@@ -7,8 +7,9 @@ b and s^2 follow from the ratios phi of variances; what is minimised over phi >=
     -2 log l = (n - p) log(y'Py) + log|V| + log|X'V^-1 X|,    V = I + sum_k phi_k Z_k Z_k'
 
 (D. Bates et al., Fitting linear mixed-effects models using lme4, 2015). All of it is in cross
-products of Z, X and y, so that the time does not depend on the number of rows. Degrees of freedom
-are Satterthwaite's, as in lmerTest (A. Kuznetsova et al., 2017).
+products of Z, X and y, block by block (see `crossed`), so that the time of a step does not depend
+on the number of rows. Degrees of freedom are Satterthwaite's, as in lmerTest (A. Kuznetsova et al.,
+2017).
 
 Why our own: a variance of zero is common where there are five pairs, and statsmodels' MixedLM does
 not converge there (in our test 0.18 instead of 0, and a standard error twice too large).
@@ -16,53 +17,21 @@ not converge there (in our test 0.18 instead of 0, and a standard error twice to
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from scipy import sparse
+from nst_lib.study.mos.crossed import LEAST, ZERO, Arrow, Crossed, Effect, one_thread
 
 Array = npt.NDArray[np.float64]
-#: Ratios of variances below this are zero.
-_ZERO = 1e-6
+#: Share of the variance of ratings below which chance is next to nothing.
+_EXACT = 1e-6
 #: Degrees of freedom below which there is no test.
 LEAST_DF = 1e-6
 #: Share of a squared norm that rounding leaves of what is linearly dependent.
 _SAME = 1e-8
 #: Share of y'y that rounding leaves.
 _TINY = float(np.finfo(float).eps)
-
-
-@dataclass(frozen=True)
-class Effect:
-    """Random effects that share a variance.
-
-    Attributes
-    ----------
-    name : str
-        Of what.
-    groups : sequence
-        The group of each row.
-    slopes : Array, shape=(rows, columns)
-        What each group has an effect of its own on: ones for an intercept.
-    """
-
-    name: str
-    groups: Sequence[Any]
-    slopes: Array
-
-    def matrix(self) -> "sparse.csr_array":
-        """Return Z_k, shape ``(rows, groups * columns)``."""
-        from scipy import sparse
-
-        _, codes = np.unique(np.asarray(self.groups, dtype=str), return_inverse=True)
-        columns = self.slopes.shape[1]
-        rows = np.repeat(np.arange(len(codes)), columns)
-        where = (codes[:, None] * columns + np.arange(columns)).ravel()
-        shape = (len(codes), (codes.max() + 1) * columns)
-        return sparse.csr_array((self.slopes.ravel(), (rows, where)), shape=shape)
 
 
 def identified(X: Array, effects: Sequence[Effect]) -> list[Effect]:
@@ -86,7 +55,9 @@ def identified(X: Array, effects: Sequence[Effect]) -> list[Effect]:
     for k, (Z, A) in enumerate(zip(Zs, QZ, strict=True), start=1):
         G[0, k] = G[k, 0] = Z.power(2).sum() - np.sum(A**2)
         for m in range(k, len(Zs) + 1):
-            G[k, m] = G[m, k] = np.sum(((Z.T @ Zs[m - 1]) - A @ QZ[m - 1].T) ** 2)
+            ZZ, B = Z.T @ Zs[m - 1], QZ[m - 1]
+            across = ZZ.power(2).sum() - 2 * np.sum(A * (ZZ @ B))
+            G[k, m] = G[m, k] = across + np.sum((A.T @ A) * (B.T @ B))
     kept: list[int] = [0]
     for k in range(1, len(G)):
         part = G[np.ix_(kept, kept)]
@@ -157,38 +128,42 @@ class MixedModel:
     """
 
     def __init__(self, y: Array, X: Array, effects: Sequence[Effect]) -> None:
-        from scipy import optimize, sparse
-
         self.n, self.p = X.shape
         if np.linalg.matrix_rank(X) < self.p or self.n <= self.p:
             raise ValueError(
                 f"{self.n} ratings of {self.p} effects; accepted: more ratings than effects, and "
                 "ratings under every condition"
             )
-        parts = [effect.matrix() for effect in effects]
-        Z = sparse.hstack(parts).tocsr()
-        self._sizes = [part.shape[1] for part in parts]
-        self._ZZ = (Z.T @ Z).toarray()
-        self._ZX, self._Zy = Z.T @ X, Z.T @ y
-        self._XX, self._Xy, self._yy = X.T @ X, X.T @ y, float(y @ y)
+        self._crossed = Crossed(effects)
+        with one_thread():
+            self._fit(y, X, [effect.name for effect in effects])
+
+    def _fit(self, y: Array, X: Array, names: Sequence[str]) -> None:
+        from scipy import optimize
+
+        self._ZZ = self._crossed.products(np.ones(self.n))
+        fixed = np.column_stack([X, y])
+        self._Zf = np.stack([self._crossed.to_columns(column) for column in fixed.T], axis=1)
+        self._ff = fixed.T @ fixed
         found = optimize.minimize(
             self._profile,
-            np.ones(len(effects)),
+            np.ones(len(names)),
             jac=True,
             method="L-BFGS-B",
-            bounds=[(0, None)] * len(effects),
+            bounds=[(LEAST, None)] * len(names),
             options={"ftol": 1e-15, "gtol": 1e-7, "maxiter": 500},
         )
-        self.phi: Array = np.where(found.x < _ZERO, 0.0, found.x)
-        state = self._solve(self.phi)
+        self._phi: Array = np.where(found.x < ZERO, LEAST, found.x)
+        state = self._solve(self._phi)
         self.b, self._T = state.b, state.T
         self._inverse = np.linalg.inv(state.XVX)
         self.s2 = state.rest / (self.n - self.p)
-        self.exact = bool(self.s2 < _ZERO * np.var(y))
+        self.exact = bool(self.s2 < _EXACT * np.var(y))
         self._t = state.t
         self.covariance = self.s2 * self._inverse
-        names = [effect.name for effect in effects]
-        self.variances = dict(zip(names, (self.s2 * self.phi).tolist(), strict=True))
+        self._active = np.flatnonzero(self._phi > LEAST)
+        phi = np.where(self._phi > LEAST, self._phi, 0.0)
+        self.variances = dict(zip(names, (self.s2 * phi).tolist(), strict=True))
         self.variances["residual"] = float(self.s2)
         rest = (self.n - self.p) * (1 + np.log(2 * np.pi * self.s2))
         self.reml = float(rest + state.log_det + np.linalg.slogdet(state.XVX)[1])
@@ -222,27 +197,22 @@ class MixedModel:
         return Contrast(np.nan, np.nan, F, q, df, p)
 
     def _solve(self, phi: Array) -> "_State":
-        from scipy import linalg
-
-        root = np.sqrt(np.repeat(phi, self._sizes))
-        A = root[:, None] * self._ZZ * root
-        A[np.diag_indices_from(A)] += 1
-        L = np.linalg.cholesky(A)
-        right = np.column_stack([self._ZX, self._Zy, self._ZZ])
-        R = linalg.solve_triangular(L, root[:, None] * right, lower=True)
-        RX, Ry, RZ = R[:, : self.p], R[:, self.p], R[:, self.p + 1 :]
-        XVX = self._XX - RX.T @ RX
-        XVy = self._Xy - RX.T @ Ry
-        b = np.linalg.solve(XVX, XVy)
-        T = self._ZX - RZ.T @ RX
+        root = np.sqrt(phi[self._crossed.owner])
+        arrow = Arrow(self._ZZ, root)
+        scaled = root[:, None] * self._Zf
+        solved = arrow.solve(scaled)
+        fVf = self._ff - scaled.T @ solved
+        XVX, XVy = fVf[:-1, :-1], fVf[:-1, -1]
+        b = np.asarray(np.linalg.solve(XVX, XVy), dtype=np.float64)
+        ZVf = solved / root[:, None]
         return _State(
             b=b,
             XVX=XVX,
-            rest=max(self._yy - float(Ry @ Ry) - float(XVy @ b), _TINY * self._yy),
-            log_det=2 * float(np.log(np.diag(L)).sum()),
-            T=T,
-            t=self._Zy - RZ.T @ Ry - T @ b,
-            S=np.diag(self._ZZ) - np.einsum("ij,ij->j", RZ, RZ),
+            rest=max(float(fVf[-1, -1] - XVy @ b), _TINY * self._ff[-1, -1]),
+            log_det=arrow.log_det,
+            T=ZVf[:, :-1],
+            t=ZVf[:, -1] - ZVf[:, :-1] @ b,
+            S=(1 - arrow.diagonal) / root**2,
         )
 
     def _profile(self, phi: Array) -> tuple[float, Array]:
@@ -254,18 +224,15 @@ class MixedModel:
 
     def _traces(self, state: "_State") -> Array:
         """Return tr(P Z_k Z_k')."""
-        diagonal = state.S - np.einsum("ij,ij->i", state.T @ np.linalg.inv(state.XVX), state.T)
-        return np.array([part.sum() for part in self._split(diagonal)])
+        fitted = np.einsum("ij,ij->i", state.T @ np.linalg.inv(state.XVX), state.T)
+        return self._crossed.per_effect(state.S - fitted)
 
     def _squares(self, t: Array) -> Array:
-        return np.array([part @ part for part in self._split(t)])
-
-    def _split(self, x: Array) -> list[Array]:
-        return np.split(x, np.cumsum(self._sizes)[:-1])
+        return self._crossed.per_effect(t**2)
 
     def _of_variances(self) -> Array:
         """Return the covariance of the estimates of those phi that are not zero, and of s^2."""
-        active = np.flatnonzero(self.phi)
+        active = self._active
         size = len(active) + 1
         H = np.zeros((size, size))
 
@@ -275,17 +242,17 @@ class MixedModel:
             return slope[active]
 
         for row, k in enumerate(active):
-            step = np.zeros_like(self.phi)
-            step[k] = 1e-4 * self.phi[k]
-            H[row, :-1] = (gradient(self.phi + step) - gradient(self.phi - step)) / (2 * step[k])
+            step = np.zeros_like(self._phi)
+            step[k] = 1e-4 * self._phi[k]
+            H[row, :-1] = (gradient(self._phi + step) - gradient(self._phi - step)) / (2 * step[k])
         H[-1, :-1] = H[:-1, -1] = self._squares(self._t)[active] / self.s2**2
         H[-1, -1] = (self.n - self.p) / self.s2**2
         return np.asarray(2 * np.linalg.pinv((H + H.T) / 2), dtype=np.float64)
 
     def _satterthwaite(self, L: Array) -> float:
         around = self._inverse @ L
-        parts = [self.s2 * float(np.sum((T @ around) ** 2)) for T in self._split(self._T)]
-        slope = np.array([parts[k] for k in np.flatnonzero(self.phi)] + [float(L @ around)])
+        parts = self.s2 * self._squares(self._T @ around)[self._active]
+        slope = np.append(parts, L @ around)
         variance = float(L @ self.covariance @ L)
         return 2 * variance**2 / float(slope @ self._uncertainty @ slope)
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from nst_lib.study.mos.mixed import Effect, MixedModel, identified
+from nst_lib.study.mos.crossed import Effect
+from nst_lib.study.mos.mixed import MixedModel, identified
 from nst_lib.study.mos.ratings import Ratings, cells, condition
 
 if TYPE_CHECKING:
