@@ -32,6 +32,7 @@ from nst_lib.study.survey.serve import Server
 from nst_lib.study.survey.stimuli import SurveyError
 from nst_lib.study.survey.store import Answer, Store
 from nst_lib.study.survey.survey import ANSWERS, Survey
+from nst_lib.study.survey.texts import ACR
 from nst_lib.study.survey.writer import connect
 from tests.surveys import JOIN, RATING, bearer, make_survey, rate_all, served, write_sounds
 
@@ -116,7 +117,7 @@ class TestParticipant:
         about = app.anybody.get("/api/survey").json()
         assert about["title"] == app.survey.title
         assert (about["open"], about["headphones"]) == (True, True)
-        assert about["labels"] == ["bad", "poor", "fair", "good", "excellent"]
+        assert about["labels"] == [f"{word} match" for word in ACR]
         client = app.join()
         session = client.get("/api/session").json()
         expected = app.survey.trials(app.row(client))

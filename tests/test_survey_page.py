@@ -383,7 +383,7 @@ class TestListening:
         page.locator("#trial h1").focus()
         page.keyboard.press("2")
         expect(page.get_by_role("radio", checked=True)).to_have_count(0)
-        page.get_by_role("radio", name="5 excellent").check()
+        page.get_by_role("radio", name="5 excellent match").check()
         page.get_by_role("button", name="Confirm").click()
         expect(page.locator("#note h1")).to_have_text("The test")
 
@@ -657,6 +657,22 @@ class TestAdmin:
         assert [int(row["rating"]) for row in csv.DictReader(io.StringIO(text))] == [2] * TEST
         admin.reload()
         expect(admin.locator("#tiles")).to_contain_text("started1")
+
+
+class TestPhone:
+    @pytest.mark.parametrize("phone", [True, False])
+    def test_keys_are_spoken_of_where_there_are_some(self, server, visit, phone):
+        size = {"width": 390, "height": 700}
+        page = visit(server.url, viewport=size, is_mobile=phone, has_touch=phone)
+        keys = page.get_by_text("Everything works with the keyboard alone.")
+        expect(page.get_by_role("heading", name="Your consent")).to_be_visible()
+        expect(keys).to_be_visible(visible=not phone)
+        join(page)
+        go_on(page)
+        expect(page.get_by_text("Keys", exact=True)).to_be_visible(visible=not phone)
+        listen(page)  # and they work with a keyboard that is not known of
+        page.keyboard.press("2")
+        expect(page.get_by_role("radio", name="2 poor match")).to_be_checked()
 
 
 class TestAccessibility:

@@ -116,7 +116,7 @@ def build(
         "title": title or TITLES[question],
         "question": question,
         "wording": WORDINGS[question],
-        "labels": LABELS,
+        "labels": LABELS[question],
         "consent": consent or CONSENT,
         "thanks": THANKS,
         "seed": seed,

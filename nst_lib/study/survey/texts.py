@@ -1,7 +1,13 @@
 """What participants read, where the researcher gives no other text."""
 
-#: Of the ratings 1 to 5: ITU-T P.800's absolute category rating.
-LABELS = ("bad", "poor", "fair", "good", "excellent")
+#: The words of ITU-T P.800's absolute category rating, for 1 to 5: its listeners rate quality.
+ACR = ("bad", "poor", "fair", "good", "excellent")
+#: Of the ratings 1 to 5: P.800's words, as answers to what is asked; with "match" they are ours.
+LABELS = {
+    "style": tuple(f"{word} match" for word in ACR),
+    "content": tuple(f"{word} match" for word in ACR),
+    "quality": ACR,
+}
 TITLES = {
     "style": "What does it sound like?",
     "content": "What happens in it?",

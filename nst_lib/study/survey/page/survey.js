@@ -597,7 +597,7 @@ for (const button of all("[data-copy]")) {
     } catch {
       if (source.select) source.select();
       else getSelection().selectAllChildren(source);
-      button.textContent = "Now press Ctrl+C";
+      button.textContent = "Selected: copy it";
     }
     setTimeout(() => { button.textContent = "Copy"; }, 3000);
   };
