@@ -2,17 +2,23 @@
 
 Server and participants share this machine. Each participant consents, then loads, hears and rates
 one sound after the other, of five seconds each. "listening": a rating about every six seconds, as
-when somebody listens. "worst": as fast as the answers come. Latencies in milliseconds.
+when somebody listens. "worst": as fast as the answers come. "attacked": one participant who listens
+and withdraws, while 260 connections stall and one client registers and withdraws as fast as it is
+answered, over several connections; and after how many seconds the last that stalls was ended.
+Latencies in milliseconds.
 """
 
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -24,6 +30,7 @@ from nst_lib.study.survey.build import build
 ROOT = Path(__file__).parents[1]
 NST = Path(sys.executable).with_name("nst")
 PARTICIPANTS, TRIALS, THINK = 200, 10, 6.0
+STALLED, AT_ONCE = 260, 4
 SECONDS, SR = 5.0, 44100
 
 
@@ -38,14 +45,14 @@ def make_survey(folder: Path) -> Path:
 
 
 class Participants:
-    """Two hundred at once, with what each of their requests took."""
+    """Many at once, with what each of their requests took."""
 
-    def __init__(self, url: str, think: float) -> None:
-        self.url, self.think = url, think
+    def __init__(self, url: str, think: float, count: int = PARTICIPANTS) -> None:
+        self.url, self.think, self.count = url, think, count
         self.took: dict[str, list[float]] = defaultdict(list)
 
     async def ask(self, client: httpx.AsyncClient, name: str, path: str, **options) -> dict | None:
-        method = {"consent": "POST", "rating": "PUT"}.get(name, "GET")
+        method = {"consent": "POST", "rating": "PUT", "withdrawal": "POST"}.get(name, "GET")
         began = time.perf_counter()
         reply = await client.request(method, path, **options)
         self.took[name].append(time.perf_counter() - began)
@@ -56,7 +63,7 @@ class Participants:
         chance = np.random.default_rng(number)
         async with httpx.AsyncClient(base_url=self.url, verify=False, timeout=60) as client:
             await asyncio.sleep(self.think * chance.random())
-            body = {"consent": True, "simulated": True}
+            body = {"consent": True, "simulated": self.think == 0}
             joined = await self.ask(client, "consent", "/api/participants", json=body)
             client.headers["Authorization"] = f"Bearer {joined['token']}"
             k = (await self.ask(client, "session", "/api/session"))["next"]
@@ -65,16 +72,19 @@ class Participants:
                 await asyncio.sleep(self.think * chance.uniform(0.8, 1.2))
                 body = {"rating": int(chance.integers(1, 6)), "plays": 1, "seconds": self.think}
                 k = (await self.ask(client, "rating", f"/api/trials/{k}/rating", json=body))["next"]
+            if self.count == 1:
+                code = {"code": joined["code"]}
+                await self.ask(client, "withdrawal", "/api/withdraw", json=code)
 
     async def run(self) -> dict:
         began = time.perf_counter()
-        await asyncio.gather(*(self.take_part(n) for n in range(PARTICIPANTS)))
+        await asyncio.gather(*(self.take_part(n) for n in range(self.count)))
         seconds = time.perf_counter() - began
         requests = {name: np.array(took) for name, took in self.took.items()}
         found = {
             name: {
                 "requests": len(took),
-                **{f"p{p}": round(1e3 * np.percentile(took, p), 1) for p in (50, 95, 99)},
+                **{f"p{p}": round(1e3 * np.percentile(took, p), 1) for p in (50, 95, 99, 100)},
             }
             for name, took in requests.items()
         }
@@ -85,14 +95,74 @@ class Participants:
         }
 
 
-def measure(think: float) -> dict:
+class Attack:
+    """Connections that stall, and a client that floods."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.flooded, self.seconds = url, 0, 0.0
+        self.began = time.perf_counter()
+        self.stalled = [self.stall(n) for n in range(STALLED)]
+
+    def stall(self, n: int) -> socket.socket:
+        """Send half a head, half a body, or both byte by byte."""
+        address = httpx.URL(self.url)
+        connection = socket.create_connection((address.host, address.port))
+        head = b"POST /api/participants HTTP/1.1\r\nHost: localhost\r\n"
+        body = b"Content-Type: application/json\r\nContent-Length: 40\r\n\r\n{"
+        connection.sendall(head + (body if n % 2 else b""))
+        connection.setblocking(False)
+        return connection
+
+    async def flood(self) -> None:
+        async with httpx.AsyncClient(base_url=self.url, timeout=60) as client:
+            while True:
+                await client.post("/api/participants", json={"consent": True})
+                await client.post("/api/withdraw", json={"code": "x"})
+                self.flooded += 2
+
+    async def watch(self) -> None:
+        """Go on stalling, and see when all of it has ended."""
+        while self.stalled:
+            self.stalled = [one for n, one in enumerate(self.stalled) if self.alive(n, one)]
+            self.seconds = round(time.perf_counter() - self.began, 1)
+            await asyncio.sleep(0.5)
+
+    @staticmethod
+    def alive(n: int, connection: socket.socket) -> bool:
+        try:
+            if n % 4 < 2:
+                connection.send(b" ")
+            return bool(connection.recv(1))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+
+async def attack(url: str) -> dict:
+    attack, honest = Attack(url), Participants(url, THINK, 1)
+    tasks = [asyncio.create_task(attack.flood()) for _ in range(AT_ONCE)]
+    tasks.append(asyncio.create_task(attack.watch()))
+    found = await honest.run()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    left = {"stalled": STALLED, "left": len(attack.stalled), "seconds_to_end": attack.seconds}
+    return {**left, "flooded": attack.flooded, **found}
+
+
+async def take_part(url: str, think: float) -> dict:
+    return await Participants(url, think).run()
+
+
+def measure(task: Callable[[str], Coroutine[None, None, dict]]) -> dict:
     with tempfile.TemporaryDirectory() as name:
         survey = make_survey(Path(name))
         command = [NST, "survey", "serve", survey, "--port", "0"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             url = server.stdout.readline().split()[-1]
             try:
-                return asyncio.run(Participants(url, think).run())
+                return asyncio.run(task(url))
             finally:
                 server.kill()
 
@@ -101,8 +171,9 @@ def main() -> None:
     found = {
         "cores": os.cpu_count(),
         "participants": PARTICIPANTS,
-        "listening": measure(THINK),
-        "worst": measure(0.0),
+        "listening": measure(partial(take_part, think=THINK)),
+        "worst": measure(partial(take_part, think=0.0)),
+        "attacked": measure(attack),
     }
     text = json.dumps(found, indent=2)
     (ROOT / "benchmarks" / "survey.json").write_text(text + "\n", encoding="utf-8")

@@ -92,12 +92,20 @@ def served(folder: Path, log: Path) -> Iterator[Process]:
         server.kill()
 
 
+def rate(client: httpx.Client, k: int, rating: int = RATING["rating"]) -> httpx.Response:
+    """Ask for a sound and rate it, as soon as that can be; simulated participants need not wait."""
+    client.get(f"/api/trials/{k}/sound").raise_for_status()
+    answer = {**RATING, "rating": rating}
+    while (reply := client.put(f"/api/trials/{k}/rating", json=answer)).status_code == 403:
+        time.sleep(0.05)
+    return reply
+
+
 def rate_all(client: httpx.Client, *, rating: int | None = None) -> int:
     """Give all ratings that are missing; return how many that were."""
     count, k = 0, client.get("/api/session").json()["next"]
     while k is not None:
-        answer = {**RATING, "rating": 1 + k % 5 if rating is None else rating}
-        reply = client.put(f"/api/trials/{k}/rating", json=answer)
+        reply = rate(client, k, 1 + k % 5 if rating is None else rating)
         assert reply.status_code == 200, reply.text
         count, k = count + 1, reply.json()["next"]
     return count

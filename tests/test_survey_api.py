@@ -27,21 +27,35 @@ from nst_lib.study.survey import export, headphones, serve
 from nst_lib.study.survey.app import PAGES
 from nst_lib.study.survey.build import build
 from nst_lib.study.survey.guard import HEADERS
-from nst_lib.study.survey.limits import Limiter, Rate, Rates
+from nst_lib.study.survey.heard import Heard
+from nst_lib.study.survey.hosts import Hosts
+from nst_lib.study.survey.limits import FORGET, Limiter, Rate, Rates, network
 from nst_lib.study.survey.serve import Server
 from nst_lib.study.survey.stimuli import SurveyError
 from nst_lib.study.survey.store import Answer, Store
 from nst_lib.study.survey.survey import ANSWERS, Survey
 from nst_lib.study.survey.texts import ACR
 from nst_lib.study.survey.writer import connect
-from tests.surveys import JOIN, RATING, bearer, make_survey, rate_all, served, write_sounds
+from tests.surveys import (
+    JOIN,
+    RATING,
+    bearer,
+    make_survey,
+    rate,
+    rate_all,
+    served,
+    write_sounds,
+)
 
 
 class App:
     """A survey that is served, seen from outside and from inside."""
 
-    def __init__(self, folder: Path, rates: Rates | None = None) -> None:
-        self.server = Server(folder).__enter__()
+    def __init__(
+        self, folder: Path, rates: Rates | None = None, public_url: str | None = None
+    ) -> None:
+        self.server = Server(folder, public_url=public_url).__enter__()
+        self.url = f"http://{self.server.address}/"
         self.app = self.server._server.config.app
         if rates:
             self.app.state.survey = replace(self.app.state.survey, rates=rates)
@@ -52,7 +66,7 @@ class App:
 
     def client(self, token: str | None = None) -> httpx.Client:
         headers = {} if token is None else bearer(token)
-        self.clients.append(httpx.Client(base_url=self.server.url, headers=headers, verify=False))
+        self.clients.append(httpx.Client(base_url=self.url, headers=headers, verify=False))
         return self.clients[-1]
 
     def join(self, **body: object) -> httpx.Client:
@@ -93,8 +107,10 @@ def token_of(client: httpx.Client) -> str:
 def make(tmp_path: Path) -> Iterator[Callable[..., App]]:
     apps = []
 
-    def make_app(rates: Rates | None = None, **options: object) -> App:
-        apps.append(App(make_survey(tmp_path, **options), rates))
+    def make_app(
+        rates: Rates | None = None, public_url: str | None = None, **options: object
+    ) -> App:
+        apps.append(App(make_survey(tmp_path, **options), rates, public_url))
         return apps[-1]
 
     yield make_app
@@ -158,7 +174,7 @@ class TestParticipant:
 
     def test_the_first_rating_counts_and_the_same_again_is_no_fault(self, app):
         client = app.join()
-        first = client.put("/api/trials/0/rating", json={**RATING, "rating": 4})
+        first = rate(client, 0, 4)
         again = client.put("/api/trials/0/rating", json={**RATING, "rating": 4, "plays": 9})
         assert first.json() == again.json() == {"rating": 4, "next": 1}
         other = client.put("/api/trials/0/rating", json={**RATING, "rating": 2})
@@ -169,12 +185,13 @@ class TestParticipant:
 
     def test_the_same_rating_from_many_at_once_is_kept_once(self, app):
         client, statuses = app.join(), []
+        client.get("/api/trials/1/sound")
 
-        def rate(rating: int) -> None:
+        def put(rating: int) -> None:
             reply = client.put("/api/trials/1/rating", json={**RATING, "rating": rating})
             statuses.append((reply.status_code, reply.json()["rating"]))
 
-        threads = [threading.Thread(target=rate, args=(1 + n % 5,)) for n in range(20)]
+        threads = [threading.Thread(target=put, args=(1 + n % 5,)) for n in range(20)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -192,16 +209,15 @@ class TestParticipant:
             if trial.stimulus == trials[again].stimulus and k != again
         ]
         for k, rating in ((first, 2), (again, 5)):
-            reply = client.put(f"/api/trials/{k}/rating", json={**RATING, "rating": rating})
-            assert reply.status_code == 200
+            assert rate(client, k, rating).status_code == 200
         found = {(a.item, a.presentation, a.position): a.rating for _, a in app.store.answers()}
         item = trials[again].stimulus.item
         assert found == {(item, 1, first): 2, (item, 2, again): 5}
 
     def test_going_on_in_another_tab(self, app):
         client = app.join()
-        client.put("/api/trials/0/rating", json=RATING)
-        client.put("/api/trials/3/rating", json=RATING)
+        rate(client, 0)
+        rate(client, 3)
         tab = app.client(token_of(client))
         session = tab.get("/api/session").json()
         assert (session["answered"], session["next"]) == ([0, 3], 1)
@@ -317,7 +333,7 @@ class TestAdmin:
     def test_counts_by_cell(self, app):
         clients = [app.join(), app.join(simulated=False)]
         rate_all(clients[0], rating=3)
-        clients[1].put("/api/trials/1/rating", json=RATING)
+        rate(clients[1], 1)
         found = app.admin.get("/api/admin").json()
         assert found["participants"] == {
             "started": 2,
@@ -363,7 +379,8 @@ class TestAdmin:
 
 
 class TestExport:
-    def test_round_trip_through_mos(self, app, nst, tmp_path):
+    def test_round_trip_through_mos(self, make, nst, tmp_path):
+        app = make(seconds=0.05)
         for n in range(3):
             client = app.join(simulated=n == 0)
             if n:
@@ -373,7 +390,7 @@ class TestExport:
                 rate_all(client)
             else:
                 for k in range(5):
-                    client.put(f"/api/trials/{k}/rating", json={**RATING, "rating": 2})
+                    rate(client, k, 2)
         written = export.write(app.survey.folder, tmp_path / "r.csv")
         assert [path.name for path in written] == ["r.csv", "r_columns.csv"]
         found = ratings.read(tmp_path / "r.csv")
@@ -562,6 +579,7 @@ class TestRefusals:
 
     def test_size(self, app):
         client = app.join()
+        client.get("/api/trials/0/sound")
         body = json.dumps(RATING).encode().ljust(4097)
         chunks = (body[n : n + 500] for n in range(0, len(body), 500))
         for content in (body, chunks):
@@ -573,6 +591,7 @@ class TestRefusals:
 
     def test_type(self, app):
         client, body = app.join(), json.dumps(RATING)
+        client.get("/api/trials/0/sound")
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
             headers = {"content-type": kind} if kind else {}
             reply = client.put("/api/trials/0/rating", content=body, headers=headers)
@@ -605,6 +624,7 @@ class TestSecurity:
         assert {reply.status_code for reply in replies} == {401}
         assert len({reply.text for reply in replies}) == 1
         assert {reply.headers["www-authenticate"] for reply in replies} == {"Bearer"}
+        app.anybody.get("/api/trials/0/sound", headers=bearer(token))
         assert app.anybody.request(method, path, json=body, headers=bearer(token)).is_success
 
     def test_a_participant_reaches_only_what_is_theirs(self, app):
@@ -678,6 +698,7 @@ class TestSecurity:
 
     def test_a_disk_that_is_full(self, app):
         client = app.join()
+        client.get("/api/trials/0/sound")
         connection = app.store._writer._connection
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages}")
@@ -732,6 +753,117 @@ class TestSecurity:
         assert names == ["id", "token", "code", "row", "simulated", "headphones"]
 
 
+class TestHeard:
+    """A rating of what cannot have been heard is refused; the participant is no simulation."""
+
+    def test_never_asked_for(self, app):
+        for simulated in (True, False):
+            reply = app.join(simulated=simulated).put("/api/trials/0/rating", json=RATING)
+            assert (reply.status_code, reply.json()) == (
+                403,
+                {"error": "this sound was never asked for; accepted: a rating of what was heard"},
+            )
+        assert app.store.answers() == []
+
+    def test_too_soon(self, make):
+        client = (app := make(seconds=1.5)).join(simulated=False)
+        began = time.monotonic()
+        client.get("/api/trials/0/sound")
+        reply = client.put("/api/trials/0/rating", json=RATING)
+        assert (reply.status_code, reply.headers["retry-after"]) == (403, "2")
+        assert reply.json()["error"].startswith("this sound of 1.5 s cannot have been heard yet")
+        time.sleep(1)
+        client.get("/api/trials/0/sound")  # as a reload does, which does not begin anew
+        assert rate(client, 0).status_code == 200
+        assert time.monotonic() - began >= 0.9 * 1.5
+        assert client.put("/api/trials/0/rating", json=RATING).status_code == 200
+        assert len(app.store.answers()) == 1
+
+    def test_one_sound_at_a_time(self):
+        now = [100.0]
+        heard = Heard(lambda: now[0])
+        for k in range(3):
+            heard.fetch(1, k)
+        assert heard.wait(1, 0, 5.0) == pytest.approx(4.5)
+        now[0] += 4.5
+        assert heard.wait(1, 0, 5.0) == 0
+        assert heard.wait(1, 0, 5.0) == 0  # sent twice
+        assert heard.wait(1, 1, 5.0) == pytest.approx(4.5)
+        now[0] += 4.0
+        assert heard.wait(1, 0, 5.0) == 0  # and once more, which keeps nothing back
+        now[0] += 0.5
+        assert heard.wait(1, 1, 5.0) == 0
+        assert heard.wait(2, 1, 5.0) is None
+        assert heard.wait(1, 3, 5.0) is None
+
+    def test_a_simulation_need_not_wait_and_is_marked(self, make):
+        app = make(seconds=30)
+        assert rate(app.join(), 1).status_code == 200
+        assert export.table(app.survey, app.store)["simulated"].tolist() == ["yes"]
+
+    def test_a_server_that_starts_anew_has_to_be_asked_again(self, tmp_path):
+        folder = make_survey(tmp_path, seconds=0.05)
+        with Server(folder) as server, httpx.Client(base_url=server.url) as client:
+            body = {**JOIN, "simulated": False}
+            token = client.post("/api/participants", json=body).json()["token"]
+            client.headers.update(bearer(token))
+            rate(client, 0)
+            client.get("/api/trials/1/sound")
+        with Server(folder) as server, httpx.Client(base_url=server.url) as client:
+            client.headers.update(bearer(token))
+            assert client.put("/api/trials/0/rating", json=RATING).status_code == 200  # kept
+            assert client.put("/api/trials/1/rating", json=RATING).status_code == 403
+            assert rate(client, 1).status_code == 200
+
+
+class TestHost:
+    @pytest.mark.parametrize(
+        ("host", "status"),
+        [
+            *(("127.0.0.1", 200), ("localhost:80", 200), ("LocalHost.", 200), ("[::1]:9", 200)),
+            *(("127.0.0.2:8000", 200), ("evil.example", 421), ("localhost.evil.example", 421)),
+            *(("127.0.0.1.evil.example", 421), ("192.0.2.1", 421), ("", 421), ("[::2]", 421)),
+            *(("a@localhost", 421), ("localhost:80:80", 421), ("[localhost", 421)),
+        ],
+    )
+    def test_names_of_this_machine_only(self, app, host, status):
+        replies = [app.anybody.get(path, headers={"Host": host}) for path in ("/", "/api/survey")]
+        assert {reply.status_code for reply in replies} == {status}
+        if status == 421:
+            assert list(replies[0].json()) == ["error"]
+            assert replies[0].headers.items() >= HEADERS.items()
+
+    def test_the_public_name(self, make):
+        app = make(public_url="https://Höhren.example.org:8443/test")
+        assert app.server.url == "https://Höhren.example.org:8443/test/"
+        assert app.server.admin_url.startswith("https://Höhren.example.org:8443/test/admin#")
+        names = {
+            "xn--hhren-jua.example.org": 200,
+            "xn--hhren-jua.example.org:8443": 200,
+            "localhost": 200,
+            "example.org": 421,
+        }
+        for name, status in names.items():
+            assert app.anybody.get("/", headers={"Host": name}).status_code == status
+
+    def test_all_addresses_where_it_listens_at_all(self):
+        for bound in ("0.0.0.0", "::"):
+            assert Hosts(bound).accept("192.0.2.1:8000")
+            assert not Hosts(bound).accept("rebound.example")
+        assert Hosts("192.0.2.1").accept("192.0.2.1")
+        assert not Hosts("192.0.2.1").accept("192.0.2.2")
+
+    @pytest.mark.parametrize(
+        "url",
+        ["listen.example.org", "ftp://a.b", "https://", "https://a:b", "https://[", "http://a#b"],
+    )
+    def test_public_urls_that_are_none(self, tmp_path, url):
+        make_survey(tmp_path)
+        with pytest.raises(SurveyError, match="accepted: one like https:"):
+            Server(tmp_path / "survey", public_url=url)
+        assert not (tmp_path / "survey" / ANSWERS).exists()
+
+
 class TestLimits:
     def test_a_bucket_empties_and_fills_again(self):
         now = [0.0]
@@ -759,14 +891,69 @@ class TestLimits:
         ("what", "ask"),
         [
             ("register", lambda app: app.anybody.post("/api/participants", json=JOIN)),
-            ("withdraw", lambda app: app.anybody.post("/api/withdraw", json={"code": "x"})),
+            ("unknown", lambda app: app.anybody.post("/api/withdraw", json={"code": "x"})),
             ("admin", lambda app: app.admin.get("/api/admin")),
         ],
     )
-    def test_all_together(self, make, what, ask):
+    def test_from_one_address(self, make, what, ask):
         app = make(rates=Rates(**{what: Rate(burst=2, per_second=0.01)}))
         replies = [ask(app) for _ in range(3)]
         assert [reply.status_code == 429 for reply in replies] == [False, False, True]
+
+    def test_one_who_floods_keeps_nobody_else_out(self, make):
+        """Not from another address, and with a code that is right not even from the same one."""
+        slow = Rate(burst=2, per_second=0.001)
+        app = make(rates=Rates(register=slow, unknown=slow), public_url="https://ear.example.org")
+        honest = {"X-Forwarded-For": "198.51.100.7"}
+        codes = []
+        for ask in (
+            lambda **of: app.anybody.post("/api/participants", json=JOIN, **of),
+            lambda **of: app.anybody.post("/api/withdraw", json={"code": "x"}, **of),
+        ):
+            flood = [ask(headers={"X-Forwarded-For": "203.0.113.9"}) for _ in range(20)]
+            assert sum(reply.status_code == 429 for reply in flood) == 18
+            reply = ask(headers=honest)
+            assert reply.status_code in (201, 404)
+            codes.append(reply.json().get("code"))
+        reply = app.anybody.post(
+            "/api/withdraw", json={"code": codes[0]}, headers={"X-Forwarded-For": "203.0.113.9"}
+        )
+        assert reply.json() == {"withdrawn": True}
+
+    def test_from_the_same_address_each_waits_for_its_turn(self, make):
+        app = make(rates=Rates(register=Rate(burst=2, per_second=5, patience=10)))
+        stop, flood = threading.Event(), []
+
+        def register() -> None:
+            while not stop.is_set():
+                flood.append(httpx.post(f"{app.url}api/participants", json=JOIN).status_code)
+
+        threads = [threading.Thread(target=register) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        while len(flood) < 5:
+            time.sleep(0.01)
+        replies = [app.anybody.post("/api/participants", json=JOIN) for _ in range(3)]
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert {reply.status_code for reply in replies} == set(flood) == {201}
+
+    def test_a_network_of_ipv6_is_one_client(self):
+        assert network("2001:db8:1:2::1") == network("2001:db8:1:2:ffff::5") == "2001:db8:1:2::/64"
+        assert network("2001:db8:1:3::1") != network("2001:db8:1:2::1")
+        assert network("::ffff:192.0.2.1") == network("192.0.2.1") == "192.0.2.1"
+        assert network("fe80::1%eth0") == "fe80::/64"
+        assert network("x" * 10000) == ""
+
+    def test_addresses_are_forgotten(self):
+        now = [0.0]
+        limiter, rate = Limiter(lambda: now[0]), Rate(burst=3, per_second=0.5)
+        for n in range(1000):
+            limiter.take(f"192.0.2.{n}", rate)
+        now[0] = FORGET
+        limiter.take("another", rate)
+        assert "192.0.2" not in repr(vars(limiter))
 
     def test_a_class_can_begin_at_once(self, app):
         replies = [app.anybody.post("/api/participants", json=JOIN) for _ in range(200)]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import requests
@@ -25,6 +26,7 @@ from nst_lib.study.survey import routes
 from nst_lib.study.survey.build import build
 from nst_lib.study.survey.serve import Server
 from nst_lib.study.survey.survey import Survey
+from tests import surveys
 from tests.pages import watch
 from tests.surveys import bearer, served
 
@@ -189,12 +191,9 @@ def practise(page: Page) -> None:
 
 def skip(server: Server, page: Page, rating: int = 3) -> None:
     """Have the sounds up to the last rated as another device would, and reload the page."""
-    headers = bearer(kept(page)["token"])
-    body = {"rating": rating, "plays": 1, "seconds": 1}
-    session = requests.get(f"{server.url}api/session", headers=headers, timeout=10).json()
-    for k in range(session["next"], TEST):
-        url = f"{server.url}api/trials/{k}/rating"
-        assert requests.put(url, json=body, headers=headers, timeout=10).status_code == 200
+    with httpx.Client(base_url=server.url, headers=bearer(kept(page)["token"])) as client:
+        for k in range(client.get("api/session").json()["next"], TEST):
+            assert surveys.rate(client, k, rating).status_code == 200
     page.reload()
     page.locator("#trial, #note").locator("visible=true").wait_for()
     assert go_on(page) == f"Sound {TEST} of {TEST}"
@@ -466,6 +465,43 @@ class TestConnection:
         again = visit(server.url, page.context)
         expect(again.locator("#trial h1")).to_have_text(f"Sound 2 of {TEST}")
         page.close()
+        assert given(server) == [5]
+
+    def test_a_server_that_starts_anew(self, folder, tmp_path, visit):
+        """It does not know that the sound was asked for: the page asks again, and rates."""
+        survey = survey_of(folder, tmp_path / "survey")
+        with Server(survey) as server:
+            page = visit(server.url, allow=rf"{NO_NETWORK}|.* 403 |.*ERR_CONNECTION_REFUSED")
+            join(page)
+            practise(page)
+            listen(page)
+            port = int(server.address.partition(":")[2])
+        with Server(survey, port=port) as server:
+            replies: list[int] = []
+            page.on("response", lambda r: replies.append(r.status) if "rating" in r.url else None)
+            page.keyboard.press("4")
+            page.keyboard.press("Enter")
+            expect(page.locator("#said")).to_contain_text("is sent in a few seconds")
+            expect(page.locator("#trial h1")).to_have_text(f"Sound 2 of {TEST}")
+            expect(page.locator("#said")).to_be_empty()
+            assert replies == [403, 403, 200]
+            assert given(server) == [4]
+
+    def test_a_rating_that_comes_too_soon_again_and_again(self, server, visit):
+        page = visit(server.url, allow=".* 403 ")
+        join(page)
+        practise(page)
+        listen(page)
+        answer = {"status": 403, "json": {"error": "too soon"}}
+        page.route("**/rating", lambda route: route.fulfill(**answer))
+        page.keyboard.press("2")
+        page.keyboard.press("Enter")
+        expect(page.locator("#said")).to_contain_text("Please play the sound once more.")
+        expect(page.locator("#trial h1")).to_have_text(f"Sound 1 of {TEST}")
+        expect(page.get_by_role("radio").first).to_be_disabled()
+        assert kept(page)["pending"] is None
+        page.unroute("**/rating")
+        rate(page, 5)
         assert given(server) == [5]
 
     def test_a_look_elsewhere_while_a_rating_is_on_its_way(self, server, visit):

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from nst_lib import __version__
 from nst_lib.study.survey import messages
 from nst_lib.study.survey.guard import Guard
+from nst_lib.study.survey.hosts import Hosts
 from nst_lib.study.survey.routes import api
 from nst_lib.study.survey.state import State
 from nst_lib.study.survey.store import Store, hash_secret
@@ -31,7 +32,7 @@ NOT_NOW = "nothing can be stored at the moment; try again later"
 _SAID = {"Not Found": "there is nothing here", "Method Not Allowed": "this cannot be done here"}
 
 
-def create_app(survey: Survey, store: Store, admin_token: str) -> FastAPI:
+def create_app(survey: Survey, store: Store, admin_token: str, hosts: Hosts) -> FastAPI:
     """Return the app of a survey.
 
     Parameters
@@ -42,6 +43,8 @@ def create_app(survey: Survey, store: Store, admin_token: str) -> FastAPI:
         Where the answers go.
     admin_token : str
         What opens the admin view.
+    hosts : Hosts
+        By which names the server is called.
     """
     app = FastAPI(
         title="Listening test",
@@ -59,7 +62,7 @@ def create_app(survey: Survey, store: Store, admin_token: str) -> FastAPI:
     app.exception_handler(RequestValidationError)(_on_bad_request)
     app.exception_handler(AnyHTTPException)(_on_problem)
     app.exception_handler(sqlite3.Error)(_on_no_storage)
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, hosts=hosts)
     return app
 
 

@@ -112,11 +112,19 @@ def serve(
         str, typer.Option(help="Address to listen at; by default this machine only.")
     ] = LOOPBACK,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    public_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Address for participants, where a web server on this machine passes requests on "
+            "and sets X-Forwarded-For, or where this machine has a name.",
+        ),
+    ] = None,
 ) -> None:
     """Run a listening test until Ctrl-C; started again, it goes on where it was."""
     from nst_lib.study.survey.serve import Server
 
-    with Server(folder, host=host, port=port) as server:
+    with Server(folder, host=host, port=port, public_url=public_url) as server:
         _announce(server)
         with suppress(KeyboardInterrupt):
             server.wait()
@@ -142,10 +150,16 @@ def _announce(server: "Server") -> None:
         f"participants: {server.url}",
         f"admin: {server.admin_url}",
     ]
-    if server.local:
+    if server.local and server.public:
         lines.append(
-            "Only this machine can reach it. For others, have a web server with TLS pass requests "
-            f"on, as `caddy reverse-proxy --from YOUR.HOST --to {server.address}` does."
+            "Others reach it if a web server passes requests on, as "
+            f"`caddy reverse-proxy --from {server.url.rstrip('/')} --to {server.address}` does."
+        )
+    elif server.local:
+        lines.append(
+            "Only this machine can reach it. For others, add --public-url https://YOUR.HOST, and "
+            "have a web server with TLS pass requests on, as `caddy reverse-proxy --from YOUR.HOST "
+            f"--to {server.address}` does."
         )
     else:
         lines.append(

@@ -1,4 +1,4 @@
-"""What surrounds every request: its size, its type, headers, and errors of one line.
+"""What surrounds every request: its host, size, type, headers, and errors of one line.
 
 As plain ASGI, so that nothing of a request escapes it.
 """
@@ -9,6 +9,8 @@ import logging
 from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nst_lib.study.survey.hosts import Hosts
 
 #: Longest body of a request, in bytes.
 MOST = 4096
@@ -32,6 +34,11 @@ class _Problem(NamedTuple):
     error: str
 
 
+OTHER_HOST = _Problem(
+    421,
+    "the listening test has another address; accepted: what `nst survey serve` prints, "
+    "or what its --public-url says",
+)
 TOO_LARGE = _Problem(413, f"the body is too large; accepted: up to {MOST} bytes")
 NOT_JSON = _Problem(415, "the body is of another type; accepted: application/json")
 BROKEN = _Problem(500, "something is wrong here; try again later")
@@ -47,10 +54,12 @@ class Guard:
     ----------
     app : ASGIApp
         The app.
+    hosts : Hosts
+        By which names it is called.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
+        self.app, self.hosts = app, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -67,7 +76,7 @@ class Guard:
             await send(message)
 
         try:
-            body = await _read(scope, receive)
+            body = await _read(scope, receive, self.hosts)
             if isinstance(body, _Problem):
                 await _refuse(body, send_with_headers)
             elif body is not None:
@@ -87,9 +96,11 @@ def _headers(path: str) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
-async def _read(scope: Scope, receive: Receive) -> "bytes | _Problem | None":
+async def _read(scope: Scope, receive: Receive, hosts: Hosts) -> "bytes | _Problem | None":
     """Return the body of a request, or what is wrong with it; None if the client has gone."""
     headers = dict(scope["headers"])
+    if not hosts.accept(headers.get(b"host", b"").decode("latin1")):
+        return OTHER_HOST
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > MOST:
         return TOO_LARGE

@@ -1,10 +1,12 @@
-"""How much is asked at a time: buckets of tokens, in memory, keyed by what is asked for.
+"""How much is asked at a time: buckets of tokens, in memory, keyed by who asks for what.
 
-Nothing here knows where a request comes from: listeners of a class share one address, and addresses
-are not kept, not even here.
+New participants, and codes that nobody has, are counted by address, so that one who floods the
+server keeps nobody else out. Addresses are forgotten when their bucket is full again, and never
+written. Listeners of a class share one, and the limits leave room for that; where one of them
+floods the server, the others' requests wait for their turn, one after the other.
 """
 
-import math
+import ipaddress
 import threading
 import time
 from collections.abc import Callable
@@ -21,10 +23,14 @@ class Rate:
         At once, after a rest.
     per_second : float
         In the long run.
+    patience : float
+        Longest time that a request waits for its turn, in seconds; what would wait longer is
+        refused.
     """
 
     burst: float
     per_second: float
+    patience: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -35,14 +41,36 @@ class Rates:
     ----------
     participant, admin : Rate
         What one participant, or the admin view, asks for.
-    register, withdraw : Rate
-        New participants and withdrawals, from everybody together.
+    register, unknown : Rate
+        New participants, and withdrawals with a code that nobody has, from one address. A code that
+        somebody has is never refused.
     """
 
     participant: Rate = Rate(100, 20)
     admin: Rate = Rate(30, 5)
-    register: Rate = Rate(500, 5)
-    withdraw: Rate = Rate(60, 2)
+    register: Rate = Rate(300, 5, patience=20)
+    unknown: Rate = Rate(60, 2)
+
+
+#: How often buckets that are full again are forgotten, in seconds.
+FORGET = 60.0
+
+
+def network(address: str) -> str:
+    """Return what stands for a client: its address, or of IPv6 the 64 bits of its network.
+
+    Parameters
+    ----------
+    address : str
+        An IP address; anything else is as good as none.
+    """
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return ""
+    if found.version == 4:
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
 
 
 class Limiter:
@@ -57,14 +85,19 @@ class Limiter:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._buckets: dict[object, tuple[float, float]] = {}
+        #: When each bucket is full again.
+        self._full: dict[object, float] = {}
+        self._forget = clock() + FORGET
 
-    def take(self, key: object, rate: Rate) -> int:
-        """Take a token from a bucket; return 0, or the seconds until there is one."""
+    def take(self, key: object, rate: Rate) -> float:
+        """Take a token from a bucket, if it is there soon enough; return in how many seconds."""
         with self._lock:
             now = self._clock()
-            level, since = self._buckets.get(key, (rate.burst, now))
-            level = min(rate.burst, level + (now - since) * rate.per_second)
-            wait = max(0, math.ceil((1 - level) / rate.per_second))
-            self._buckets[key] = (level if wait else level - 1, now)
+            if now >= self._forget:
+                self._full = {key: full for key, full in self._full.items() if full > now}
+                self._forget = now + FORGET
+            missing = max(0.0, self._full.get(key, now) - now) * rate.per_second
+            wait = max(0.0, (1 + missing - rate.burst) / rate.per_second)
+            if wait <= rate.patience:
+                self._full[key] = now + (missing + 1) / rate.per_second
             return wait

@@ -3,6 +3,7 @@
 Nothing in a request names a file: sounds are asked for by their place in a participant's own order.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,18 +12,28 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Response
 
 from nst_lib.study.survey import export, headphones, messages
 from nst_lib.study.survey.overview import overview
-from nst_lib.study.survey.state import State, participant, researcher, state, unknown
+from nst_lib.study.survey.state import (
+    State,
+    client,
+    newcomer,
+    participant,
+    researcher,
+    state,
+    unknown,
+)
 from nst_lib.study.survey.store import Answer, Participant
 from nst_lib.study.survey.survey import LOUDNESS, Survey, Trial, headphones_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CLOSED = "this listening test is closed"
 NO_CODE = "no participant has this withdrawal code"
+NOT_ASKED = "this sound was never asked for; accepted: a rating of what was heard"
+TOO_SOON = "this sound of {:.1f} s cannot have been heard yet; accepted: a rating after its end"
 
 Here = Annotated[State, Depends(state)]
 Who = Annotated[Participant, Depends(participant)]
+Client = Annotated[str, Depends(client)]
 Place = Annotated[int, Path(ge=0)]
 
 
@@ -48,12 +59,14 @@ async def about(here: Here) -> messages.About:
     return messages.About(**{name: getattr(here.survey, name) for name in names})
 
 
-@api.post("/participants", status_code=201, responses=_problems(403, 422))
+@api.post(
+    "/participants",
+    status_code=201,
+    responses=_problems(403, 422),
+    dependencies=[Depends(newcomer)],
+)
 def join(here: Here, asked: messages.Joining) -> messages.Joined:
     """Take in a participant."""
-    if not here.survey.open:
-        raise HTTPException(403, CLOSED)
-    here.take("register", here.rates.register)
     token, code = here.store.register(
         heard=here.survey.heard, length=here.survey.length, simulated=asked.simulated
     )
@@ -113,16 +126,20 @@ def check(here: Here, who: Who, given: messages.Headphones) -> messages.Passed:
 @api.get("/trials/{k}/sound", response_class=Response, responses=_problems(401, 404, 422) | _WAV)
 def sound(here: Here, who: Who, k: Place) -> Response:
     """Return the sound at a place in the participant's own order."""
-    return _wav(here.survey, _trial(here, who, k).stimulus.file)
+    trial = _trial(here, who, k)
+    here.heard.fetch(who.id, k)
+    return _wav(here.survey, trial.stimulus.file)
 
 
 @api.put(
     "/trials/{k}/rating",
-    responses=_problems(401, 404, 422) | {409: {"model": messages.Conflict}},
+    responses=_problems(401, 403, 404, 422) | {409: {"model": messages.Conflict}},
 )
 def rate(here: Here, who: Who, k: Place, given: messages.Rating) -> messages.Rated:
     """Keep a rating; the first counts."""
     trial = _trial(here, who, k)
+    if k not in _answered(here, who):
+        _need_heard(here, who, k, trial.stimulus.seconds)
     answer = Answer(
         item=trial.stimulus.item,
         question=here.survey.question,
@@ -142,10 +159,10 @@ def rate(here: Here, who: Who, k: Place, given: messages.Rating) -> messages.Rat
 
 
 @api.post("/withdraw", responses=_problems(404, 422))
-def withdraw(here: Here, given: messages.Withdrawal) -> messages.Withdrawn:
+def withdraw(here: Here, client: Client, given: messages.Withdrawal) -> messages.Withdrawn:
     """Delete a participant and all ratings."""
-    here.take("withdraw", here.rates.withdraw)
     if not here.store.withdraw(given.code):
+        here.take(("unknown", client), here.rates.unknown)
         raise HTTPException(404, NO_CODE)
     return messages.Withdrawn(withdrawn=True)
 
@@ -176,6 +193,15 @@ def _trial(here: State, who: Participant, k: int) -> Trial:
     if k >= len(trials):
         raise HTTPException(404, f"there is no sound {k}; accepted: 0 to {len(trials) - 1}")
     return trials[k]
+
+
+def _need_heard(here: State, who: Participant, k: int, seconds: float) -> None:
+    """Refuse a rating of what cannot have been heard."""
+    left = here.heard.wait(who.id, k, seconds)
+    if left is None:
+        raise HTTPException(403, NOT_ASKED)
+    if left and not who.simulated:
+        raise HTTPException(403, TOO_SOON.format(seconds), {"Retry-After": str(math.ceil(left))})
 
 
 def _answered(here: State, who: Participant) -> list[int]:

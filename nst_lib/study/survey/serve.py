@@ -9,6 +9,7 @@ import time
 from typing import Self
 
 from nst_lib.study.survey import LOOPBACK
+from nst_lib.study.survey.hosts import Hosts, public_name
 from nst_lib.study.survey.stimuli import SurveyError
 from nst_lib.study.survey.store import Store
 from nst_lib.study.survey.survey import ANSWERS, Survey
@@ -18,8 +19,8 @@ NEEDED = "the listening test needs FastAPI; accepted: pip install 'nst-lib[surve
 GRACE = 3
 #: How long a connection is kept for the next request, in seconds: longer than it takes to rate.
 KEPT = 75
-#: Connections that may wait to be taken.
-BACKLOG = 2048
+#: Where a web server may run that is believed whom it passes requests on for: on this machine.
+PROXIES = "127.0.0.0/8,::1"
 
 
 class Server:
@@ -33,6 +34,9 @@ class Server:
         Address to listen at; that of the default is reached from this machine only.
     port : int
         0 takes any that is free.
+    public_url : str or None
+        Address for participants, where a web server on this machine passes requests on. What that
+        says in `X-Forwarded-For` is believed then; it must set it.
 
     Raises
     ------
@@ -42,14 +46,22 @@ class Server:
     """
 
     def __init__(
-        self, folder: str | os.PathLike[str], *, host: str = LOOPBACK, port: int = 0
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        host: str = LOOPBACK,
+        port: int = 0,
+        public_url: str | None = None,
     ) -> None:
         try:
             import uvicorn
 
             from nst_lib.study.survey.app import create_app
+            from nst_lib.study.survey.connections import WAITING, Connection, check
         except ImportError as error:
             raise SurveyError(NEEDED) from error
+        name = public_name(public_url) if public_url else ""
+        self.public = f"{public_url.rstrip('/')}/" if public_url else None
         self.survey = Survey.read(folder)
         self.survey.validate_sounds()
         self._token = secrets.token_urlsafe(32)
@@ -61,15 +73,19 @@ class Server:
             raise
         self._name: tuple[str, int] = self._socket.getsockname()[:2]
         config = uvicorn.Config(
-            create_app(self.survey, self._store, self._token),
-            http="h11",
+            create_app(self.survey, self._store, self._token, Hosts(self._name[0], name)),
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,
-            proxy_headers=False,
+            proxy_headers=public_url is not None,
+            forwarded_allow_ips=PROXIES,
+            backlog=WAITING,
+            callback_notify=lambda: check(self._server.server_state.connections),
+            timeout_notify=1,
             timeout_keep_alive=KEPT,
             timeout_graceful_shutdown=GRACE,
         )
@@ -92,8 +108,8 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The address for participants."""
-        return f"http://{self.address}/"
+        """The address for participants: the public one, if there is one."""
+        return self.public or f"http://{self.address}/"
 
     @property
     def admin_url(self) -> str:
@@ -126,7 +142,7 @@ def _listen(host: str, port: int) -> socket.socket:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(BACKLOG)
+        listener.listen()
         return listener
     except (OSError, OverflowError) as error:
         listener.close()

@@ -1,18 +1,22 @@
 """What all requests of a listening test share, and who makes them."""
 
+import asyncio
 import hmac
+import math
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from nst_lib.study.survey.limits import Limiter, Rate, Rates
+from nst_lib.study.survey.heard import Heard
+from nst_lib.study.survey.limits import Limiter, Rate, Rates, network
 from nst_lib.study.survey.store import Participant, Store, hash_secret
 from nst_lib.study.survey.survey import Survey
 
 NO_PARTICIPANT = "no participant has this token; it is wrong, or its participant has withdrawn"
 NO_ADMIN = "this is not the token of the admin view; `nst survey serve` prints it at each start"
+CLOSED = "this listening test is closed"
 TOO_MUCH = "too many requests; try again later"
 
 _PARTICIPANT = HTTPBearer(scheme_name="participant", auto_error=False)
@@ -33,6 +37,10 @@ class State:
         SHA-256 of what opens the admin view.
     rates : Rates
         Limits on requests.
+    limiter : Limiter
+        How far they are used.
+    heard : Heard
+        When who can have heard what.
     """
 
     survey: Survey
@@ -40,11 +48,14 @@ class State:
     admin: str
     rates: Rates = field(default_factory=Rates)
     limiter: Limiter = field(default_factory=Limiter)
+    heard: Heard = field(default_factory=Heard)
 
-    def take(self, key: object, rate: Rate) -> None:
-        """Count a request, and refuse it if there were too many."""
-        if wait := self.limiter.take(key, rate):
-            raise HTTPException(429, TOO_MUCH, {"Retry-After": str(wait)})
+    def take(self, key: object, rate: Rate) -> float:
+        """Count a request, or refuse it if there were too many; return when its turn is (s)."""
+        wait = self.limiter.take(key, rate)
+        if wait > rate.patience:
+            raise HTTPException(429, TOO_MUCH, {"Retry-After": str(math.ceil(wait))})
+        return wait
 
 
 def unknown(text: str = NO_PARTICIPANT) -> HTTPException:
@@ -56,6 +67,20 @@ async def state(request: Request) -> State:
     """Return what all requests share."""
     shared: State = request.app.state.survey
     return shared
+
+
+async def client(request: Request) -> str:
+    """Return what stands for the address of who asks, to count by."""
+    return network(request.client.host if request.client else "")
+
+
+async def newcomer(
+    here: Annotated[State, Depends(state)], client: Annotated[str, Depends(client)]
+) -> None:
+    """Wait until it is the turn of somebody new."""
+    if not here.survey.open:
+        raise HTTPException(403, CLOSED)
+    await asyncio.sleep(here.take(("register", client), here.rates.register))
 
 
 async def participant(

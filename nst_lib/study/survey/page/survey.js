@@ -5,7 +5,8 @@ const KEPT = "nst-survey";
 const TONES = ["first", "second", "third"];
 const LONGEST_WAIT = 30, PATIENCE = 30000;  // between two attempts (s); for an answer (ms)
 const SLOWEST = 4;  // of a connection that may take longer than that (bytes in a ms)
-const WHOLE = 0.9;  // share of a sound that must have been played when it ends
+const WHOLE = 0.9;  // share of a sound that must have been played when it ends; the server has it too
+const ATTEMPTS = 5;  // to hand in a rating, where the server says that it comes too soon
 const find = id => document.getElementById(id);
 const all = selector => document.querySelectorAll(selector);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -482,16 +483,35 @@ function rate(k) {
   });
 }
 
+/* Hand in a rating. A server that has started anew does not know that the sound was asked for: ask again, and wait. */
+async function submit(k, body) {
+  const comfort = "Your rating is kept on this device and is sent as soon as possible.";
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await patiently(() => ask("PUT", `trials/${k}/rating`, {body}), comfort);
+    } catch (error) {
+      if (error.status !== 403 || attempt === ATTEMPTS) throw error;
+      say("Your rating is kept on this device and is sent in a few seconds.");
+      if (error.after) await pause(error.after);
+      else await patiently(() => ask("GET", place(k)), comfort);
+    }
+  }
+}
+
+const REFUSED = {
+  403: "Your rating came too soon and was not taken. Please play the sound once more.",
+  409: "You have rated this sound already, in another tab or on another device. That rating counts.",
+};
+
 /* Send a rating until the server has it; return what has to be said. */
 async function deliver({k, ...body}) {
   keep({pending: {k, ...body}});
   let text = "", next;
   try {
-    const comfort = "Your rating is kept on this device and is sent as soon as possible.";
-    ({next} = await patiently(() => ask("PUT", `trials/${k}/rating`, {body}), comfort));
+    ({next} = await submit(k, body));
   } catch (error) {
-    if (error.status !== 409) throw error;
-    text = "You have rated this sound already, in another tab or on another device. That rating counts.";
+    text = REFUSED[error.status];
+    if (!text) throw error;
   } finally {
     if (kept.token) keep({pending: null});
   }
