@@ -742,6 +742,9 @@ class TestSecurity:
                 assert "server" not in client.get("/").headers
             with httpx.Client(base_url=server.url) as client:
                 client.get("/%00%ff?token=secret")
+            with socket.create_connection(address(server.url)) as connection:
+                connection.sendall(b"what is no request\r\n\r\n")
+                assert b" 400 " in connection.recv(100)
             text = server.text()
         assert len(text.splitlines()) == 3
         data = everything(folder)
