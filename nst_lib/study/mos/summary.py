@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 UNBOUNDED = "none"
 NOTE = (
-    "p ordinal takes pairs for many; none: the ratings set the odds no bounds. Alike: among these "
-    "an effect was not found to differ; where that is chance, p is too small."
+    '"p ordinal" treats the pairs as if they were many, so it is often too small; "none" there '
+    'means that the ratings set no bounds to the odds. "alike" names those among whom the effect '
+    "was not found to differ; if that is chance, p is too small."
 )
 
 
