@@ -391,6 +391,9 @@ class TestExport:
             else:
                 for k in range(5):
                     rate(client, k, 2)
+        (
+            app.survey.folder / "sounds" / app.survey.stimuli[0].file
+        ).unlink()  # a loss, but not of ratings
         written = export.write(app.survey.folder, tmp_path / "r.csv")
         assert [path.name for path in written] == ["r.csv", "r_columns.csv"]
         found = ratings.read(tmp_path / "r.csv")

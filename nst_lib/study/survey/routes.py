@@ -82,7 +82,7 @@ async def session(here: Here, who: Who) -> messages.Session:
         messages.Heard(
             training=trial.position == 0,
             wording=survey.words(trial.stimulus),
-            seconds=round(trial.stimulus.seconds, 2),
+            seconds=round(here.survey.seconds[trial.stimulus.file], 2),
         )
         for trial in trials
     ]
@@ -139,7 +139,7 @@ def rate(here: Here, who: Who, k: Place, given: messages.Rating) -> messages.Rat
     """Keep a rating; the first counts."""
     trial = _trial(here, who, k)
     if k not in _answered(here, who):
-        _need_heard(here, who, k, trial.stimulus.seconds)
+        _need_heard(here, who, k, here.survey.seconds[trial.stimulus.file])
     answer = Answer(
         item=trial.stimulus.item,
         question=here.survey.question,

@@ -53,8 +53,6 @@ class Stimulus:
         What it is compared with.
     lowest, highest : int or None
         Answers that are right where it is a catch trial.
-    seconds : float
-        Its length.
     """
 
     file: str
@@ -65,7 +63,6 @@ class Stimulus:
     description: str = ""
     lowest: int | None = None
     highest: int | None = None
-    seconds: float = 0.0
 
     def accepts(self, rating: int) -> bool:
         """Whether a rating is right; always, unless it is a catch trial."""

@@ -147,7 +147,7 @@ class Survey:
         Raises
         ------
         SurveyError
-            If there is none, a setting is not accepted, or a sound is missing.
+            If there is none, or a setting is not accepted.
         """
         folder = Path(folder)
         settings, stimuli = _read_json(folder / SETTINGS), _read_stimuli(folder)
@@ -240,8 +240,14 @@ class Survey:
         """Return the path of one of its sounds."""
         return self.folder / SOUNDS / file
 
+    @cached_property
+    def seconds(self) -> dict[str, float]:
+        """How long each sound is, by its file; SurveyError if one is missing or no sound."""
+        return {one.file: seconds(self.sound(one.file)) for one in self.stimuli}
+
     def validate_sounds(self) -> None:
-        """Raise SurveyError if a sound was changed since it was built, as far as that is known."""
+        """Raise SurveyError if a sound is missing, or was changed as far as that is known."""
+        _ = self.seconds
         for file, known in (self.checksums or {}).items():
             path = self.folder / file
             try:
@@ -260,7 +266,7 @@ class Survey:
     def minutes(self) -> int:
         """About how long a participant takes."""
         trials = self.trials(0)
-        seconds = SETUP + sum(trial.stimulus.seconds + CHOICE for trial in trials)
+        seconds = SETUP + sum(self.seconds[trial.stimulus.file] + CHOICE for trial in trials)
         return math.ceil(seconds / 60)
 
     @cached_property
@@ -347,13 +353,13 @@ def _accepts(name: str, kind: type, value: Any) -> bool:
 
 
 def _read_stimuli(folder: Path) -> tuple[Stimulus, ...]:
-    """Return the sounds of a survey with their lengths."""
-    path, found = folder / STIMULI, []
-    for one in stimuli.read(path):
+    """Return the sounds of a survey."""
+    path = folder / STIMULI
+    found = tuple(stimuli.read(path))
+    for one in found:
         if not _FILE.fullmatch(one.file):
             raise SurveyError(f"{path}: file {one.file!r}; accepted: 16 hex digits and .wav")
-        found.append(replace(one, seconds=seconds(folder / SOUNDS / one.file)))
-    return tuple(found)
+    return found
 
 
 def _read_checksums(folder: Path, stimuli: Sequence[Stimulus]) -> dict[str, str]:
