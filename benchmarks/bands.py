@@ -21,9 +21,9 @@ import numpy as np
 import torch
 
 from nst_lib import CQT, CWT, STFT
-from nst_lib.datasets import STUDY_PAIRS, open_dataset
-from nst_lib.inversion import griffin_lim
-from nst_lib.transforms import Transform
+from nst_lib.core.inversion import griffin_lim
+from nst_lib.core.transforms import Transform
+from nst_lib.sound.datasets import STUDY_PAIRS, open_dataset
 
 HERE = Path(__file__).parent
 SETTINGS: dict[str, Any] = {"sr": 22050, "hop_length": 128, "bins_per_octave": 64}

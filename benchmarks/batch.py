@@ -14,8 +14,9 @@ from pathlib import Path
 
 import torch
 
-from nst_lib import report, transfer
-from nst_lib.study.grid import read_grid
+from nst_lib import transfer
+from nst_lib.batch.grid import read_grid
+from nst_lib.show import report
 
 ROOT = Path(__file__).parents[1]
 GRID = ROOT / "notebooks" / "conditions" / "milacic2020.yaml"

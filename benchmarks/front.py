@@ -22,8 +22,9 @@ from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter1d
 from tqdm import tqdm
 
-from nst_lib import ESC50, TransferConfig, plots, transfer
-from nst_lib.datasets import STUDY_PAIRS
+from nst_lib import ESC50, TransferConfig, transfer
+from nst_lib.show import plots
+from nst_lib.sound.datasets import STUDY_PAIRS
 
 HERE = Path(__file__).parent
 TERMS = ("onset", "spectrogram")

@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nst_lib.study.mos import factorial, simulation
-from nst_lib.study.mos.ratings import check
+from nst_lib.opinions import factorial, simulation
+from nst_lib.opinions.ratings import check
 
 HERE = Path(__file__).parent
 NST = Path(sys.executable).with_name("nst")

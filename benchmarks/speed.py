@@ -32,7 +32,7 @@ PUBLISHED_STEPS = 500
 
 def pair() -> tuple[Tensor, Tensor]:
     """Style and content of the study's first pair, as waveforms."""
-    from nst_lib.datasets import STUDY_PAIRS, open_dataset
+    from nst_lib.sound.datasets import STUDY_PAIRS, open_dataset
 
     dataset = open_dataset()
     style, content = (dataset.clips(category=name)[0] for name in STUDY_PAIRS[0])
@@ -78,8 +78,8 @@ class Plain:
 
 def build(method: str, style: Tensor, content: Tensor, channels: int):
     from nst_lib import RandomCNN
-    from nst_lib.kernel import InfiniteCNN
-    from nst_lib.objective import TransferLoss
+    from nst_lib.core.kernel import InfiniteCNN
+    from nst_lib.core.objective import TransferLoss
 
     if method == "a":
         return Plain(style, content, channels)

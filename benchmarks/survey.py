@@ -25,7 +25,7 @@ import httpx
 import numpy as np
 import soundfile as sf
 
-from nst_lib.study.survey.build import build
+from nst_lib.survey.build import build
 
 ROOT = Path(__file__).parents[1]
 NST = Path(sys.executable).with_name("nst")

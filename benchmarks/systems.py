@@ -17,10 +17,11 @@ from typing import Any
 
 import pandas as pd
 
-from nst_lib import audio, metrics
-from nst_lib.datasets import Clip, Synthetic, open_dataset
-from nst_lib.presets import PRESETS
-from nst_lib.transfer import load
+from nst_lib import metrics
+from nst_lib.pipeline import load
+from nst_lib.sound import audio
+from nst_lib.sound.datasets import Clip, Synthetic, open_dataset
+from nst_lib.systems.presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "notebooks" / "conditions" / "systems.csv"

@@ -51,7 +51,7 @@ api/index
 REFERENCE = """\
 # Reference
 
-Every module and what it is about. {{py:func}}`nst_lib.transfer.transfer` is where to start.
+Every module and what it is about. {{py:func}}`nst_lib.transfer` is where to start.
 
 {rows}
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from nst_lib import plots, transfer
+from nst_lib import transfer
 from nst_lib.build import make_transform
-from nst_lib.datasets import open_dataset
-from nst_lib.demo import CONFIG
+from nst_lib.show import plots
+from nst_lib.show.demo import CONFIG
+from nst_lib.sound.datasets import open_dataset
 
 TITLES = {
     "content": "Content: a hand saw",

@@ -5,10 +5,10 @@ rhythm comes out. Start at :func:`nst_lib.transfer`.
 """
 
 from nst_lib.config import TransferConfig
-from nst_lib.datasets import ESC50, Synthetic
-from nst_lib.network import RandomCNN
-from nst_lib.transfer import transfer
-from nst_lib.transforms import CQT, CWT, STFT
+from nst_lib.core.network import RandomCNN
+from nst_lib.core.transforms import CQT, CWT, STFT
+from nst_lib.pipeline import transfer
+from nst_lib.sound.datasets import ESC50, Synthetic
 
 __version__ = "0.1.0"
 

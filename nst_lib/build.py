@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nst_lib.base.validation import validate_memory
 from nst_lib.config import ConfigError, TransferConfig
-from nst_lib.kernel import InfiniteCNN
-from nst_lib.losses import several
-from nst_lib.network import RandomCNN, n_weights
-from nst_lib.objective import Losses, TransferLoss
-from nst_lib.transforms import CQT, CWT, STFT, Transform
-from nst_lib.validation import validate_memory
+from nst_lib.core.kernel import InfiniteCNN
+from nst_lib.core.losses import several
+from nst_lib.core.network import RandomCNN, n_weights
+from nst_lib.core.objective import Losses, TransferLoss
+from nst_lib.core.transforms import CQT, CWT, STFT, Transform
 
 
 def make_transform(config: TransferConfig) -> Transform:

@@ -8,15 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from nst_lib.audio import LEVELS
-from nst_lib.convolution import CONVOLUTIONS
-from nst_lib.filterbank import PAD_MODES
-from nst_lib.losses import NORMALISATIONS
-from nst_lib.network import INITS, ORIENTATIONS, PADDINGS, POOLINGS, layer_names, validate_layers
-from nst_lib.objective import CONTENT_TERMS, LAYER_WEIGHTS
-from nst_lib.optimise import LINE_SEARCHES, OPTIMISERS
-from nst_lib.transforms import C1
-from nst_lib.validation import hint
+from nst_lib.base.validation import hint
+from nst_lib.core.convolution import CONVOLUTIONS
+from nst_lib.core.filterbank import PAD_MODES
+from nst_lib.core.losses import NORMALISATIONS
+from nst_lib.core.network import (
+    INITS,
+    ORIENTATIONS,
+    PADDINGS,
+    POOLINGS,
+    layer_names,
+    validate_layers,
+)
+from nst_lib.core.objective import CONTENT_TERMS, LAYER_WEIGHTS
+from nst_lib.core.optimise import LINE_SEARCHES, OPTIMISERS
+from nst_lib.core.transforms import C1
+from nst_lib.sound.audio import LEVELS
 
 TRANSFORMS = ("stft", "cqt", "cwt")
 ENGINES = ("finite", "infinite")
@@ -269,14 +276,14 @@ class TransferConfig:
 
     @classmethod
     def from_preset(cls, name: str = "fast", **overrides: Any) -> "TransferConfig":
-        """Return a preset with some settings overridden; see :mod:`nst_lib.presets`.
+        """Return a preset with some settings overridden; see :mod:`nst_lib.systems.presets`.
 
         Raises
         ------
         ConfigError
             If there is no such preset or setting, or the preset's settings are of another class.
         """
-        from nst_lib.presets import preset
+        from nst_lib.systems.presets import preset
 
         config = preset(name).config
         if not isinstance(config, cls):
@@ -299,7 +306,7 @@ class TransferConfig:
     @classmethod
     def _validate_complete(cls, preset: str, settings: Mapping[str, Any]) -> None:
         """Raise ConfigError where what is left out may be the default or the preset's."""
-        from nst_lib.presets import PRESETS
+        from nst_lib.systems.presets import PRESETS
 
         for setting in dataclasses.fields(cls) if preset in PRESETS else ():
             value = getattr(PRESETS[preset].config, setting.name)

@@ -31,9 +31,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from nst_lib import audio
-from nst_lib.audio import Audio
-from nst_lib.bands import BAND_RANGE, N_BANDS, erb_frequency, erb_rate, half_cosines, smooth
+from nst_lib.core.bands import BAND_RANGE, N_BANDS, erb_frequency, erb_rate, half_cosines, smooth
+from nst_lib.sound import audio
+from nst_lib.sound.audio import Audio
 
 #: Rate of the envelopes in Hz, and the power that compresses their amplitude.
 ENVELOPE_RATE = 400

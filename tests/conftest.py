@@ -21,7 +21,7 @@ import soundfile as sf
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-from nst_lib.datasets import ESC50_VARIABLE, Dataset, Pair, open_dataset
+from nst_lib.sound.datasets import ESC50_VARIABLE, Dataset, Pair, open_dataset
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next(

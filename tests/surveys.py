@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import soundfile as sf
 
-from nst_lib.study.survey.build import build
+from nst_lib.survey.build import build
 
 NST = Path(sys.executable).with_name("nst")
 JOIN = {"consent": True, "simulated": True}

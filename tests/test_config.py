@@ -6,8 +6,8 @@ import pytest
 from nst_lib import TransferConfig
 from nst_lib.build import make_transform
 from nst_lib.config import ConfigError, parse_value
-from nst_lib.presets import PRESETS, preset
 from nst_lib.systems import Preset
+from nst_lib.systems.presets import PRESETS, preset
 
 
 def test_study_preset_is_the_published_recipe():

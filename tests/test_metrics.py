@@ -8,11 +8,11 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from nst_lib import metrics
-from nst_lib.audio import AudioError
-from nst_lib.bands import erb_rate, half_cosines
-from nst_lib.datasets import ESC50, Synthetic
+from nst_lib.core.bands import erb_rate, half_cosines
 from nst_lib.metrics import FAMILIES, STATISTICS
-from nst_lib.synth import synthesise
+from nst_lib.sound.audio import AudioError
+from nst_lib.sound.datasets import ESC50, Synthetic
+from nst_lib.sound.synth import synthesise
 
 SR = 22050
 #: What 80 dB below the sound is compressed to.

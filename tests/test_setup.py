@@ -7,7 +7,7 @@ from importlib.metadata import version
 import pytest
 import yaml
 
-from .conftest import ROOT
+from tests.conftest import ROOT
 
 PINS = dict(
     re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)

@@ -1,7 +1,7 @@
 """Every system that the study cites or builds on: one file for each, with its source.
 
 A file holds a :class:`Preset` or two, and whatever settings, network or terms only that system
-needs. What it is made of otherwise are settings of the core; :mod:`nst_lib.presets` lists all.
+needs. What it is made of otherwise are settings of the core; `presets.py` lists all.
 """
 
 from dataclasses import dataclass

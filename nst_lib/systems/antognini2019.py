@@ -28,11 +28,11 @@ from torch.nn.functional import pad
 
 from nst_lib.build import count_weights, make_loss, make_network, network_for
 from nst_lib.config import ConfigError, TransferConfig, number
-from nst_lib.losses import StyleTerm, several, side_by_side
-from nst_lib.objective import Losses
-from nst_lib.parallel import ParallelCNN, n_weights
+from nst_lib.core.losses import StyleTerm, several, side_by_side
+from nst_lib.core.objective import Losses
+from nst_lib.core.parallel import ParallelCNN, n_weights
+from nst_lib.core.transforms import Transform
 from nst_lib.systems import NETWORK, WEIGHING, Preset
-from nst_lib.transforms import Transform
 
 #: Frames that filters span. Six up to 128 were published, 256 is on the authors' page.
 WIDTHS = (2, 4, 8, 16, 64, 128, 256)
@@ -182,7 +182,7 @@ class TextureLoss(nn.Module):
     Parameters
     ----------
     network : nn.Module
-        Its feature maps are compared; see :class:`nst_lib.parallel.ParallelCNN`.
+        Its feature maps are compared; see :class:`nst_lib.core.parallel.ParallelCNN`.
     styles : sequence of Tensor, shape=(freq, time)
         Spectrograms. Of several, the means of G and A are the targets, and D is the largest.
     beta, autocorrelation, diversity : float >= 0

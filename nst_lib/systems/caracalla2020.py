@@ -25,14 +25,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from nst_lib.base.validation import validate_memory
 from nst_lib.build import count_weights, make_loss, make_network, make_view, network_for
 from nst_lib.config import choice, number
-from nst_lib.losses import several
-from nst_lib.objective import Losses
-from nst_lib.parallel import ParallelCNN, n_weights
+from nst_lib.core.losses import several
+from nst_lib.core.objective import Losses
+from nst_lib.core.parallel import ParallelCNN, n_weights
+from nst_lib.core.transforms import Transform
 from nst_lib.systems import NETWORK, WEIGHING, Preset, SoundConfig
-from nst_lib.transforms import Transform
-from nst_lib.validation import validate_memory
 
 #: Height (frequency bins) and width (frames) of the filters.
 SIZES = ((101, 2), (53, 3), (11, 5), (3, 3), (5, 5), (11, 11), (19, 19), (27, 27))
@@ -81,7 +81,7 @@ class TimeGramLoss(nn.Module):
     Parameters
     ----------
     network : nn.Module
-        Its feature maps are compared; see :class:`nst_lib.parallel.ParallelCNN`.
+        Its feature maps are compared; see :class:`nst_lib.core.parallel.ParallelCNN`.
     styles : sequence of Tensor, shape=(2, freq, time)
         Views of the styles. Of several, the mean of H is the target.
     beta : float >= 0

@@ -29,15 +29,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from nst_lib import tensors
+from nst_lib.base.validation import validate_choice
 from nst_lib.build import count_weights, make_loss, make_network, network_for, transfer_loss
 from nst_lib.config import ConfigError, TransferConfig, choice, layers
-from nst_lib.losses import several
-from nst_lib.network import validate_layers
-from nst_lib.objective import TransferLoss
+from nst_lib.core import tensors
+from nst_lib.core.losses import several
+from nst_lib.core.network import validate_layers
+from nst_lib.core.objective import TransferLoss
+from nst_lib.core.transforms import Transform
 from nst_lib.systems import NETWORK, Preset
-from nst_lib.transforms import Transform
-from nst_lib.validation import validate_choice
 
 URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 POOLINGS = {"average": nn.AvgPool2d, "max": nn.MaxPool2d}

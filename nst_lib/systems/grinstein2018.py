@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from nst_lib import metrics
 from nst_lib.build import count_weights, make_loss, make_view
 from nst_lib.config import ConfigError
-from nst_lib.losses import several
-from nst_lib.objective import Losses
+from nst_lib.core.losses import several
+from nst_lib.core.objective import Losses
+from nst_lib.core.transforms import Transform
 from nst_lib.systems import NETWORK, WEIGHING, Preset, SoundConfig, ulyanov2016
-from nst_lib.transforms import Transform
 
 
 @dataclass(frozen=True, kw_only=True)

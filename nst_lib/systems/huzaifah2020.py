@@ -7,7 +7,7 @@ optimised variable is the scaled spectrogram x = S / log_range, of log-magnitude
 
     loss = style and content in the network's features of x  +  bound * ||x - clip(x, 0, 1)||_2
 
-What is left below 0 is clipped before the inversion. :mod:`nst_lib.training` trains the weights.
+What is left below 0 is clipped before the inversion. `nst train` trains the weights.
 
 Exact, from the public code: STFT, scaling, bound, clipping, network, layers, losses and their
 weights, optimiser, inversion. Our choice: see the presets; the code's pseudo-CQT, a log-frequency
@@ -24,13 +24,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from nst_lib import tensors
 from nst_lib.build import make_loss, make_network
 from nst_lib.config import ConfigError, TransferConfig, choice, number
-from nst_lib.losses import several
-from nst_lib.objective import Losses
+from nst_lib.core import tensors
+from nst_lib.core.losses import several
+from nst_lib.core.objective import Losses
+from nst_lib.core.transforms import Transform
 from nst_lib.systems import Preset
-from nst_lib.transforms import Transform
 
 #: Settings that trained weights belong to; those of orientation "time" to a duration too.
 BELONGS = (
@@ -126,7 +126,7 @@ class BoundedLoss(nn.Module):
 
 
 def read_weights(path: str | Path) -> dict[str, Any]:
-    """Return what ``nst train`` wrote; see :meth:`nst_lib.training.Trained.write`.
+    """Return what ``nst train`` wrote; see :meth:`nst_lib.train.training.Trained.write`.
 
     Raises
     ------

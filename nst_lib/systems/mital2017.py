@@ -21,11 +21,11 @@ from torch import Tensor, nn
 
 from nst_lib.build import make_loss, make_view
 from nst_lib.config import TransferConfig, layers, number
-from nst_lib.losses import ContentTerm, StyleTerm, several, side_by_side
-from nst_lib.network import variances
-from nst_lib.objective import Losses
+from nst_lib.core.losses import ContentTerm, StyleTerm, several, side_by_side
+from nst_lib.core.network import variances
+from nst_lib.core.objective import Losses
+from nst_lib.core.transforms import Transform
 from nst_lib.systems import Preset, SoundConfig
-from nst_lib.transforms import Transform
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Files, checks of arguments and memory: what everything else stands on, without torch."""

@@ -1,0 +1,1 @@
+"""Experiments in batch: a grid of conditions, each an executed notebook, and their results."""

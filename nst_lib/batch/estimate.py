@@ -1,0 +1,162 @@
+"""What a condition will take, from one evaluation of its own loss on noise.
+
+The seconds of an evaluation are measured here, at most at `SECONDS` and `CHANNELS`, and scaled:
+kernels of infinite width grow with the square of the positions, all else with the length, and drawn
+networks with their multiplications. On a CPU they are those that it computes: what else runs does
+not count, so an estimate is of a machine that does nothing else. So is the memory measured that an
+evaluation keeps for its gradient. It is an estimate: 30 % off is common, and twice as long happens.
+"""
+
+import heapq
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nst_lib.build import choose_device, count_weights, make_loss, make_transform, make_view
+from nst_lib.config import TransferConfig
+from nst_lib.core.objective import Losses
+
+#: Longest sound of a trial in proportion to which time grows, and with the square of which.
+SECONDS, SECONDS_SQUARED = 2.5, 5.0
+#: Most channels of a trial.
+CHANNELS = 256
+#: An evaluation is measured again, for the best of three, until it has taken this long (s).
+_ENOUGH = 0.3
+#: Of a batch before its first condition, of the notebook around a transfer (kernel, figures,
+#: scores, record), and of a process before it: measured.
+START_SECONDS, _NOTEBOOK_SECONDS, _PROCESS_BYTES = 6.0, 5.0, 0.6e9
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one condition takes, on one thread.
+
+    Attributes
+    ----------
+    seconds : float
+        From the start of its notebook to the end.
+    memory : float
+        Bytes, at most.
+    """
+
+    seconds: float
+    memory: float
+
+
+def estimate(config: TransferConfig, *, length: float = 5.0) -> Estimate:
+    """Return what a transfer takes here; it is built on the way, in small, so bad settings show.
+
+    Parameters
+    ----------
+    config : TransferConfig
+        The settings.
+    length : float > 0
+        Of the recordings in seconds, where the settings leave them as long as they are.
+
+    Raises
+    ------
+    ValueError
+        If the settings do not go together.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _estimate(config, config.duration or length)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def makespan(seconds: Iterable[float], *, jobs: int) -> float:
+    """Return how long conditions take together, so many at a time, the longest first."""
+    ends = [0.0] * jobs
+    for one in sorted(seconds, reverse=True):
+        heapq.heapreplace(ends, ends[0] + one)
+    return max(ends)
+
+
+def _estimate(config: TransferConfig, duration: float) -> Estimate:
+    small = config
+    trained = config.weights_file is not None
+    squared = "engine" not in config.UNUSED and config.engine == "infinite"
+    if not trained or config.orientation != "time":
+        longest = SECONDS_SQUARED if squared else SECONDS
+        small = small.replace(duration=min(duration, longest))
+    if not trained and "channels" not in config.UNUSED:
+        small = small.replace(channels=min(config.channels, CHANNELS))
+    device = choose_device(config)
+    transform = make_transform(small).to(device)
+    n_samples = max(round((small.duration or duration) * config.sr), transform.min_samples)
+    noise = torch.randn(2, n_samples, generator=torch.Generator().manual_seed(0)).to(device)
+    style, content = 0.1 * noise
+    view = make_view(small, transform)
+    seen = view(style)
+    loss = make_loss(small, transform, style=seen, content=view(content))
+    kept, of_picture = _evaluate(lambda S: loss(S).total, seen, besides=_tensors(loss))
+    _, of_view = _evaluate(lambda y: view(y).square().sum(), style)
+    longer = duration * config.sr / n_samples
+    growth = _growth(config, small, seen, longer, squared=squared)
+    domain = {"spectrogram": 0.0, "waveform": 1.0, "hybrid": 0.5}[config.domain]
+    evaluation = of_picture * growth.time + domain * of_view * longer
+    inversion = 0.0 if config.domain == "waveform" else config.n_iter * of_view * longer
+    seconds = config.steps * evaluation + inversion + _NOTEBOOK_SECONDS
+    return Estimate(seconds=seconds, memory=_PROCESS_BYTES + growth.weights + kept * growth.memory)
+
+
+def _tensors(loss: Callable[[Tensor], Losses]) -> list[Tensor]:
+    """Return what a loss keeps anyway: its weights and targets."""
+    return [*loss.parameters(), *loss.buffers()] if isinstance(loss, nn.Module) else []
+
+
+def _evaluate(
+    function: Callable[[Tensor], Tensor], start: Tensor, *, besides: Iterable[Tensor] = ()
+) -> tuple[float, float]:
+    """Return the bytes that a function keeps for its gradient, and the seconds of both."""
+    kept: dict[int, int] = {}
+    known = {tensor.untyped_storage().data_ptr() for tensor in besides}
+
+    def note(saved: Tensor) -> Tensor:
+        storage = saved.untyped_storage()
+        if storage.data_ptr() not in known:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return saved
+
+    seconds: list[float] = []
+    clock = time.perf_counter if start.is_cuda else time.process_time
+    while len(seconds) < 3 and sum(seconds) < _ENOUGH:
+        kept.clear()
+        x = start.clone().requires_grad_()
+        began = clock()
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved):
+            total = function(x)
+        total.backward()  # type: ignore[no-untyped-call]
+        if x.is_cuda:
+            torch.cuda.synchronize()
+        seconds.append(clock() - began)
+    return sum(kept.values()), min(seconds)
+
+
+@dataclass(frozen=True)
+class _Growth:
+    time: float
+    memory: float
+    weights: float
+
+
+def _growth(
+    config: TransferConfig, small: TransferConfig, seen: Tensor, longer: float, *, squared: bool
+) -> _Growth:
+    """How much more than its trial a transfer takes."""
+    if squared:
+        square = 1.0 if config.orientation == "time" else longer**2
+        return _Growth(time=square, memory=square, weights=0.0)
+    n_freq, n_frames = seen.shape[-2:]
+    few, many = (count_weights(c, n_freq=n_freq, n_frames=n_frames) for c in (small, config))
+    return _Growth(
+        time=longer * (many / few if few else 1),
+        memory=longer * math.ceil(config.channels / small.channels),
+        weights=4.0 * many,
+    )

@@ -1,0 +1,292 @@
+"""A batch as a page to listen to: one folder that opens from a disk and from any web server.
+
+    index.html        the page; what it shows is inside, as JSON
+    sounds/           the recordings as they were used, and the results
+    spectrograms/     a picture of each
+
+All pictures of a pair have the same axes and the same colours: 0 dB is the loudest of the pair.
+"""
+
+import html
+import json
+import math
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from nst_lib.base.files import replacing
+from nst_lib.batch import results
+from nst_lib.batch.grid import word
+from nst_lib.batch.status import Status
+from nst_lib.batch.store import Store
+from nst_lib.core.transforms import STFT
+from nst_lib.show import plots
+from nst_lib.sound import audio
+from nst_lib.systems.presets import PRESETS
+
+#: Folder of a store that the page is written to.
+GALLERY = "gallery"
+#: Pictures: window in samples, inches, dots per inch, and their axes (left, bottom, width, height).
+N_FFT = 2048
+SIZE, DPI = (3.4, 2.2), 120
+AXES = (0.2, 0.205, 0.76, 0.755)
+
+_PAGE = Path(__file__).with_name("gallery.html")
+_MARK = '<meta name="generator" content="nst gallery">'
+_PARTS = {"index.html", "sounds", "spectrograms"}
+#: Settings that decide how a recording is used.
+_INPUT_SETTINGS = ("sr", "duration", "level", "level_target")
+_ESC50 = re.compile(r"\d-\d+-[A-Z]-\d+")
+
+#: Called with the number of pictures that are drawn, and that of all.
+Callback = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """A WAV file, its sampling rate, and its name in the gallery."""
+
+    path: Path
+    sr: int
+    name: str
+
+    def links(self) -> dict[str, str]:
+        return {"sound": f"sounds/{self.name}.wav", "image": f"spectrograms/{self.name}.png"}
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """What the page says of a pair, and the sounds that it plays."""
+
+    about: dict[str, Any]
+    sounds: list[_Sound]
+
+
+def write_gallery(
+    out: str | os.PathLike[str],
+    to: str | os.PathLike[str] | None = None,
+    *,
+    callback: Callback | None = None,
+) -> Path:
+    """Write the page of a batch, its sounds and its spectrograms; an older page is replaced.
+
+    Parameters
+    ----------
+    out : path
+        The folder of a batch.
+    to : path or None
+        The folder to write; None is "gallery" in that of the batch.
+    callback : callable or None
+        Called with the number of pictures that are drawn, and that of all.
+
+    Returns
+    -------
+    Path
+        The page. Conditions that have no sound are listed with what became of them.
+
+    Raises
+    ------
+    ValueError
+        If `out` is no batch on this machine or none of it is done, if a sound of it cannot be
+        read, or if `to` cannot be written or holds anything but an older page.
+    """
+    store = Store(out)
+    if store.folder is None:
+        raise ValueError(f"{store}: is not on this machine; accepted: a folder (copy it first)")
+    conditions = _conditions(store)
+    if not any(condition["scores"] for condition in conditions):
+        raise ValueError(f"{store}: no condition is done; accepted: a batch with one or more")
+    target = Path(store.folder / GALLERY if to is None else to).resolve()
+    _validate_target(target)
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for condition in conditions:
+        key = (condition["pair"], condition["style"], condition["content"])
+        groups.setdefault(key, []).append(condition)
+    pairs = [_pair(n, members, store.folder) for n, members in enumerate(groups.values(), start=1)]
+    with replacing(target) as folder:
+        _write_sounds(pairs, folder, callback or _ignore)
+        page = _page(store.read_json("batch.json"), [pair.about for pair in pairs])
+        (folder / "index.html").write_text(page, encoding="utf-8", newline="\n")
+    return target / "index.html"
+
+
+def _conditions(store: Store) -> list[dict[str, Any]]:
+    """Return the conditions of a batch with what became of them: scores, or None and a state."""
+    try:
+        rows = results.collect(store).to_dict("records")
+    except FileNotFoundError as error:
+        raise ValueError(f"{error.filename}: is missing; `nst batch` makes it again") from error
+    entries = Status.read(store).entries
+    whole = {row["id"]: row for row in rows if store.finished(row["id"]) is not None}
+    conditions = []
+    for condition in store.read_json("batch.json")["conditions"]:
+        name = condition["id"]
+        entry, row = entries[name], whole.get(name)
+        state, message = entry.state, entry.message
+        if row is None and state == "done":
+            state, message = "changed", "its files are not those that were written"
+        scores = row and {score: _number(row.get(score)) for score in results.SCORES}
+        conditions.append({**condition, "scores": scores, "state": state, "message": message})
+    return conditions
+
+
+def _pair(number: int, members: list[dict[str, Any]], root: Path) -> _Pair:
+    """Describe the conditions of one pair; recordings that were used at several levels are many."""
+    varied = [s for s in _INPUT_SETTINGS if len({word(c["config"][s]) for c in members}) > 1]
+    files, inputs, sounds = [], [], []
+    for role in ("content", "style"):
+        for file in dict.fromkeys(condition["inputs"][role] for condition in members):
+            users = [c for c in members if c["inputs"][role] == file]
+            notes = [
+                f"{name} {' or '.join(dict.fromkeys(word(c['config'][name]) for c in users))}"
+                for name in varied
+            ]
+            name = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(file).stem)
+            sound = _Sound(root / file, users[0]["config"]["sr"], f"pair{number:02}-{role}-{name}")
+            about = {"role": role, "clip": users[0][role], "note": ", ".join(notes)}
+            inputs.append({**about, **sound.links()})
+            files.append((role, file))
+            sounds.append(sound)
+    made = []
+    for condition in members:
+        run, used = condition["id"], condition["inputs"]
+        result = {
+            **{name: condition[name] for name in ("id", "seed", "scores", "state", "message")},
+            **{role: files.index((role, used[role])) for role in ("content", "style")},
+            "factors": {name: word(value) for name, value in condition["factors"].items()},
+        }
+        if condition["scores"]:
+            sound = _Sound(root / "runs" / run / "result.wav", condition["config"]["sr"], run)
+            result |= sound.links()
+            sounds.append(sound)
+        made.append(result)
+    return _Pair({"label": members[0]["pair"], "inputs": inputs, "results": made}, sounds)
+
+
+def _write_sounds(pairs: list[_Pair], folder: Path, callback: Callback) -> None:
+    """Copy the sounds, and draw those of a pair alike; note how long the time axis is."""
+    for part in ("sounds", "spectrograms"):
+        (folder / part).mkdir()
+    done, total = 0, sum(len(pair.sounds) for pair in pairs)
+    for pair in pairs:
+        loudest, seconds = 0.0, 0.0
+        for sound in pair.sounds:
+            S, _, length = _analyse(sound)
+            loudest, seconds = max(loudest, float(S.max())), max(seconds, length)
+        pair.about["seconds"] = seconds
+        top = max(sound.sr for sound in pair.sounds) / 2
+        for sound in pair.sounds:
+            links = sound.links()
+            shutil.copyfile(sound.path, folder / links["sound"])
+            _draw(sound, folder / links["image"], limits=(seconds, top), loudest=loudest)
+            done += 1
+            callback(done, total)
+
+
+def _analyse(sound: _Sound) -> tuple[npt.NDArray[np.float32], STFT, float]:
+    """Return the spectrogram of a sound, its transform, and the seconds of the sound."""
+    y = audio.read(sound.path, sr=sound.sr)
+    transform = STFT(sr=sound.sr, n_fft=N_FFT)
+    padded = torch.from_numpy(audio.fit(y, max(len(y), N_FFT)))
+    return transform(padded).numpy(), transform, len(y) / sound.sr
+
+
+def _draw(sound: _Sound, path: Path, *, limits: tuple[float, float], loudest: float) -> None:
+    S, transform, _ = _analyse(sound)
+    with mpl.style.context(plots.STYLE):
+        fig = Figure(figsize=SIZE, dpi=DPI)
+        fig.set_layout_engine("none")
+        ax = fig.add_axes(AXES)
+        plots.spectrogram(ax, S, transform, loudest=loudest, colorbar=False)
+        ax.set(xlim=(0, limits[0]), ylim=(0, limits[1]))
+        ax.yaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
+        fig.savefig(path, dpi=DPI)
+
+
+def _page(batch: dict[str, Any], pairs: list[dict[str, Any]]) -> str:
+    configs = [condition["config"] for condition in batch["conditions"]]
+    meaning = _meanings(batch)
+    clips = [{"name": name, **clip} for name, clip in batch["clips"].items()]
+    data = {
+        "version": batch["version"],
+        "simulated": _simulated(clips),
+        "esc50": any(_ESC50.fullmatch(clip["name"]) for clip in clips),
+        "factors": {name: [word(v) for v in values] for name, values in batch["factors"].items()},
+        "seeds": batch["seeds"],
+        "scores": results.SCORES,
+        "settings": [
+            {"name": name, "value": word(value), "about": meaning.get(name, "")}
+            for name, value in configs[0].items()
+            if name != "seed" and all(config.get(name) == value for config in configs)
+        ],
+        "range": plots.RANGE_DB,
+        "clips": clips,
+        "pairs": pairs,
+    }
+    left, bottom, width, height = (100 * x for x in AXES)
+    return Template(_PAGE.read_text(encoding="utf-8")).substitute(
+        mark=_MARK,
+        title=html.escape(batch.get("title", batch["grid"])),
+        left=f"{left:.4g}%",
+        right=f"{100 - left - width:.4g}%",
+        top=f"{100 - bottom - height:.4g}%",
+        bottom=f"{bottom:.4g}%",
+        width=round(SIZE[0] * DPI),
+        height=round(SIZE[1] * DPI),
+        data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
+    )
+
+
+def _meanings(batch: dict[str, Any]) -> dict[str, str]:
+    """Return what every setting means; older batches do not say it, but have presets that do."""
+    if "meanings" in batch:
+        return dict(batch["meanings"])
+    presets = {condition["config"]["preset"] for condition in batch["conditions"]}
+    described = [entry.config.describe() for name, entry in PRESETS.items() if name in presets]
+    return {name: meaning for each in described for name, meaning in each.items()}
+
+
+def _simulated(clips: list[dict[str, Any]]) -> str:
+    """Return what to say of simulated recordings."""
+    simulated = [clip["name"] for clip in clips if clip["simulated"]]
+    if len(simulated) == len(clips):
+        return "All recordings are simulated"
+    return f"Some recordings are simulated: {', '.join(simulated)}" if simulated else ""
+
+
+def _validate_target(target: Path) -> None:
+    """Raise ValueError if a folder holds what a gallery has not written."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise ValueError(f"{target}: is a file; accepted: a folder to write")
+    found = {path.name for path in target.iterdir() if not path.name.startswith(".")}
+    index = target / "index.html"
+    ours = index.is_file() and _MARK in index.read_text(encoding="utf-8", errors="replace")
+    if found and not (ours and found <= _PARTS):
+        foreign = min(found - _PARTS if ours else found)
+        raise ValueError(
+            f"{target}: holds {foreign}, which is of no gallery; accepted: a folder that is new, "
+            "empty or an older gallery"
+        )
+
+
+def _number(value: Any) -> float | None:
+    """Return a score; None where there is none."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _ignore(_done: int, _total: int) -> None:
+    return

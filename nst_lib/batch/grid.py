@@ -1,0 +1,383 @@
+"""The grid of an experiment: a YAML file, validated, and the conditions that it stands for.
+
+    title: Two poolings                  # of the page; else the file's name and what varies
+    dataset: esc50                       # or synthetic, or a folder, seen from the file
+    pairs: [[snoring, hand_saw]]         # style, content: categories, clips or paths
+    factors: {pooling: [max, average]}   # settings that vary, fully crossed
+    settings: {preset: milacic2020}      # settings that do not
+    seeds: [0]
+
+A category stands for one clip of it, the one that the lessons take. Paths, of the setting `weights`
+too, start in the folder of the file. YAML's words are 1.2's: ``off`` is a word, ``1e-3`` is a
+number.
+"""
+
+import itertools
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nst_lib.base import files
+from nst_lib.base.validation import hint
+from nst_lib.config import ConfigError, TransferConfig
+from nst_lib.sound.datasets import Clip, Dataset, RecordedClip, Synthetic, open_dataset
+
+_KEYS = ("title", "dataset", "pairs", "factors", "settings", "seeds")
+#: Settings that are parameters of the notebook by name; the others go through its `settings`.
+_PARAMETERS = ("preset", "transform", "pooling", "channels", "steps", "seed")
+
+
+class GridError(ValueError):
+    """A grid that cannot be run; the message has the file and what is accepted."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One sound to be made.
+
+    Attributes
+    ----------
+    style, content : str
+        As the grid names them: keys of `Grid.clips`.
+    factors : dict of str to Any
+        The values of the factors here.
+    config : TransferConfig
+        All settings, the seed among them.
+    """
+
+    style: str
+    content: str
+    factors: dict[str, Any]
+    config: TransferConfig
+
+    @property
+    def slug(self) -> str:
+        """What it is, as part of a file name."""
+        values = [word(value) for value in self.factors.values()]
+        words = [Path(self.style).stem, Path(self.content).stem, *values, str(self.config.seed)]
+        return "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", word) for word in words)[:80]
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the notebook's parameters for the settings."""
+        config = self.config.to_dict()
+        standard = TransferConfig.from_preset(self.config.preset).to_dict()
+        named = {name: config[name] for name in _PARAMETERS if name in config}
+        others = {
+            name: value
+            for name, value in config.items()
+            if name not in named and value != standard[name]
+        }
+        return {**named, "settings": json.dumps(others)}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """An experiment: every pair with every combination of the factors and every seed.
+
+    Attributes
+    ----------
+    name : str
+        Of the file, without ".yaml".
+    title : str
+        What it is, for people.
+    dataset : str
+        What :func:`nst_lib.sound.datasets.open_dataset` takes, from any folder.
+    simulated : bool
+        Whether the clips are.
+    clips : dict of str to Clip
+        What the pairs name.
+    pairs : list of (str, str)
+        Style and content.
+    factors : dict of str to list
+        Setting -> values.
+    seeds : list of int
+        Of weights, noise and phase.
+    conditions : list of Condition
+        In order of pairs, factors, seeds.
+    """
+
+    name: str
+    title: str
+    dataset: str
+    simulated: bool
+    clips: dict[str, Clip]
+    pairs: list[tuple[str, str]]
+    factors: dict[str, list[Any]]
+    seeds: list[int]
+    conditions: list[Condition]
+
+
+def read_grid(path: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None) -> Grid:
+    """Read and validate a grid.
+
+    Parameters
+    ----------
+    path : path
+        A YAML file; see the module.
+    overrides : mapping of str to Any or None
+        Settings that replace those of the file; a path in them starts in the current folder.
+
+    Raises
+    ------
+    GridError
+        If anything in it is unknown or not accepted.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise GridError(f"{path}: cannot read ({reason}); accepted: a YAML file") from error
+    try:
+        raw = yaml.load(text, Loader=_Loader)
+        return parse_grid(raw, name=path.stem, folder=path.parent, overrides=overrides)
+    except yaml.YAMLError as error:
+        raise GridError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise GridError(f"{path}: {error}") from error
+
+
+def parse_grid(
+    raw: Any, *, name: str, folder: Path = Path(), overrides: Mapping[str, Any] | None = None
+) -> Grid:
+    """Return the grid that a mapping of the file's keys stands for.
+
+    Parameters
+    ----------
+    raw : dict
+        "title", "dataset", "pairs", "factors", "settings", "seeds"; all but the pairs may be left
+        out.
+    name : str
+        What to call it.
+    folder : Path
+        Where relative paths in it start.
+    overrides : mapping of str to Any or None
+        Settings that replace its own; a path in them starts in the current folder.
+
+    Raises
+    ------
+    ValueError
+        If anything in it is unknown or not accepted.
+    """
+    if not isinstance(raw, dict):
+        raise GridError(f"holds {_kind(raw)}; accepted: a mapping of {', '.join(_KEYS)}")
+    for key in raw:
+        if key not in _KEYS:
+            raise GridError(f"unknown key {key!r}; {hint(str(key), _KEYS)}")
+    dataset, location = _dataset(raw.get("dataset", "auto"), folder)
+    pairs = _pairs(raw.get("pairs"))
+    clips = {key: find_clip(key, dataset, folder) for pair in pairs for key in pair}
+    settings = {**_mapping(raw.get("settings"), "settings"), **(overrides or {})}
+    factors = _factors(raw.get("factors"), settings)
+    seeds = _list(raw.get("seeds", [0]), "seeds")
+    weights_from = Path() if "weights" in (overrides or {}) else folder
+    conditions = []
+    for (style, content), values, seed in itertools.product(
+        pairs, itertools.product(*factors.values()), seeds
+    ):
+        chosen = dict(zip(factors, values, strict=True))
+        config = _config({**settings, **chosen, "seed": seed}, weights_from)
+        conditions.append(Condition(style=style, content=content, factors=chosen, config=config))
+    return Grid(
+        name=name,
+        title=_title(raw.get("title"), name, factors),
+        dataset=location,
+        simulated=isinstance(dataset, Synthetic),
+        clips=clips,
+        pairs=pairs,
+        factors=factors,
+        seeds=seeds,
+        conditions=conditions,
+    )
+
+
+def find_clip(key: str, dataset: Dataset, folder: Path = Path()) -> Clip:
+    """Return the clip that a category, a name or a path stands for.
+
+    Raises
+    ------
+    GridError
+        If there is none; the message has the nearest.
+    """
+    if key in dataset.categories:
+        return dataset.choose(key)
+    names = {clip.name for clip in dataset}
+    if key.removesuffix(".wav") in names:
+        clip: Clip = dataset[key]
+        return clip
+    path = folder / key
+    if path.is_file():
+        return RecordedClip(
+            name=key,
+            category="",
+            fold=1,
+            licence="licence not stated",
+            attribution=path.name,
+            path=path.resolve(),
+        )
+    known = [*dataset.categories, *sorted(names)] if "/" not in key else []
+    near = hint(key, known) if known else "accepted: a category, a clip or a file"
+    raise GridError(f"unknown clip {key!r}; {near}")
+
+
+def checksum(clip: Clip) -> str:
+    """Return the checksum of a clip's file; a simulated clip is made of its name.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    if isinstance(clip, RecordedClip):
+        return files.file_checksum(clip.path)
+    return files.checksum(clip.name.encode())
+
+
+def checksums(grid: Grid) -> dict[str, str]:
+    """Return the checksums of a grid's clips, by their keys, and of its weights, by their paths.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    """
+    sums = {key: checksum(clip) for key, clip in grid.clips.items()}
+    for path in {condition.config.weights_file for condition in grid.conditions}:
+        if path is not None:
+            sums[str(path)] = files.file_checksum(path)
+    return sums
+
+
+def word(value: Any) -> str:
+    """Return the value of a setting as one reads it; never empty."""
+    if isinstance(value, list):
+        return "+".join(map(str, value)) or "none"
+    if value is None:
+        return "none"
+    return (value if isinstance(value, str) else json.dumps(value)) or "none"
+
+
+def identify(condition: Condition, grid: Grid, checksums: Mapping[str, str], *code: str) -> str:
+    """Return the name of a condition's folder: its slug, and a hash of all that it depends on.
+
+    Parameters
+    ----------
+    condition : Condition
+        What is to be run.
+    grid : Grid
+        The grid that it is of.
+    checksums : mapping of str to str
+        What :func:`checksums` returns.
+    *code : str
+        What it is run with: version of the library, checksum of the notebook.
+    """
+    sounds = [
+        (grid.clips[key].name, checksums[key]) for key in (condition.style, condition.content)
+    ]
+    settings = condition.config.to_dict()
+    if condition.config.weights_file is not None:
+        settings["weights"] = checksums[str(condition.config.weights_file)]
+    covered = json.dumps([settings, sounds, code], sort_keys=True)
+    return f"{condition.slug}-{files.checksum(covered.encode())[:10]}"
+
+
+def _dataset(value: Any, folder: Path) -> tuple[Dataset, str]:
+    if not isinstance(value, str):
+        raise GridError(f"dataset: {value!r}; accepted: esc50, synthetic or a folder")
+    location = value
+    if value not in ("auto", "esc50", "synthetic"):
+        location = str((folder / value).resolve())
+    dataset = open_dataset(location)
+    root = getattr(dataset, "root", None)
+    return dataset, "synthetic" if root is None else str(Path(root).resolve())
+
+
+def _title(value: Any, name: str, factors: Mapping[str, Any]) -> str:
+    if value is None:
+        varied = " by ".join(factors)
+        return f"{name}: {varied}".removesuffix(": ").replace("_", " ")
+    if not isinstance(value, str) or not value.strip():
+        raise GridError(f"title: {value!r}; accepted: some words")
+    return value.strip()
+
+
+def _pairs(value: Any) -> list[tuple[str, str]]:
+    pairs = []
+    for pair in _list(value, "pairs"):
+        if not (
+            isinstance(pair, list) and len(pair) == 2 and all(isinstance(key, str) for key in pair)
+        ):
+            raise GridError(f"pairs: {pair!r}; accepted: [style, content]")
+        pairs.append((pair[0], pair[1]))
+    return pairs
+
+
+def _factors(value: Any, settings: Mapping[str, Any]) -> dict[str, list[Any]]:
+    factors = _mapping(value, "factors")
+    for name in factors:
+        if name in settings:
+            raise GridError(f"{name} is both a factor and a setting; accepted: one of them")
+    for name in {**factors, **settings}:
+        if name == "seed":
+            raise GridError("seed is neither factor nor setting; accepted: seeds: [0, 1, ...]")
+    return {name: _list(values, f"factor {name}") for name, values in factors.items()}
+
+
+def _config(settings: dict[str, Any], weights_from: Path) -> TransferConfig:
+    preset = settings.pop("preset", "fast")
+    if not isinstance(preset, str):
+        raise ConfigError(f"preset {preset!r}; accepted: a name")
+    config = TransferConfig.from_preset(preset, **settings)
+    if config.weights_file is None:
+        return config
+    path = (weights_from / config.weights_file).resolve()
+    if not path.is_file():
+        raise ConfigError(
+            f"weights={settings['weights']!r}: no such file ({path}); accepted: a file"
+        )
+    return config.replace(weights=str(path))
+
+
+def _mapping(value: Any, name: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise GridError(f"{name}: {_kind(value)}; accepted: a mapping of settings")
+    return value
+
+
+def _list(value: Any, name: str) -> list[Any]:
+    if not isinstance(value, list) or not value:
+        raise GridError(f"{name}: {_kind(value)}; accepted: a list of one or more")
+    for n, item in enumerate(value):
+        if item in value[:n]:
+            raise GridError(f"{name}: {item!r} comes twice; accepted: once")
+    return value
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else repr(value)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as of version 1.2, where ``off`` is a word and ``1e-3`` is a number."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [rule for rule in rules if not rule[0].endswith((":bool", ":float"))]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?$"),
+    list("-+.0123456789"),
+)

@@ -1,0 +1,1 @@
+"""The command nst: one file for each family of commands."""

@@ -1,0 +1,189 @@
+"""The commands ``nst mos`` and ``nst power``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nst_lib.base.files import FIGURE_FORMATS, atomic, validate_output
+from nst_lib.base.validation import hint
+from nst_lib.show.progress import count
+
+if TYPE_CHECKING:
+    from nst_lib.opinions.analysis import Study
+    from nst_lib.opinions.simulation import Spread
+
+
+#: Most conditions with which figures of two questions stand side by side.
+BESIDE = 6
+
+
+def mos(
+    ratings: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV file with columns listener, item, rating and factors; or results of "
+            "webMUSHRA or the P.808 toolkit."
+        ),
+    ],
+    by: Annotated[str, typer.Option(metavar="FACTOR[,...]", help="Columns that make a condition.")],
+    order: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FACTOR=LEVEL,...",
+            help="Order of the levels of a factor in tables and figures; differences are later − "
+            "earlier. By default sorted. May be given for several factors.",
+        ),
+    ] = None,
+    items: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TABLE", help="CSV file with a row for each item, or the folder of a batch."
+        ),
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX", help="Named groups, as (?P<pooling>...), in the names of the items."
+        ),
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(metavar="LOW,HIGH", help="Range of ratings; by default 1,5.")
+    ] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(help="YAML file that says whom to leave out; by default our rules."),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="File for all numbers.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help=f"Figure of opinions: {', '.join(FIGURE_FORMATS)}.")
+    ] = None,
+    boot: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap.")] = 10000,
+    seed: Annotated[int, typer.Option(min=0, help="Of these draws.")] = 0,
+) -> None:
+    """Analyse mean opinion scores: intervals, factors, agreement, with and without exclusions."""
+    from nst_lib.opinions.analysis import analyse
+    from nst_lib.opinions.ratings import read
+    from nst_lib.opinions.screening import Rules
+    from nst_lib.opinions.summary import summary
+
+    for path, suffixes in ((json, (".json",)), (plot, FIGURE_FORMATS)):
+        if path is not None:
+            validate_output(path, suffixes=suffixes)
+    found = read(ratings, items=items, pattern=pattern, scale=_numbers(scale, "scale"))
+    found = found.ordered(dict(_levels(text) for text in order or []))
+    chosen = Rules.read(rules) if rules is not None else Rules()
+    factors = [name.strip() for name in by.split(",") if name.strip()]
+    study = analyse(found, factors, rules=chosen, n_boot=boot, seed=seed)
+    with count("mos", "analysis") as callback:
+        text = study.to_json(callback)
+    print(summary(study))
+    if json is not None:
+        with atomic(json) as scratch:
+            scratch.write_text(text + "\n", encoding="utf-8")
+        print(json)
+    if plot is not None:
+        _draw(study, plot)
+        print(plot)
+
+
+def power(
+    difference: Annotated[float, typer.Option(help="Between two conditions, in points of MOS.")],
+    listeners: Annotated[
+        str, typer.Option(metavar="N[,...]", help="Numbers of listeners to try.")
+    ] = "6,12,18,30,60",
+    pairs: Annotated[int, typer.Option(min=2, help="Pairs of recordings.")] = 5,
+    mean: Annotated[float, typer.Option(help="MOS of both conditions together.")] = 3.0,
+    spread: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=SD",
+            help="Standard deviation of listener, pair, listener_effect, pair_effect or residual, "
+            "in points of the scale.",
+        ),
+    ] = None,
+    level: Annotated[float, typer.Option(help="p below which a difference is seen.")] = 0.05,
+    sims: Annotated[int, typer.Option(min=1, help="Simulated tests for each number.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first test.")] = 0,
+) -> None:
+    """Say how many listeners see a difference, by simulated tests from stated spreads."""
+    from nst_lib.opinions import simulation
+
+    opinions = _spread(spread or [])
+    counts = [_integer(text, "listeners") for text in listeners.split(",")]
+    with count("power", "test") as callback:
+        table = simulation.power(
+            difference,
+            listeners=counts,
+            pairs=pairs,
+            mean=mean,
+            spread=opinions,
+            level=level,
+            n_sims=sims,
+            seed=seed,
+            callback=callback,
+        )
+    stated = ", ".join(f"{name} {sd:g}" for name, sd in vars(opinions).items())
+    print(f"simulated tests; standard deviations: {stated}")
+    print(f"{pairs} pairs, difference {difference:g} around MOS {mean:g}, p < {level:g}")
+    print(table.to_string(index=False, float_format="%.2f"))
+    enough = table.loc[table["power"] >= simulation.WANTED, "listeners"]
+    wanted = f"power {simulation.WANTED:.0%}"
+    print(f"{wanted}: {enough.min()} listeners" if len(enough) else f"{wanted}: none of these")
+
+
+def _draw(study: "Study", path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    from nst_lib.opinions import plots
+    from nst_lib.opinions.analysis import ALL
+    from nst_lib.show import plots as figures
+
+    figures.use_style()
+    wide = max(len(variants[ALL].conditions) for variants in study.analyses.values())
+    down, across = (len(study.analyses), 1) if wide > BESIDE else (1, len(study.analyses))
+    fig = Figure(figsize=(max(5.0, 1.3 * wide) * across, 4 * down))
+    axes = fig.subplots(down, across, squeeze=False).flat
+    for ax, (question, variants) in zip(axes, study.analyses.items(), strict=True):
+        plots.opinions(ax, variants[ALL], title=question)
+    figures.save(fig, path)
+
+
+def _numbers(text: str | None, name: str) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"{name} {text!r}; accepted: two numbers, as 0,100") from None
+    return low, high
+
+
+def _levels(text: str) -> tuple[str, list[str]]:
+    name, equals, levels = text.partition("=")
+    if not equals:
+        raise ValueError(f"order {text!r}; accepted: a factor and its levels, as width=2,10")
+    return name.strip(), [level.strip() for level in levels.split(",")]
+
+
+def _integer(text: str, name: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{name} {text!r}; accepted: whole numbers, as 12,18,30") from None
+
+
+def _spread(given: list[str]) -> "Spread":
+    from nst_lib.opinions.simulation import Spread
+
+    values = {}
+    names = list(vars(Spread()))
+    for text in given:
+        name, equals, value = text.partition("=")
+        if name not in names or not equals:
+            raise ValueError(f"spread {text!r}; {hint(name, names)}")
+        try:
+            values[name] = float(value)
+        except ValueError:
+            raise ValueError(f"spread {text!r}; accepted: a number") from None
+    return Spread(**values)

@@ -1,0 +1,1 @@
+"""The method itself: transforms, networks and their kernels, losses, optimisation, inversion."""

@@ -1,0 +1,380 @@
+"""Band-pass filters given by their frequency responses: analysis, its adjoint, its inverse.
+
+Waveform ``(..., samples)`` <-> complex coefficients ``(..., bands, frames)``. A coefficient is the
+inner product of the sound with a band's filter, moved to the frame: in the frequency domain the
+spectrum of the whole sound times the response of the band, folded to the number of frames. The
+filters are dilations of one prototype, so the CQT (Hann) and the CWT (Gauss) are the same bank.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nst_lib.base.validation import validate_shape
+
+#: What lies beyond the ends of a sound: silence, or its mirror image.
+PAD_MODES = ("constant", "reflect")
+#: Energy outside of all bands is taken to be this share of the energy at the nearest band: it keeps
+#: what the bank does not see out of what is inverted.
+FLOOR = 0.5
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """A response with its peak of 1 at 0.
+
+    Attributes
+    ----------
+    response : callable
+        Distance from the centre, in bandwidths -> response.
+    reach : float > 0
+        Distance beyond which the response is left out.
+    duration : float > 0
+        Length of the filter in time, in inverse bandwidths.
+    """
+
+    response: Callable[[Array], Array]
+    reach: float
+    duration: float
+
+
+def _hann(u: Array) -> Array:
+    return np.sinc(u) + (np.sinc(u - 1) + np.sinc(u + 1)) / 2
+
+
+def _gauss(u: Array) -> Array:
+    return np.exp(-(u**2) / 2)
+
+
+#: "hann": the transform of a window of 1 / bandwidth seconds, to -80 dB; "gauss": bandwidth is the
+#: standard deviation, to -108 dB in frequency and in time.
+PROTOTYPES = {
+    "hann": Prototype(_hann, reach=15.0, duration=1.0),
+    "gauss": Prototype(_gauss, reach=5.0, duration=10 / (2 * math.pi)),
+}
+
+
+@dataclass(frozen=True)
+class FilterBank:
+    """Filters, and how often each is sampled.
+
+    Attributes
+    ----------
+    sr : int > 0
+        Sampling rate in Hz.
+    prototype : str
+        Name in `PROTOTYPES`.
+    freqs, bandwidths, gains : tuple of float, length=bands
+        Centre and unit of the prototype's argument in Hz, ascending; response at the centre.
+    hop : int > 0
+        Samples between frames.
+    hops : tuple of int, length=bands
+        Samples between the coefficients of each band, multiples of `hop`. Where it is larger than
+        that, coefficients are held until the next.
+    pad_mode : {"constant", "reflect"}
+        What lies beyond the ends of a sound: silence, or its mirror image.
+    """
+
+    sr: int
+    prototype: str
+    freqs: tuple[float, ...]
+    bandwidths: tuple[float, ...]
+    gains: tuple[float, ...]
+    hop: int
+    hops: tuple[int, ...]
+    pad_mode: str = "constant"
+
+    @property
+    def longest(self) -> int:
+        """Length of the longest filter in samples."""
+        return math.ceil(PROTOTYPES[self.prototype].duration * self.sr / min(self.bandwidths))
+
+    @property
+    def shortest(self) -> int:
+        """Length of the shortest filter in samples."""
+        return math.ceil(PROTOTYPES[self.prototype].duration * self.sr / max(self.bandwidths))
+
+    def n_frames(self, n_samples: int) -> int:
+        """Return the number of frames of `n_samples` samples."""
+        return 1 + n_samples // self.hop
+
+    def analyse(self, y: Tensor) -> Tensor:
+        """Return the coefficients of a waveform; differentiable.
+
+        Parameters
+        ----------
+        y : Tensor, shape=(..., samples)
+
+        Returns
+        -------
+        Tensor, shape=(..., bands, frames), complex
+        """
+        coefficients: Tensor = _Analyse.apply(y, self)  # type: ignore[no-untyped-call]
+        return coefficients
+
+    def adjoint(self, coefficients: Tensor, *, length: int) -> Tensor:
+        """Return the adjoint of :meth:`analyse`, for the inner product Re <a, b>.
+
+        Parameters
+        ----------
+        coefficients : Tensor, shape=(..., bands, frames), complex
+        length : int > 0
+            Samples.
+
+        Returns
+        -------
+        Tensor, shape=(..., length)
+
+        Raises
+        ------
+        ValueError
+            If the coefficients are not those of a sound of that length.
+        """
+        return self._plan_of(coefficients, length).adjoint(coefficients)
+
+    def dual(self, coefficients: Tensor, *, length: int) -> Tensor:
+        """Return roughly the waveform that the coefficients are of: one step of `synthesise`.
+
+        The adjoint, divided by the energy of all responses at each frequency. Exact for filters no
+        wider than their rate (painless frames), away from the ends.
+        """
+        plan = self._plan_of(coefficients, length)
+        return plan.whiten(plan.adjoint(coefficients))
+
+    def synthesise(
+        self, coefficients: Tensor, *, length: int, n_iter: int = 40, tolerance: float = 1e-5
+    ) -> Tensor:
+        """Return the waveform whose coefficients are nearest: the frame's least squares.
+
+        Conjugate gradients on the normal equations, preconditioned as in :meth:`dual`: K.
+        Groechenig, "Acceleration of the frame algorithm", IEEE Trans. Signal Process. 41, 1993.
+
+        Parameters
+        ----------
+        coefficients : Tensor, shape=(..., bands, frames), complex
+            May be modified ones, which are those of no sound.
+        length : int > 0
+            Samples.
+        n_iter : int > 0
+            Iterations at most.
+        tolerance : float >= 0
+            Ends where the residual of every sound has fallen to this share, in amplitude; at the
+            latest to 64 units of rounding, beyond which only what no band sees would grow.
+
+        Returns
+        -------
+        Tensor, shape=(..., length)
+            What lies outside of all bands is hardly in the coefficients and comes back weakened.
+        """
+        tolerance = max(tolerance, 64 * torch.finfo(coefficients.dtype).eps)
+        plan = self._plan_of(coefficients, length)
+        residual = plan.adjoint(coefficients)
+        y = torch.zeros_like(residual)
+        step = white = plan.whiten(residual)
+        energy = start = _dot(residual, white)
+        for _ in range(n_iter):
+            image = plan.adjoint(plan.analyse(step))
+            size = energy / _dot(step, image).clamp_min(_tiny(y))
+            y = y + size * step
+            residual = residual - size * image
+            white = plan.whiten(residual)
+            previous, energy = energy, _dot(residual, white)
+            if bool((energy <= tolerance**2 * start).all()):
+                break
+            step = white + energy / previous.clamp_min(_tiny(y)) * step
+        return y
+
+    def _plan_of(self, coefficients: Tensor, length: int) -> "_Plan":
+        validate_shape(coefficients, (len(self.freqs), self.n_frames(length)), length=length)
+        return _plan(self, length, coefficients.real.dtype, coefficients.device)
+
+
+class _Analyse(torch.autograd.Function):
+    """Analysis; its gradient is the adjoint."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, bank: FilterBank) -> Tensor:
+        ctx.bank, ctx.length = bank, y.shape[-1]
+        return _plan(bank, y.shape[-1], y.dtype, y.device).analyse(y)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return ctx.bank.adjoint(gradient, length=ctx.length), None
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The responses of consecutive bands over one stretch of the spectrum, a row for each band."""
+
+    stretch: int
+    bands: slice
+    responses: Tensor
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Consecutive bands with one hop; `hold` is their hop in frames."""
+
+    hop: int
+    hold: int
+    n_bands: int
+    blocks: list[_Block]
+
+
+class _Plan:
+    """A bank's tables for one length, type and device.
+
+    The spectrum is cut into stretches as long as a band has points: to fold it is to add, band by
+    band, the stretches that the band's response touches.
+    """
+
+    def __init__(
+        self, bank: FilterBank, length: int, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        from scipy.fft import next_fast_len
+
+        self.length = length
+        self.n_frames = bank.n_frames(length)
+        self.reflect = bank.pad_mode == "reflect"
+        # No filter may reach from one end of the sound round to the other.
+        coarse = max(bank.hops)
+        self.size = coarse * next_fast_len(-(-(length + bank.longest) // coarse))
+        if self.reflect:
+            n = np.arange(self.size)
+            n = np.where(n < (self.size + length) // 2, n, n - self.size)
+            period = max(2 * (length - 1), 1)
+            folded = n % period
+            self.samples = torch.from_numpy(np.minimum(folded, period - folded)).to(device)
+        self.groups = [
+            _group(bank, slice(*run), self.size, dtype, device) for run in _runs(bank.hops)
+        ]
+        self.energy = _energy(bank, self.groups, self.size).to(device, dtype)
+
+    def analyse(self, y: Tensor) -> Tensor:
+        spectrum = torch.fft.fft(self._extend(y.reshape(-1, self.length)), norm="forward")
+        planes = torch.view_as_real(spectrum).movedim(-1, 1)
+        parts = []
+        for group in self.groups:
+            stretches = planes.reshape(len(spectrum), 2, group.hop, -1)
+            folded = planes.new_zeros(len(spectrum), 2, group.n_bands, stretches.shape[-1])
+            for block in group.blocks:
+                stretch = stretches[:, :, block.stretch, None]
+                folded[:, :, block.bands].addcmul_(stretch, block.responses)
+            coefficients = torch.fft.ifft(torch.complex(folded[:, 0], folded[:, 1]), norm="forward")
+            parts.append(self._hold(coefficients, group.hold))
+        joined = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)
+        return joined.reshape(*y.shape[:-1], *joined.shape[-2:])
+
+    def adjoint(self, coefficients: Tensor) -> Tensor:
+        shape = coefficients.shape
+        sizes = [group.n_bands for group in self.groups]
+        parts = torch.split(coefficients.reshape(-1, *shape[-2:]), sizes, dim=-2)
+        spectrum = torch.zeros(
+            len(parts[0]), self.size, dtype=coefficients.dtype, device=coefficients.device
+        )
+        for group, part in zip(self.groups, parts, strict=True):
+            folded = torch.fft.fft(self._release(part, group))
+            planes = torch.view_as_real(folded).movedim(-1, 1).contiguous()
+            stretches = torch.view_as_real(spectrum.view(len(spectrum), group.hop, -1))
+            for block in group.blocks:
+                summed = (planes[:, :, block.bands] * block.responses).sum(-2)
+                stretches[:, block.stretch] += summed.movedim(1, -1)
+        y = self._fold(torch.fft.ifft(spectrum).real)
+        return y.reshape(*shape[:-2], self.length)
+
+    def whiten(self, y: Tensor) -> Tensor:
+        spectrum = torch.fft.rfft(y, n=self.size) / self.energy
+        whitened: Tensor = torch.fft.irfft(spectrum, n=self.size)
+        return whitened[..., : self.length]
+
+    def _extend(self, y: Tensor) -> Tensor:
+        if self.reflect:
+            return y[:, self.samples]
+        return torch.nn.functional.pad(y, (0, self.size - self.length))
+
+    def _fold(self, extended: Tensor) -> Tensor:
+        if self.reflect:
+            y = extended.new_zeros(len(extended), self.length)
+            return y.index_add_(1, self.samples, extended)
+        return extended[:, : self.length]
+
+    def _hold(self, coefficients: Tensor, hold: int) -> Tensor:
+        kept = coefficients[..., : -(-self.n_frames // hold)]
+        return kept.repeat_interleave(hold, dim=-1)[..., : self.n_frames]
+
+    def _release(self, held: Tensor, group: _Group) -> Tensor:
+        """Undo :meth:`_hold` by its adjoint: a sum over the frames of each coefficient."""
+        points = -(-self.n_frames // group.hold)
+        padded = torch.nn.functional.pad(held, (0, points * group.hold - self.n_frames))
+        summed = padded.reshape(*held.shape[:-1], points, group.hold).sum(-1)
+        return torch.nn.functional.pad(summed, (0, self.size // group.hop - points))
+
+
+@lru_cache(maxsize=8)
+def _plan(bank: FilterBank, length: int, dtype: torch.dtype, device: torch.device) -> _Plan:
+    return _Plan(bank, length, dtype, device)
+
+
+def _runs(values: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return where each run of equal values begins and ends."""
+    changes = (np.flatnonzero(np.diff(values)) + 1).tolist()
+    return list(pairwise([0, *changes, len(values)]))
+
+
+def _group(
+    bank: FilterBank, members: slice, size: int, dtype: torch.dtype, device: torch.device
+) -> _Group:
+    prototype = PROTOTYPES[bank.prototype]
+    freqs, bandwidths, gains = (
+        np.array(values[members]) for values in (bank.freqs, bank.bandwidths, bank.gains)
+    )
+    hop = bank.hops[members.start]
+    points = size // hop
+    resolution = bank.sr / size
+    low = np.ceil((freqs - prototype.reach * bandwidths) / resolution) // points
+    high = np.floor((freqs + prototype.reach * bandwidths) / resolution) // points
+    blocks = []
+    for stretch in range(int(low.min()), int(high.max()) + 1):
+        touched = np.flatnonzero((low <= stretch) & (stretch <= high))
+        if not len(touched):
+            continue
+        bands = slice(touched[0], touched[-1] + 1)
+        at = np.arange(stretch * points, (stretch + 1) * points) * resolution
+        u = (at - freqs[bands, None]) / bandwidths[bands, None]
+        responses = np.where(np.abs(u) <= prototype.reach, prototype.response(u), 0)
+        weights = torch.from_numpy(gains[bands, None] * responses)
+        blocks.append(_Block(stretch % hop, bands, weights.to(device, dtype)))
+    return _Group(hop, hop // bank.hop, len(freqs), blocks)
+
+
+def _energy(bank: FilterBank, groups: list[_Group], size: int) -> Tensor:
+    """Return what analysis and adjoint do to each frequency, shape ``(1 + size // 2,)``."""
+    energy = torch.zeros(size, dtype=torch.float64)
+    for group in groups:
+        stretches = energy.view(group.hop, -1)
+        for block in group.blocks:
+            power = block.responses.double().square().sum(0).cpu()
+            stretches[block.stretch] += power * group.hold / group.hop
+    both = (energy + energy.roll(-1).flip(0))[: size // 2 + 1] / 2  # a real sound has both halves
+    first, last = (round(f * size / bank.sr) for f in (bank.freqs[0], bank.freqs[-1]))
+    both[:first] = both[:first].clamp_min(FLOOR * float(both[first]))
+    both[last + 1 :] = both[last + 1 :].clamp_min(FLOOR * float(both[last]))
+    return both.clamp_min(1e-6 * float(both.max()))
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum(-1, keepdim=True)
+
+
+def _tiny(y: Tensor) -> float:
+    return torch.finfo(y.dtype).tiny

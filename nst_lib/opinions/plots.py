@@ -1,0 +1,133 @@
+"""Figures of opinions: every function draws into the axes that it is given, and returns it."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nst_lib.opinions.analysis import SIMULATED, Analysis
+from nst_lib.opinions.factorial import categorical, listener_means
+from nst_lib.opinions.ratings import cells, condition
+from nst_lib.opinions.simulation import WANTED
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+#: What the points of P.800's scale are called.
+ACR_WORDS = ("bad", "poor", "fair", "good", "excellent")
+_FILL, _INK, _DOT = "#56B4E9", "black", "#0072B2"
+_BINS = 20
+#: Letters of a condition's name that have room below its bars.
+LONG = 14
+#: One for each round of the style sheet's six colours.
+_MARKERS = "os^Dv"
+
+
+def opinions(ax: "Axes", analysis: Analysis, *, title: str = "") -> "Axes":
+    """Draw how opinions are distributed under each condition, with MOS and its interval.
+
+    Bars are shares of ratings, centred; dots are the means of listeners; the point is the MOS, its
+    line the 95 % interval over other listeners and other pairs (over listeners only, where there
+    was no bootstrap).
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    analysis : Analysis
+        Of one question.
+    title : str
+        Above the axes.
+    """
+    ratings, factors = analysis.ratings, analysis.factors
+    table, (low, high) = ratings.opinions, ratings.scale
+    names = condition(table, factors)
+    means = listener_means(ratings, factors)
+    values = np.unique(table["rating"])
+    discrete = categorical(ratings) and bool((values == np.round(values)).all())
+    edges = np.arange(low - 0.5, high + 1) if discrete else np.linspace(low, high, _BINS + 1)
+    heights, middles = np.diff(edges), (edges[1:] + edges[:-1]) / 2
+    shares = [
+        np.histogram(table["rating"][names == name], edges)[0] / (names == name).sum()
+        for name in means
+    ]
+    widest = max(share.max() for share in shares)
+    generator = np.random.default_rng(0)
+    rows = analysis.conditions.to_dict("records")
+    interval = "boot" if analysis.n_boot else "t"
+    for x, (name, share, row) in enumerate(zip(means, shares, rows, strict=True)):
+        widths = 0.8 * share / widest
+        ax.barh(middles, widths, height=0.9 * heights, left=x - widths / 2, color=_FILL, alpha=0.55)
+        own = means[name].dropna()
+        around = x + generator.uniform(-0.12, 0.12, len(own))
+        ax.plot(around, own, ".", color=_DOT, markersize=4, alpha=0.7)
+        ends = [row["mos"] - row[f"{interval} low"], row[f"{interval} high"] - row["mos"]]
+        ax.errorbar(
+            x, row["mos"], [[e] for e in ends], fmt="o", color=_INK, capsize=4, markersize=5, lw=1.5
+        )
+        ax.annotate(
+            f"{row['mos']:.2f}", (x, row["mos"]), (14, 3), textcoords="offset points", fontsize=9
+        )
+    labels = list(means.columns)
+    turned = max(map(len, labels)) > LONG
+    place = "right" if turned else "center"
+    ax.set_xticks(range(len(labels)), labels, rotation=30 if turned else 0, ha=place)
+    if discrete and (low, high) == (1, 5):
+        ax.set_yticks(range(1, 6), [f"{k} {word}" for k, word in enumerate(ACR_WORDS, start=1)])
+    ax.set(xlabel=", ".join(factors), ylabel="Rating", title=title)
+    ax.set_xlim(-0.6, len(rows) - 0.4)
+    ax.set_ylim(edges[0] - 0.1 * heights[0], edges[-1] + 0.1 * heights[0])
+    return _label(ax, simulated=ratings.simulated)
+
+
+def scatter(ax: "Axes", analysis: Analysis, score: str) -> "Axes":
+    """Draw the mean opinion of every item against an objective score.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    analysis : Analysis
+        Of one question, whose ratings have the score.
+    score : str
+        A column of numbers.
+    """
+    table = analysis.ratings.opinions
+    names = condition(table, analysis.factors)
+    for k, name in enumerate(cells(table, analysis.factors)):
+        means = table[names == name].groupby("item")[[score, "rating"]].mean()
+        marker = _MARKERS[k // 6 % len(_MARKERS)]
+        ax.plot(means[score], means["rating"], marker, label=name, alpha=0.85)
+    ax.set(xlabel=score, ylabel="Mean opinion of an item", ylim=analysis.ratings.scale)
+    ax.legend(title=", ".join(analysis.factors), fontsize=8)
+    return _label(ax, simulated=analysis.ratings.simulated)
+
+
+def power(ax: "Axes", table: "pd.DataFrame", *, label: str = "") -> "Axes":
+    """Draw power against listeners, with its interval.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    table : pd.DataFrame
+        Of :func:`simulation.power`.
+    label : str
+        Of the line.
+    """
+    line = ax.plot(table["listeners"], table["power"], "o-", label=label or None)[0]
+    ax.fill_between(
+        table["listeners"], table["low"], table["high"], color=line.get_color(), alpha=0.2, lw=0
+    )
+    ax.axhline(WANTED, color="grey", lw=1, ls=":")
+    ax.set(xlabel="Listeners", ylabel="Power", ylim=(0, 1.02))
+    if label:
+        ax.legend()
+    return _label(ax, simulated=True)
+
+
+def _label(ax: "Axes", *, simulated: bool) -> "Axes":
+    """Say in the figure that nobody has listened, where that is so."""
+    if simulated:
+        ax.set_title(SIMULATED, loc="right", fontsize=8, color="#D55E00", weight="bold")
+    return ax

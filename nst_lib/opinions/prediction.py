@@ -1,0 +1,73 @@
+"""Objective scores against opinion: does any predict it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nst_lib.batch.results import SCORES
+from nst_lib.opinions.paired import holm
+from nst_lib.opinions.ratings import Ratings, RatingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def correlate(
+    ratings: Ratings, factors: Sequence[str], scores: Sequence[str] | None = None
+) -> "pd.DataFrame":
+    """Correlate scores with mean opinion scores, over conditions and over items.
+
+    Few conditions correlate with anything by chance. Over items there are more, but those of one
+    pair of recordings resemble each other, so that the intervals, which do not know, are too short.
+
+    Parameters
+    ----------
+    ratings : Ratings
+        Of one question, with a column for each score.
+    factors : sequence of str
+        Columns that make a condition.
+    scores : sequence of str or None
+        Columns of numbers; None is those of `metrics.py` that there are.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns: score; over, "conditions" or "items"; n; pearson; low, high, its 95 % interval
+        (Fisher's z); spearman; p, of Pearson's r; p Holm. NaN for less than three, or four.
+
+    Raises
+    ------
+    RatingsError
+        If a score is no column of numbers.
+    """
+    import pandas as pd
+    from scipy import stats
+
+    table = ratings.opinions
+    there = [name for name in SCORES if name in table and name not in factors]
+    known = [name for name in there if pd.api.types.is_numeric_dtype(table[name])]
+    chosen = known if scores is None else list(scores)
+    for name in chosen:
+        if name not in table or not pd.api.types.is_numeric_dtype(table[name]):
+            raise RatingsError(
+                f"{ratings.source}: no numbers in column {name!r}; accepted: scores, as in the "
+                "results of a batch, given as what is known of the items"
+            )
+    rows = []
+    for name in chosen:
+        for over, by in (("conditions", list(factors)), ("items", ["item"])):
+            means = table.groupby(by, sort=False)[["rating", name]].mean().dropna()
+            x, y = means[name].to_numpy(), means["rating"].to_numpy()
+            row = {"score": name, "over": over, "n": len(x)}
+            row |= dict.fromkeys(("pearson", "low", "high", "spearman", "p"), np.nan)
+            if len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0:
+                found = stats.pearsonr(x, y)
+                row |= {"pearson": float(found.statistic), "p": float(found.pvalue)}
+                row["spearman"] = float(stats.spearmanr(x, y).statistic)
+                if len(x) > 3:
+                    row["low"], row["high"] = map(float, found.confidence_interval(0.95))
+            rows.append(row)
+    columns = ["score", "over", "n", "pearson", "low", "high", "spearman", "p"]
+    result = pd.DataFrame(rows, columns=columns)
+    return result.assign(**{"p Holm": holm(result["p"].tolist())})

@@ -1,0 +1,191 @@
+"""What a study says, as text for a terminal."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nst_lib.opinions.analysis import ALL, SIMULATED, UNBIASED, Analysis, Study
+from nst_lib.opinions.conditions import MISSING
+from nst_lib.opinions.factorial import categorical
+from nst_lib.opinions.ratings import describe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNBOUNDED = "none"
+NOTE = (
+    '"p ordinal" treats the pairs as if they were many, so it is often too small; "none" there '
+    'means that the ratings set no bounds to the odds. "alike" names those among whom the effect '
+    "was not found to differ; if that is chance, p is too small."
+)
+
+
+#: Most columns of a table of MOS, and most comparisons of two, that are printed.
+COLUMNS, ROWS = 4, 15
+
+
+def summary(study: Study) -> str:
+    """Return tables of MOS and tests for each question, with and without exclusions."""
+    return "\n".join(_lines(study))
+
+
+def _lines(study: Study) -> Iterator[str]:
+    low, high = study.ratings.scale
+    if study.ratings.simulated:
+        yield SIMULATED
+    yield f"{study.ratings.source}: rated from {low:g} to {high:g}"
+    yield from (f"  {note}" for note in study.ratings.notes)
+    for question, variants in study.analyses.items():
+        everyone = variants[ALL]
+        yield ""
+        yield f"{question or 'ratings'}: {'; '.join(describe(everyone.ratings))}"
+        left = study.excluded[question]
+        yield f"  left out when screened: {'nobody' if not left else ''}".rstrip()
+        yield from (f"    {name}: {why}" for name, why in left.items())
+        if study.warning(question):
+            yield f"  WARNING: {study.warning(question)}"
+        for name, analysis in variants.items():
+            yield ""
+            yield f"  MOS, {name}{_over(analysis, name)}"
+            yield _text(_narrow(analysis))
+        yield from (f"  {name}: none, {why}" for name, why in study.missing[question].items())
+        yield ""
+        yield from _models(variants)
+        if len(everyone.wilcoxon) and (everyone.wilcoxon["n"] > 0).any():
+            yield "  conditions b − a, by the signed ranks of listeners"
+            yield from _first(everyone.wilcoxon, signed=True)
+        else:
+            yield "  signed ranks: no listener rated under two conditions"
+        yield from _agreement(everyone)
+        if len(everyone.prediction):
+            yield "  scores against opinion"
+            yield _text(_rounded(everyone.prediction))
+
+
+def _models(variants: dict[str, Analysis]) -> Iterator[str]:
+    fitted = {name: analysis for name, analysis in variants.items() if not analysis.fault}
+    if fitted:
+        yield "  linear mixed model; listeners and pairs are random, and so are their effects"
+        yield _text(tests(fitted))
+        yield f"    {NOTE}"
+    for name, analysis in variants.items():
+        if analysis.fault:
+            yield f"  no model, {name}: {analysis.fault}"
+    everyone = variants[ALL]
+    if everyone.fault or everyone.differences.empty:
+        return
+    several = everyone.levels["factor"].isin(everyone.differences["factor"])
+    yield "  levels, as the mixed model estimates them, all listeners"
+    yield _text(_rounded(everyone.levels[several].drop(columns="df2")))
+    yield "  differences b − a of these; p Holm is corrected for all of a factor, intervals are not"
+    yield from _first(everyone.differences.drop(columns=["df2", "t"]), signed=True)
+
+
+def tests(variants: dict[str, Analysis]) -> "pd.DataFrame":
+    """Return the tests of every variant, as text, terms together.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns: term, difference, listeners (the variant), estimate, d, F, p, p Holm, the p of the
+        ordinal model where ratings are categories, and among whom no difference was found.
+    """
+    import pandas as pd
+
+    rows = []
+    for name, analysis in variants.items():
+        table = analysis.mixed
+        ordinal = [float("nan")] * len(table)
+        if categorical(analysis.ratings):
+            ordinal = analysis.ordinal["p"].tolist()
+        for order, (row, other) in enumerate(zip(table.to_dict("records"), ordinal, strict=True)):
+            tested = not np.isnan(row["F"])
+            estimate = f"{row['estimate']:+.2f}"
+            if tested:
+                estimate += f" ({row['low']:+.2f} to {row['high']:+.2f})"
+            F = f"F({row['df1']}, {row['df2']:.1f}) = {row['F']:.2f}"
+            rows.append(
+                {
+                    "order": order,
+                    "term": row["term"],
+                    "difference": row["difference"],
+                    "listeners": name,
+                    "estimate": estimate if row["difference"] else "",
+                    "d": f"{row['d']:+.2f}" if row["difference"] and tested else "",
+                    "F": row["untested"] or F,
+                    "p": _p(row["p"]),
+                    "p Holm": _p(row["p Holm"]),
+                    "p ordinal": _p(other) or UNBOUNDED * categorical(analysis.ratings),
+                    "alike": row["alike"] if tested else "",
+                }
+            )
+    return pd.DataFrame(rows).sort_values("order", kind="stable").drop(columns="order")
+
+
+def _agreement(analysis: Analysis) -> Iterator[str]:
+    f, agreement = analysis.friedman, analysis.agreement
+    icc = agreement["icc"]
+    ranks = f"chi2({f.df}) = {f.chi2:.1f}, p {_p(f.p)}, W = {f.W:.2f} ({f.n} listeners)"
+    yield f"  Friedman: {f.fault or ranks}"
+    alpha, sos = _known(agreement["alpha ordinal"]), _known(agreement["sos a"])
+    single, average = _known(icc["single"]), _known(icc["average"])
+    yield (
+        f"  agreement: alpha {alpha} (ordinal), ICC {single} of one rating, {average} of the mean "
+        f"of {icc['per_item']:.3g}; SOS a {sos}"
+    )
+
+
+def _over(analysis: Analysis, name: str) -> str:
+    """Return what the interval is over, where there is one."""
+    table, unit = analysis.conditions, analysis.ratings.unit
+    if table["listeners"].max() < 2:
+        return ""
+    over = "other listeners"
+    if analysis.n_boot and table["pairs"].max() > 1:
+        over += f" and other {unit}s"
+    less = "; to compare conditions only: how kind listeners are is not in it"
+    return f", with 95 % interval over {over}{less if name == UNBIASED else ''}"
+
+
+def _narrow(analysis: Analysis) -> "pd.DataFrame":
+    """Return the table of MOS, a condition a row where there would be too many columns."""
+    import pandas as pd
+
+    layout = analysis.layout
+    if len(layout.columns) <= COLUMNS:
+        return layout.reset_index()
+    rows = pd.Series(layout.stack(), name="MOS").reset_index()
+    return rows[rows["MOS"] != MISSING]
+
+
+def _first(table: "pd.DataFrame", *, signed: bool) -> Iterator[str]:
+    """Return the rows of least p, and how many there are more."""
+    few = table.sort_values("p", kind="stable").head(ROWS) if len(table) > ROWS else table
+    yield _text(_rounded(few, signed=signed))
+    if len(few) < len(table):
+        yield f"    ... and {len(table) - len(few)} more, of larger p; --json has all"
+
+
+def _known(value: float) -> str:
+    return "unknown" if np.isnan(value) else f"{value:.2f}"
+
+
+def _p(p: float) -> str:
+    return "" if np.isnan(p) else "< 0.0001" if p < 1e-4 else f"{p:.4f}" if p < 0.01 else f"{p:.3f}"
+
+
+def _rounded(table: "pd.DataFrame", *, signed: bool = False) -> "pd.DataFrame":
+    columns = {}
+    for name in map(str, table):
+        if name in ("p", "p Holm"):
+            columns[name] = table[name].map(_p)
+        elif table[name].dtype.kind == "f":
+            form = "{:+.2f}" if signed and name != "W" else "{:.2f}"
+            columns[name] = table[name].map(form.format).replace(["nan", "+nan"], "")
+    return table.assign(**columns)
+
+
+def _text(table: "pd.DataFrame") -> str:
+    text = table.rename_axis(columns=None).to_string(index=False)
+    return "\n".join(f"    {line}" for line in text.splitlines())

@@ -1,0 +1,234 @@
+"""Recordings and settings to choose by hand, and the transfer that they make."""
+
+import os
+from typing import Any
+
+import ipywidgets
+from IPython.display import display
+
+from nst_lib.config import TRANSFORMS, TransferConfig
+from nst_lib.show.kept import Kept
+from nst_lib.show.live import LiveTransfer
+from nst_lib.show.player import Compare
+from nst_lib.sound.datasets import Clip, Dataset, open_dataset
+from nst_lib.systems.presets import PRESETS
+
+#: Content weights to choose from: logarithmic, and 0. A preset's own is added.
+WEIGHTS = (0.0, *(n / tens for tens in (1000, 100, 10) for n in (1, 2, 3, 5, 7)), 1.0)
+
+
+class Explorer:
+    """Choose two recordings and a few settings, listen, and transfer.
+
+    The last result stays in the notebook, or the first pair where there is none.
+
+    Parameters
+    ----------
+    dataset : str or path
+        As :func:`nst_lib.sound.datasets.open_dataset` takes it; another can be typed in.
+    preset : str
+        To begin with.
+    interactive : bool
+        Without, there is nothing to choose, only the first pair to listen to.
+
+    Attributes
+    ----------
+    widget : ipywidgets.VBox
+        What is shown.
+    live : LiveTransfer or None
+        The last transfer.
+
+    Raises
+    ------
+    ValueError
+        If there is no such dataset or preset.
+    """
+
+    def __init__(
+        self,
+        dataset: str | os.PathLike[str] = "auto",
+        *,
+        preset: str = "fast",
+        interactive: bool = True,
+    ) -> None:
+        self.interactive = interactive
+        self.live: LiveTransfer | None = None
+        self._dataset, self._opened, self._filling = open_dataset(dataset), str(dataset), True
+        config = TransferConfig.from_preset(preset)
+        text = {"style": {"description_width": "9em"}, "layout": {"width": "24em"}}
+        self._name = ipywidgets.Text(str(dataset), description="Dataset", continuous_update=False)
+        self._roles = {role: self._choices(role) for role in ("content", "style")}
+        self._preset = ipywidgets.Dropdown(
+            options=list(PRESETS), value=preset, description="Preset", **text
+        )
+        self._transform = ipywidgets.Dropdown(
+            options=TRANSFORMS, value=config.transform, description="Transform", **text
+        )
+        self._weight = ipywidgets.SelectionSlider(
+            options=_stops(), description="Content weight", continuous_update=False, **text
+        )
+        self._steps = ipywidgets.BoundedIntText(
+            min=0, max=100000, description="Evaluations", **text
+        )
+        self._go = ipywidgets.Button(description="Transfer", button_style="primary")
+        self._message = ipywidgets.Label()
+        self._heard, self._result = ipywidgets.Output(), ipywidgets.Output()
+        settings = [self._preset, self._transform, self._weight, self._steps]
+        clips = [ipywidgets.HBox(list(pair)) for pair in self._roles.values()]
+        self.widget = ipywidgets.VBox(
+            [
+                self._name,
+                *clips,
+                self._heard,
+                ipywidgets.HBox(settings[:2]),
+                ipywidgets.HBox(settings[2:]),
+                ipywidgets.HBox([self._go, self._message]),
+                self._result,
+            ]
+        )
+        self._kept = Kept(self.widget, lasting=True)
+        self._adopt(config)
+        self._fill(_first(self._dataset))
+        self._name.observe(lambda _: self._open(), "value")
+        self._preset.observe(lambda _: self._adopt(self._chosen()), "value")
+        self._go.on_click(lambda _: self.transfer())
+
+    def _ipython_display_(self) -> None:
+        if self.interactive:
+            self._kept.show()
+        else:
+            display(self._pair())
+
+    @property
+    def config(self) -> TransferConfig:
+        """The settings that are chosen.
+
+        Raises
+        ------
+        ConfigError
+            If they do not go together.
+        """
+        settings: dict[str, Any] = {}
+        chosen = self._chosen()
+        if self._transform.value != chosen.transform:
+            settings["transform"] = self._transform.value
+        if chosen.content_weight is not None and self._weight.value != chosen.content_weight:
+            settings["content_weight"] = self._weight.value
+        if self._steps.value != chosen.steps:
+            settings["steps"] = self._steps.value
+        return TransferConfig.from_preset(self._preset.value, **settings)
+
+    def clip(self, role: str) -> Clip:
+        """Return the recording that is chosen as "content" or as "style"."""
+        wanted = self._roles[role][1].value
+        return next(clip for clip in self._dataset if clip.name == wanted)
+
+    def transfer(self) -> None:
+        """Start the transfer that is chosen, in place of the last one."""
+        if self.live is not None and self.live.running:
+            self._message.value = "one is running: stop it first"
+            return
+        try:
+            config, pair = self.config, (self.clip("content"), self.clip("style"))
+            self.live = LiveTransfer(*pair, config, kept=self._kept)
+        except ValueError as error:
+            self._message.value = " ".join(str(error).split())
+            return
+        self._message.value = ""
+        self._kept.heading = f"{self._said()}, preset {config.preset}, {config.transform}"
+        self._kept.heading += f", {config.steps} evaluations"
+        if config.content_weight is not None:
+            self._kept.heading += f", content weight {config.content_weight:g}"
+        self._kept.keep("")
+        self._result.outputs = ()
+        self._result.append_display_data(self.live.widget)
+        self.live.start()
+
+    def _chosen(self) -> TransferConfig:
+        return TransferConfig.from_preset(self._preset.value)
+
+    def _choices(self, role: str) -> tuple[ipywidgets.Dropdown, ipywidgets.Dropdown]:
+        """Return a list of categories and a list of clips."""
+        category = ipywidgets.Dropdown(description=role.capitalize())
+        clip = ipywidgets.Dropdown()
+        category.observe(lambda _: self._list(role), "value")
+        clip.observe(lambda _: self._listen(), "value")
+        return category, clip
+
+    def _fill(self, clips: dict[str, Clip]) -> None:
+        """Offer the dataset's categories, and choose these clips of it."""
+        self._filling = True
+        for role, clip in clips.items():
+            category = self._roles[role][0]
+            category.options = self._dataset.categories
+            category.value = clip.category
+            self._list(role)
+            self._roles[role][1].value = clip.name
+        self._filling = False
+        self._listen()
+
+    def _list(self, role: str) -> None:
+        category, clip = self._roles[role]
+        if category.value is not None:
+            clip.options = [one.name for one in self._dataset.clips(category=category.value)]
+
+    def _listen(self) -> None:
+        if self._filling or not all(clip.value for _, clip in self._roles.values()):
+            return
+        self._heard.outputs = ()
+        try:
+            pair = self._pair()
+        except ValueError as error:
+            self._message.value = " ".join(str(error).split())
+            return
+        self._message.value = ""
+        self._heard.append_display_data(pair)
+        if self.live is None:
+            self._kept.heading = self._said()
+            self._kept.keep(pair.to_html())
+
+    def _said(self) -> str:
+        return ", ".join(f"{role}: {self.clip(role).name}" for role in self._roles).capitalize()
+
+    def _pair(self) -> Compare:
+        sounds = {role: self.clip(role) for role in self._roles}
+        return Compare(sounds, interactive=self.interactive)
+
+    def _adopt(self, config: TransferConfig) -> None:
+        """Show a preset's own settings."""
+        self._transform.value = config.transform
+        self._weight.disabled = config.content_weight is None
+        self._weight.options = _stops(config.content_weight or 0.0)
+        self._weight.value = config.content_weight or 0.0
+        self._steps.value = config.steps
+
+    def _open(self) -> None:
+        """Go to the dataset that is named; what is chosen stays where the dataset has it."""
+        try:
+            self._dataset = open_dataset(self._name.value.strip())
+        except ValueError as error:
+            said = " ".join(str(error).split())
+            self._message.value = f"{said} (the clips are still those of {self._opened})"
+            return
+        self._opened = self._name.value.strip()
+        chosen = {role: clip.value for role, (_, clip) in self._roles.items()}
+        clips = {clip.name: clip for clip in self._dataset if clip.name in chosen.values()}
+        kept = clips.keys() == set(chosen.values())
+        self._fill(
+            {role: clips[name] for role, name in chosen.items()} if kept else _first(self._dataset)
+        )
+
+
+def _stops(*own: float) -> list[tuple[str, float]]:
+    """Return what the slider of the content weight can say."""
+    return [(f"{weight:g}", weight) for weight in sorted({*WEIGHTS, *own})]
+
+
+def _first(dataset: Dataset) -> dict[str, Clip]:
+    """Return the study's first pair where it is there, else the first two categories."""
+    try:
+        pair = dataset.pairs()[0]
+    except ValueError:
+        first, second = dataset.categories[0], dataset.categories[-1]
+        return {"content": dataset.choose(second), "style": dataset.choose(first)}
+    return {"content": pair.content, "style": pair.style}

@@ -1,0 +1,144 @@
+"""What a transfer leaves behind: the sound, a JSON record beside it, a page to listen to."""
+
+import base64
+import html
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from nst_lib.base.files import atomic
+from nst_lib.pipeline import TransferResult
+from nst_lib.sound import audio
+
+#: Packages whose versions are recorded.
+PACKAGES = ("nst-lib", "torch", "librosa", "numpy", "scipy", "soxr", "soundfile", "av")
+
+_PAGE = Path(__file__).with_name("page.html")
+
+
+def to_dict(
+    result: TransferResult, *, inputs: Mapping[str, str | list[str] | None]
+) -> dict[str, Any]:
+    """Return the record of a transfer in JSON's types.
+
+    Parameters
+    ----------
+    result : TransferResult
+        What to record.
+    inputs : mapping of str to str
+        Names of the "content" (None for texture synthesis) and the "style"; of several, a list.
+
+    Returns
+    -------
+    dict
+        "inputs", "warnings", "config", "outcome", "best_step", "losses" (the table, a list of
+        rows), "convergence", "realised", "scores", "gain_db", "seconds", "device", "versions".
+        Numbers that are not finite are None.
+    """
+    return {
+        "inputs": dict(inputs),
+        "warnings": result.warnings,
+        "config": result.config.to_dict(),
+        "outcome": result.outcome,
+        "best_step": result.best_step,
+        "losses": [_finite(evaluation.row()) for evaluation in result.evaluations],
+        "convergence": result.convergence,
+        "realised": _finite(result.realised),
+        "scores": None if result.scores is None else _finite(result.scores.to_dict()),
+        "gain_db": 20 * math.log10(result.gain),
+        "seconds": result.seconds,
+        "device": result.device,
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+        },
+    }
+
+
+def write(
+    result: TransferResult,
+    path: str | os.PathLike[str],
+    *,
+    inputs: Mapping[str, str | list[str] | None],
+) -> Path:
+    """Write the sound to `path` and its record beside it, ending in ``.json``.
+
+    Returns
+    -------
+    Path
+        The record.
+
+    Raises
+    ------
+    ValueError
+        If `path` cannot be written.
+    """
+    record = Path(path).with_suffix(".json")
+    text = json.dumps(to_dict(result, inputs=inputs), indent=2, allow_nan=False)
+    with atomic(record) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+        audio.write(path, result.audio, sr=result.config.sr)
+    return record
+
+
+def write_page(
+    path: str | os.PathLike[str],
+    *,
+    title: str,
+    note: str,
+    sounds: Mapping[str, tuple[Path, str]],
+    figure: Path,
+    facts: Mapping[str, str],
+) -> None:
+    """Write one HTML file that holds its sounds and its figure.
+
+    Parameters
+    ----------
+    path : path
+        The page.
+    title, note : str
+        Heading, and a paragraph under it.
+    sounds : mapping of str to (Path, str)
+        Heading of each player -> WAV file and its attribution.
+    figure : Path
+        A PNG file.
+    facts : mapping of str to str
+        Rows of the table.
+    """
+    players = "\n".join(
+        f"<section><h2>{html.escape(name)}</h2>"
+        f'<audio controls preload="auto" aria-label="{html.escape(name)}" '
+        f'src="{_embed(file, "audio/wav")}"></audio>'
+        f"<p>{html.escape(credit)}</p></section>"
+        for name, (file, credit) in sounds.items()
+    )
+    rows = "\n".join(
+        f"<tr><th scope='row'>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
+        for name, value in facts.items()
+    )
+    text = Template(_PAGE.read_text(encoding="utf-8")).substitute(
+        title=html.escape(title),
+        note=html.escape(note),
+        players=players,
+        figure=_embed(figure, "image/png"),
+        rows=rows,
+    )
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
+    }
+
+
+def _embed(path: Path, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -1,0 +1,1 @@
+"""Recordings: files that are read and written, data sets, and simulated sounds."""

@@ -1,0 +1,390 @@
+"""Clips by category, fold and name: ESC-50 and its synthetic stand-in, with one interface.
+
+ESC-50: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", ACM Multimedia 2015.
+Five-second clips at 44.1 kHz in 50 categories and five folds, named FOLD-SOURCE-TAKE-TARGET.wav.
+"""
+
+import csv
+import difflib
+import io
+import os
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nst_lib.sound import audio
+from nst_lib.sound.audio import Audio, read, validate
+from nst_lib.sound.decoding import Warn
+
+#: The study's five pairs of categories: (style, content).
+STUDY_PAIRS = (
+    ("snoring", "hand_saw"),
+    ("hen", "car_horn"),
+    ("toilet_flush", "chainsaw"),
+    ("frog", "keyboard_typing"),
+    ("water_drops", "clapping"),
+)
+#: Endings of the files that are recordings in a folder that is no ESC-50 copy.
+AUDIO_SUFFIXES = (
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".wma", ".webm"),
+    *(".aiff", ".aif", ".caf"),
+)
+#: Environment variable that names an ESC-50 folder.
+ESC50_VARIABLE = "NST_ESC50"
+
+_LICENCE_LINE = re.compile(r"^\W*(\S+\.wav)\W+(.+?)\s*\[([^\[\]]+)\]\s*$", re.MULTILINE)
+_DATASET_LICENCE = "CC BY-NC 3.0"
+_COLUMNS = ("filename", "fold", "category")
+
+
+@dataclass(frozen=True)
+class Clip(ABC):
+    """One recording of a dataset.
+
+    Attributes
+    ----------
+    name : str
+        Unique in its dataset.
+    category : str
+        What is heard, for example "hand_saw".
+    fold : int
+        Cross-validation fold, from 1; clips cut from one source share it.
+    licence, attribution : str
+        Terms of use and whom to credit.
+    """
+
+    name: str
+    category: str
+    fold: int
+    licence: str
+    attribution: str
+
+    @abstractmethod
+    def load(
+        self,
+        *,
+        sr: int = 22050,
+        duration: float | None = 5.0,
+        min_samples: int = 1,
+        warn: Warn = audio.warn,
+    ) -> Audio:
+        """Return the sound, mono float32, trimmed or padded to `duration` seconds at `sr` Hz."""
+
+
+@dataclass(frozen=True)
+class RecordedClip(Clip):
+    """A clip in a file."""
+
+    path: Path
+
+    def load(
+        self,
+        *,
+        sr: int = 22050,
+        duration: float | None = 5.0,
+        min_samples: int = 1,
+        warn: Warn = audio.warn,
+    ) -> Audio:
+        """Return the recording; see :func:`nst_lib.sound.audio.read`."""
+        return read(self.path, sr=sr, duration=duration, min_samples=min_samples, warn=warn)
+
+
+@dataclass(frozen=True)
+class SyntheticClip(Clip):
+    """A procedural clip; see :func:`nst_lib.sound.synth.synthesise`."""
+
+    seed: int
+
+    def load(
+        self,
+        *,
+        sr: int = 22050,
+        duration: float | None = 5.0,
+        min_samples: int = 1,
+        warn: Warn = audio.warn,
+    ) -> Audio:
+        """Return the sound; `duration` None means 5 s, and there is nothing to warn of."""
+        from nst_lib.sound.synth import synthesise
+
+        seconds = 5.0 if duration is None else duration
+        y = synthesise(self.category, seed=self.seed, sr=sr, duration=seconds)
+        return validate(y, name=self.name, min_samples=min_samples)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A style clip and the content clip that it is transferred onto."""
+
+    style: Clip
+    content: Clip
+
+
+class Dataset(Sequence[Clip]):
+    """Clips in order of name; index with a number or a name (with or without ``.wav``)."""
+
+    def __init__(self, clips: Sequence[Clip]) -> None:
+        self._clips = tuple(sorted(clips, key=lambda clip: clip.name))
+        self._by_name = {clip.name: clip for clip in self._clips}
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def __iter__(self) -> Iterator[Clip]:
+        return iter(self._clips)
+
+    def __getitem__(self, key):  # type: ignore[no-untyped-def]
+        """Return the clip of that name or position, or a slice of clips."""
+        if not isinstance(key, str):
+            return self._clips[key]
+        name = key.removesuffix(".wav")
+        if name not in self._by_name:
+            near = difflib.get_close_matches(name, self._by_name, n=3, cutoff=0.4)
+            hint = f"; nearest: {', '.join(near)}" if near else ""
+            raise KeyError(f"no clip {key!r} among {len(self)} clips{hint}")
+        return self._by_name[name]
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories that have clips here, in order of the alphabet."""
+        return tuple(sorted({clip.category for clip in self}))
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """The folds that have clips here."""
+        return tuple(sorted({clip.fold for clip in self}))
+
+    def clips(self, *, category: str | None = None, fold: int | None = None) -> tuple[Clip, ...]:
+        """Return the clips of one category, one fold, or both.
+
+        Raises
+        ------
+        ValueError
+            If no clip here has that category or fold.
+        """
+        if category is not None and category not in self.categories:
+            raise ValueError(f"category {category!r}; accepted: {', '.join(self.categories)}")
+        if fold is not None and fold not in self.folds:
+            raise ValueError(f"fold {fold!r}; accepted: {', '.join(map(str, self.folds))}")
+        return tuple(
+            clip for clip in self if category in (None, clip.category) and fold in (None, clip.fold)
+        )
+
+    def choose(self, category: str, *, seed: int = 0) -> Clip:
+        """Return a clip of `category` drawn with `seed`, the same one every time."""
+        clips = self.clips(category=category)
+        return clips[np.random.default_rng([seed, *category.encode()]).integers(len(clips))]
+
+    def pairs(self, *, seed: int = 0) -> tuple[Pair, ...]:
+        """Return the study's five pairs, with the clip of each category drawn with `seed`."""
+        return tuple(
+            Pair(style=self.choose(style, seed=seed), content=self.choose(content, seed=seed))
+            for style, content in STUDY_PAIRS
+        )
+
+
+class ESC50(Dataset):
+    """ESC-50, or any part of it, in the dataset's own layout.
+
+    Parameters
+    ----------
+    root : path
+        The folder with ``meta/esc50.csv``, ``audio/`` and ``LICENSE``. Clips that the table lists
+        and the folder lacks are left out.
+
+    Raises
+    ------
+    ValueError
+        If the folder is not laid out like ESC-50 or holds none of its clips, or the table has a row
+        that is not one.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        root = Path(root)
+        table = root / "meta" / "esc50.csv"
+        if not root.is_dir():
+            raise ValueError(
+                f"{root}: no such folder; accepted: one of recordings, or of an ESC-50 copy; or "
+                "auto, esc50, synthetic"
+            )
+        for needed in (table, root / "audio"):
+            if not needed.exists():
+                raise ValueError(
+                    f"{root}: has no {needed.relative_to(root)}; accepted: the folder of an "
+                    "ESC-50 copy, which holds meta/esc50.csv and audio/"
+                )
+        credits = _credits(root / "LICENSE")
+        clips = [_clip(root, row, credits) for row in _rows(table)]
+        present = [clip for clip in clips if clip.path.is_file()]
+        if not present:
+            raise ValueError(f"{root}: audio/ holds none of the {len(clips)} clips in {table.name}")
+        super().__init__(present)
+        self.root = root
+
+
+class Folder(Dataset):
+    """Recordings in a folder, of which nothing is known but their names.
+
+    Parameters
+    ----------
+    root : path
+        Holds audio files. A file's category is the folder inside `root` that it lies in, or, beside
+        the others in `root` itself, its own name. A name that two files have gets the category
+        before it: "kick-01" and "snare-01".
+
+    Raises
+    ------
+    ValueError
+        If there is no audio file, or two in one folder differ only in their ending.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        root = Path(root)
+        paths = sorted(
+            path
+            for pattern in ("*", "*/*")
+            for path in root.glob(pattern)
+            if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()
+        )
+        if not paths:
+            raise ValueError(
+                f"{root}: holds no recordings; accepted: a folder of audio files "
+                f"({', '.join(AUDIO_SUFFIXES)}), or an ESC-50 copy"
+            )
+        stems = Counter(path.stem for path in paths)
+        clips: dict[str, RecordedClip] = {}
+        for path in paths:
+            alone = path.parent == root
+            category = path.stem if alone else path.parent.name
+            name = path.stem if alone or stems[path.stem] == 1 else f"{category}-{path.stem}"
+            where = path.relative_to(root)
+            if name in clips:
+                raise ValueError(
+                    f"{root}: {clips[name].attribution} and {where} have one name, {name}; "
+                    "accepted: a name for each"
+                )
+            clips[name] = RecordedClip(
+                name=name,
+                category=category,
+                fold=1,
+                licence="licence not stated",
+                attribution=str(where),
+                path=path,
+            )
+        super().__init__([*clips.values()])
+        self.root = root
+
+
+class Synthetic(Dataset):
+    """The study's ten categories as procedural sounds: simulated, and always at hand.
+
+    Parameters
+    ----------
+    takes : int > 0
+        Clips of each category, named ``CATEGORY-TAKE``; take and fold go together, as sources and
+        folds do in ESC-50.
+    seed : int
+        Of the first take; the others follow it.
+    """
+
+    def __init__(self, *, takes: int = 4, seed: int = 0) -> None:
+        if takes < 1:
+            raise ValueError(f"takes {takes!r}; accepted: 1 or more")
+        from nst_lib.sound.synth import CATEGORIES
+
+        super().__init__(
+            [
+                SyntheticClip(
+                    name=f"{category}-{take}",
+                    category=category,
+                    fold=take % 5 + 1,
+                    licence="MIT",
+                    attribution="simulated by nst_lib",
+                    seed=seed + take,
+                )
+                for category in CATEGORIES
+                for take in range(takes)
+            ]
+        )
+
+
+def open_dataset(name: str | os.PathLike[str] = "auto") -> Dataset:
+    """Open a dataset by name.
+
+    Parameters
+    ----------
+    name : {"auto", "synthetic", "esc50"} or path
+        "esc50" is the folder that the environment variable NST_ESC50 names, or else what
+        ``nst data download`` fetched; "auto" is the folder in NST_ESC50 where it is set, and the
+        synthetic clips otherwise; anything else is a folder: an ESC-50 copy, or recordings.
+
+    Raises
+    ------
+    ValueError
+        If there is no such dataset.
+    """
+    folder = os.environ.get(ESC50_VARIABLE)
+    if name == "synthetic" or (name == "auto" and not folder):
+        return Synthetic()
+    if name not in ("auto", "esc50"):
+        plain = Path(name).is_dir() and not (Path(name) / "meta").exists()
+        return Folder(name) if plain else ESC50(name)
+    if folder:
+        return ESC50(folder)
+    from nst_lib.sound.download import default_root
+
+    if not default_root().is_dir():
+        raise ValueError(
+            f"ESC-50 is not here: set {ESC50_VARIABLE} to its folder, or run `nst data download`"
+        )
+    return ESC50(default_root())
+
+
+def _rows(table: Path) -> Iterator[dict[str, str]]:
+    """Yield the rows of ESC-50's table; raise ValueError at the first that is not one."""
+    data = table.read_bytes()
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{table}: line {line}: byte {data[error.start]:#x}; accepted: UTF-8"
+        ) from error
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    missing = set(_COLUMNS) - set(rows.fieldnames or ())
+    if missing:
+        raise ValueError(f"{table}: has no column {', '.join(sorted(missing))}")
+    for row in rows:
+        where, fold = f"{table}: line {rows.line_num}", row["fold"]
+        for name in _COLUMNS:
+            if not row[name]:
+                raise ValueError(f"{where}: no {name}; accepted: {', '.join(_COLUMNS)}")
+        if not fold.strip().isdecimal() or int(fold) < 1:
+            raise ValueError(f"{where}: fold {fold!r}; accepted: a whole number from 1")
+        yield row
+
+
+def _clip(root: Path, row: dict[str, str], credits: dict[str, tuple[str, str]]) -> RecordedClip:
+    licence, attribution = credits.get(
+        row["filename"], (_DATASET_LICENCE, "ESC-50 (K. J. Piczak, 2015)")
+    )
+    return RecordedClip(
+        name=row["filename"].removesuffix(".wav"),
+        category=row["category"],
+        fold=int(row["fold"]),
+        licence=licence,
+        attribution=attribution,
+        path=root / "audio" / row["filename"],
+    )
+
+
+def _credits(path: Path) -> dict[str, tuple[str, str]]:
+    """Read ESC-50's LICENSE: file name -> (licence, attribution)."""
+    if not path.is_file():
+        return {}
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return {name: (licence, credit) for name, credit, licence in _LICENCE_LINE.findall(text)}

@@ -1,1 +1,0 @@
-"""Everything around a transfer: experiments in batch, pages to listen to."""

@@ -1,1 +1,0 @@
-"""Opinion scores: ratings of listeners, what they mean, and how sure that is."""

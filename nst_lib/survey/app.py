@@ -1,0 +1,93 @@
+"""The web app of a listening test."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from importlib import resources
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as AnyHTTPException
+
+from nst_lib import __version__
+from nst_lib.survey import messages
+from nst_lib.survey.guard import Guard
+from nst_lib.survey.hosts import Hosts
+from nst_lib.survey.routes import api
+from nst_lib.survey.state import State
+from nst_lib.survey.store import Store, hash_secret
+from nst_lib.survey.survey import Survey
+
+#: Addresses of the page, its files, and their types.
+PAGES = {
+    "/": ("index.html", "text/html"),
+    "/survey.js": ("survey.js", "text/javascript"),
+    "/survey.css": ("survey.css", "text/css"),
+    "/admin": ("admin.html", "text/html"),
+    "/admin.js": ("admin.js", "text/javascript"),
+}
+NOT_NOW = "nothing can be stored at the moment; try again later"
+#: What is said in place of what the framework says.
+_SAID = {"Not Found": "there is nothing here", "Method Not Allowed": "this cannot be done here"}
+
+
+def create_app(survey: Survey, store: Store, admin_token: str, hosts: Hosts) -> FastAPI:
+    """Return the app of a survey.
+
+    Parameters
+    ----------
+    survey : Survey
+        What is asked.
+    store : Store
+        Where the answers go.
+    admin_token : str
+        What opens the admin view.
+    hosts : Hosts
+        By which names the server is called.
+    """
+    app = FastAPI(
+        title="Listening test",
+        version=__version__,
+        openapi_url=None,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+    )
+    app.state.survey = State(survey, store, hash_secret(admin_token))
+    pages = APIRouter(include_in_schema=False)
+    for path, file in PAGES.items():
+        pages.add_api_route(path, _page(*file))
+    app.include_router(pages)
+    app.include_router(api)
+    app.exception_handler(RequestValidationError)(_on_bad_request)
+    app.exception_handler(AnyHTTPException)(_on_problem)
+    app.exception_handler(sqlite3.Error)(_on_no_storage)
+    app.add_middleware(Guard, hosts=hosts)
+    return app
+
+
+def _page(name: str, kind: str) -> Callable[[], Response]:
+    def page() -> Response:
+        file = resources.files(__package__) / "page" / name
+        if not file.is_file():
+            raise HTTPException(404)
+        return Response(file.read_bytes(), media_type=kind)
+
+    return page
+
+
+async def _on_bad_request(_request: Request, error: RequestValidationError) -> Response:
+    return JSONResponse({"error": messages.complain(error.errors())}, 422)
+
+
+async def _on_problem(_request: Request, error: AnyHTTPException) -> Response:
+    if error.status_code == 400:  # a body that is no JSON at all
+        return JSONResponse({"error": messages.complain([])}, 422)
+    detail: Any = error.detail  # of ours, what has more than a line is a mapping
+    text = _SAID.get(str(detail), detail)
+    content = detail if isinstance(detail, Mapping) else {"error": text}
+    return JSONResponse(content, error.status_code, error.headers)
+
+
+async def _on_no_storage(_request: Request, _error: Exception) -> Response:
+    return JSONResponse({"error": NOT_NOW}, 503, {"Retry-After": "5"})

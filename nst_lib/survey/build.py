@@ -1,0 +1,229 @@
+"""Make the folder of a listening test; see :mod:`nst_lib.survey.survey` for what is in it."""
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile as sf
+
+import nst_lib
+from nst_lib.base.files import file_checksum, replacing
+from nst_lib.base.validation import validate_choice
+from nst_lib.sound import audio
+from nst_lib.survey import headphones as check
+from nst_lib.survey import recordings, sources, stimuli
+from nst_lib.survey.sources import Source
+from nst_lib.survey.stimuli import TRIAL, Stimulus, SurveyError
+from nst_lib.survey.store import count
+from nst_lib.survey.survey import (
+    ANSWERS,
+    CHECKSUMS,
+    LOUDNESS,
+    QUESTIONS,
+    SETTINGS,
+    SOUNDS,
+    STIMULI,
+    Survey,
+    headphones_file,
+)
+from nst_lib.survey.texts import CONSENT, LABELS, THANKS, TITLES, WORDINGS
+
+#: What may be in a survey's folder.
+_OURS = re.compile(
+    rf"{SETTINGS}|{STIMULI}|{CHECKSUMS}|{ANSWERS}(-wal|-shm)?|{SOUNDS}|"
+    rf"{SOUNDS}/([0-9a-f]{{16}}|loudness|headphones_\d)\.wav"
+)
+
+#: Called with the number of sounds that are written, and that of all.
+Callback = Callable[[int, int], None]
+
+
+def build(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    question: str,
+    table: str | os.PathLike[str] | None = None,
+    descriptions: Mapping[str, str] | None = None,
+    title: str | None = None,
+    consent: str | None = None,
+    repeats: int = 2,
+    per_listener: int | None = None,
+    rest_every: int = 10,
+    loudness: float | None = None,
+    headphones: bool = True,
+    seed: int = 0,
+    callback: Callback | None = None,
+) -> Path:
+    """Make a listening test.
+
+    Parameters
+    ----------
+    source : path
+        The folder of a batch; with `table`, that of the sounds.
+    out : path or None
+        The folder to make; None is `survey_QUESTION` in that of the source. One that is there must
+        be empty, or a survey that nobody has begun.
+    question : {"style", "content", "quality"}
+        What is asked.
+    table : path or None
+        A CSV file that lists the sounds; see :mod:`nst_lib.survey.stimuli`.
+    descriptions : mapping of str to str or None
+        For a batch: clip or category -> text; the others are called as their category.
+    title, consent : str or None
+        Texts; None is ours. Empty lines in the consent part paragraphs.
+    repeats : int >= 0
+        Sounds that a participant hears twice.
+    per_listener : int or None
+        Different sounds that a participant hears; None is all.
+    rest_every : int > 0
+        Sounds between two pauses.
+    loudness : float or None
+        Of all sounds, in LUFS; None leaves their levels as they are.
+    headphones : bool
+        Whether there is a check of headphones.
+    seed : int >= 0
+        Of names, orders, catch trials, and the headphone check.
+    callback : callable or None
+        Called with the number of sounds that are written, and that of all.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        If something is not accepted, a sound cannot be used, or `out` is taken.
+    """
+    validate_choice(question=(question, QUESTIONS))
+    target = Path(Path(source, f"survey_{question}") if out is None else out).resolve()
+    _validate_target(target)
+    if table is None:
+        found = sources.from_batch(source, question=question, descriptions=descriptions, seed=seed)
+    elif descriptions:
+        raise SurveyError("descriptions with a table; accepted: its column 'description'")
+    else:
+        found = sources.from_table(source, table)
+    settings = {
+        "title": title or TITLES[question],
+        "question": question,
+        "wording": WORDINGS[question],
+        "labels": LABELS[question],
+        "consent": consent or CONSENT,
+        "thanks": THANKS,
+        "seed": seed,
+        "repeats": repeats,
+        "per_listener": per_listener,
+        "rest_every": rest_every,
+        "headphones": headphones,
+        "open": True,
+        "blocks": True,
+    }
+    Survey.parse(settings, found.stimuli, folder=target)
+    with replacing(target) as folder:
+        about = _write(found, folder, seed=seed, loudness=loudness, callback=callback or _ignore)
+        text = json.dumps({**settings, **about}, indent=1, ensure_ascii=False)
+        (folder / SETTINGS).write_text(text + "\n", encoding="utf-8")
+    return target
+
+
+def _write(
+    source: Source, folder: Path, *, seed: int, loudness: float | None, callback: Callback
+) -> dict[str, Any]:
+    """Write sounds and key, and return what is worth knowing of them."""
+    (folder / SOUNDS).mkdir()
+    generator = np.random.default_rng([seed, len(source.stimuli)])
+    key, sounds = [], []
+    for n, one in enumerate(source.stimuli, start=1):
+        y, sr = _sound(source, one.file, loudness)
+        key.append(replace(one, file=f"{generator.bytes(8).hex()}.wav"))
+        sounds.append((y, sr))
+        sf.write(folder / SOUNDS / key[-1].file, y, sr, subtype="PCM_16")
+        callback(n, len(source.stimuli))
+    _validate_different(folder / SOUNDS, key)
+    stimuli.write(folder / STIMULI, key)
+    rms = float(np.median([audio.loudness(y, sr=sr, measure="rms") for y, sr in sounds]))
+    noise = check.noise(level=rms, seed=seed)
+    sf.write(folder / SOUNDS / LOUDNESS, noise, check.SR, subtype="PCM_16")
+    for k, one_check in enumerate(check.checks(seed)):
+        y = check.tones(one_check, level=rms)
+        sf.write(folder / SOUNDS / headphones_file(k), y, check.SR, subtype="PCM_16")
+    lines = [
+        f"{file_checksum(path)}  {path.relative_to(folder).as_posix()}\n"
+        for path in sorted((folder / SOUNDS).iterdir())
+    ]
+    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8", newline="\n")
+    return {
+        "version": nst_lib.__version__,
+        "source": source.name,
+        "counts": Counter(one.role for one in key),
+        "wanted": source.wanted,
+        "levels": _levels(sounds),
+    }
+
+
+def _sound(source: Source, file: str, loudness: float | None) -> tuple[audio.Audio, int]:
+    """Return a sound as it is to be heard, and its sampling rate."""
+    path = source.folder / file
+    y, sr = source.made[file]() if file in source.made else recordings.read(path)
+    if loudness is None:
+        return y, sr
+    found = audio.loudness(y, sr=sr, measure="lufs")
+    room = found + 20 * np.log10(audio.PEAK / np.abs(y).max())
+    if not loudness <= room:
+        raise SurveyError(
+            f"{path}: clips at {loudness:g} LUFS; accepted: a loudness of {room:.1f} or less"
+        )
+    return audio.level(y, sr=sr, measure="lufs", target=loudness), sr
+
+
+def _validate_different(folder: Path, key: Sequence[Stimulus]) -> None:
+    """Raise SurveyError unless training and catch trials are none of the trials, nor each other."""
+    heard = {one.item: recordings.trace(folder / one.file) for one in key}
+    for one in key:
+        if one.role == TRIAL:
+            continue
+        for two in key:
+            if two.item != one.item and recordings.same(heard[one.item], heard[two.item]):
+                raise SurveyError(
+                    f"{one.item!r} ({one.role}) is the same sound as {two.item!r} ({two.role}); "
+                    "accepted: training and catch trials that are heard once"
+                )
+
+
+def _levels(sounds: Sequence[tuple[audio.Audio, int]]) -> dict[str, Any]:
+    """Return the range of levels: in LUFS, or in dBFS (RMS) where a sound is too short for that."""
+    short = any(len(y) < 0.4 * sr for y, sr in sounds)
+    measure, unit = ("rms", "dBFS") if short else ("lufs", "LUFS")
+    found = [audio.loudness(y, sr=sr, measure=measure) for y, sr in sounds]
+    return {"lowest": round(min(found), 1), "highest": round(max(found), 1), "unit": unit}
+
+
+def _validate_target(target: Path) -> None:
+    """Raise SurveyError if a folder holds anything but a survey that nobody has begun."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise SurveyError(f"{target}: is a file; accepted: a folder to make")
+    found = {path.relative_to(target).as_posix() for path in target.rglob("*")}
+    ours = {SETTINGS, STIMULI} <= found
+    foreign = sorted(name for name in found if not (ours and _OURS.fullmatch(name)))
+    if foreign:
+        raise SurveyError(
+            f"{target}: holds {foreign[0]}, which is of no survey; accepted: a folder that is new, "
+            "empty or a survey that nobody has begun"
+        )
+    if (target / ANSWERS).exists() and count(target / ANSWERS):
+        raise SurveyError(f"{target}: has participants; accepted: another folder")
+
+
+def _ignore(_done: int, _total: int) -> None:
+    return

@@ -1,0 +1,174 @@
+"""What is asked and answered, as JSON; and the one line that says what was wrong with a request."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from nst_lib.survey.headphones import CHECKS
+from nst_lib.survey.stimuli import RATINGS
+
+LOW, HIGH = RATINGS
+#: What is accepted in each field of a request.
+ACCEPTED = {
+    "consent": "true",
+    "simulated": "true or false",
+    "answers": f"{CHECKS} whole numbers from 0 to 2",
+    "rating": f"a whole number from {LOW} to {HIGH}",
+    "plays": "a whole number from 1 to 1000",
+    "seconds": "a number from 0 to 86400",
+    "code": "a withdrawal code",
+    "k": "a whole number from 0",
+}
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+def _only_true(value: object) -> object:
+    if value is not True:  # 1 equals it
+        raise ValueError
+    return value
+
+
+def _whole(value: object) -> object:
+    """Return 3 for 3.0, which is the same number in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class Joining(_Request):
+    """Who wants to take part."""
+
+    consent: Annotated[Literal[True], BeforeValidator(_only_true)]
+    simulated: bool = False
+
+
+class Headphones(_Request):
+    """Which tone was the quietest, in each question."""
+
+    answers: list[Annotated[int, Field(ge=0, le=2), BeforeValidator(_whole)]] = Field(
+        min_length=CHECKS, max_length=CHECKS
+    )
+
+
+class Rating(_Request):
+    """What somebody thinks of a sound."""
+
+    rating: Annotated[int, Field(ge=LOW, le=HIGH), BeforeValidator(_whole)]
+    plays: Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole)]
+    seconds: float = Field(ge=0, le=86400, allow_inf_nan=False)
+
+
+class Withdrawal(_Request):
+    """Who wants to be deleted."""
+
+    code: str = Field(min_length=1, max_length=100)
+
+
+class Problem(BaseModel):
+    """What was wrong."""
+
+    error: str
+
+
+class Conflict(Problem):
+    """What was wrong, and the rating that is kept."""
+
+    rating: int
+
+
+class About(BaseModel):
+    """The survey, for everybody; `key` tells it from others that were at the same address."""
+
+    key: str
+    title: str
+    question: str
+    labels: list[str]
+    consent: str
+    headphones: bool
+    minutes: int
+    open: bool
+
+
+class Joined(BaseModel):
+    """What a participant comes back with, and what deletes the answers."""
+
+    token: str
+    code: str
+
+
+class Heard(BaseModel):
+    """A sound in a participant's order."""
+
+    training: bool
+    wording: str
+    seconds: float
+
+
+class Session(BaseModel):
+    """Where a participant stands."""
+
+    title: str
+    labels: list[str]
+    thanks: str
+    rest_every: int
+    trials: list[Heard]
+    answered: list[int]
+    next: int | None
+    checks: int
+    headphones: bool | None
+
+
+class Passed(BaseModel):
+    """Whether a headphone check was passed."""
+
+    passed: bool
+
+
+class Rated(BaseModel):
+    """The rating that is kept, and what comes next."""
+
+    rating: int
+    next: int | None
+
+
+class Withdrawn(BaseModel):
+    """Whether somebody was deleted."""
+
+    withdrawn: bool
+
+
+class Counts(BaseModel):
+    """Participants."""
+
+    started: int
+    finished: int
+    simulated: int
+    headphones_passed: int
+
+
+class Overview(BaseModel):
+    """A survey as it runs: counts only, no ratings."""
+
+    title: str
+    question: str
+    participants: Counts
+    cells: list[dict[str, str | int]]
+    catches_answered: int = Field(alias="catches answered")
+    catches_missed: int = Field(alias="catches missed")
+
+
+def complain(errors: Sequence[Mapping[str, Any]]) -> str:
+    """Return one line about a request that is not accepted.
+
+    Parameters
+    ----------
+    errors : sequence of mapping
+        Of pydantic. Nothing of the request itself comes back.
+    """
+    for error in errors:
+        known = [part for part in error["loc"] if part in ACCEPTED]
+        if known and error["type"] != "extra_forbidden":
+            return f"wrong {known[0]}; accepted: {ACCEPTED[known[0]]}"
+    return "wrong body; accepted: JSON with the fields of this request, and no others"

@@ -1,0 +1,55 @@
+"""How far a survey is: counts for its researcher, who stays blind to the ratings until the end."""
+
+from typing import Any
+
+from nst_lib.survey.stimuli import CATCH, TRIAL, Stimulus
+from nst_lib.survey.store import Store
+from nst_lib.survey.survey import Survey
+
+
+def overview(survey: Survey, store: Store) -> dict[str, Any]:
+    """Return how many took part, and how many ratings each cell has.
+
+    Parameters
+    ----------
+    survey : Survey
+        The survey.
+    store : Store
+        Its answers.
+
+    Returns
+    -------
+    dict
+        "title", "question", "participants" (how many started, finished, are simulated, passed the
+        headphone check), "cells" (condition, pair, and "ratings": opinions, without repeats) and
+        how many catch trials were answered and missed.
+    """
+    people, given, tally = store.participants(), store.progress(), store.tally()
+    totals: dict[str, int] = {}
+    for item, _, count in tally:
+        totals[item] = totals.get(item, 0) + count
+    counts: dict[tuple[tuple[str, str], ...], int] = {}
+    for one in survey.of(TRIAL):
+        cell = _cell(one)
+        counts[cell] = counts.get(cell, 0) + totals.get(one.item, 0)
+    catches = {one.item: one for one in survey.of(CATCH)}
+    answered = [(catches[item], rating, n) for item, rating, n in tally if item in catches]
+    return {
+        "title": survey.title,
+        "question": survey.question,
+        "participants": {
+            "started": len(people),
+            "finished": sum(given.get(one.id) == survey.length for one in people),
+            "simulated": sum(one.simulated for one in people),
+            "headphones_passed": sum(bool(one.headphones) for one in people),
+        },
+        "cells": [{**dict(cell), "ratings": count} for cell, count in counts.items()],
+        "catches answered": sum(count for _, _, count in answered),
+        "catches missed": sum(n for one, rating, n in answered if not one.accepts(rating)),
+    }
+
+
+def _cell(one: Stimulus) -> tuple[tuple[str, str], ...]:
+    """Return the condition and the pair of a sound; without either, the sound itself."""
+    pair = {"pair": one.pair} if one.pair else {}
+    return tuple(({**one.factors, **pair} or {"item": one.item}).items())

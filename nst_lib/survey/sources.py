@@ -1,0 +1,229 @@
+"""The stimuli of a listening test: from a batch, or from a folder of sounds with a table.
+
+From a batch, every condition that is done is a trial. So that ratings mean something there are also
+catch trials, whose right answers are known, and training items, which show the range; see
+:mod:`nst_lib.survey.examples`.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from nst_lib.base.validation import hint
+from nst_lib.batch.grid import word
+from nst_lib.batch.store import Store
+from nst_lib.survey import examples, recordings, stimuli
+from nst_lib.survey.examples import WANTED, Pair, Recording
+from nst_lib.survey.recordings import Make
+from nst_lib.survey.stimuli import CATCH, TRAINING, Stimulus, SurveyError
+
+#: What a result is made from.
+BOTH = ("style", "content")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Sounds to be rated.
+
+    Attributes
+    ----------
+    name : str
+        Where they come from.
+    folder : Path
+        Where the files are.
+    stimuli : list of Stimulus
+        All, with their files seen from `folder`.
+    made : dict of str to callable
+        File of a stimulus -> what makes it, where there is no such file.
+    wanted : int
+        How many training items and catch trials there should be.
+    """
+
+    name: str
+    folder: Path
+    stimuli: list[Stimulus]
+    made: dict[str, Make] = field(default_factory=dict)
+    wanted: int = 0
+
+
+def from_table(folder: str | os.PathLike[str], table: str | os.PathLike[str]) -> Source:
+    """Return the sounds of a folder as a table lists them.
+
+    Parameters
+    ----------
+    folder : path
+        Where the files of the table are.
+    table : path
+        A CSV file; see :mod:`nst_lib.survey.stimuli`.
+
+    Raises
+    ------
+    SurveyError
+        If there is no such folder, or something in the table is wrong.
+    """
+    if not Path(folder).is_dir():
+        raise SurveyError(f"{folder}: no such folder; accepted: that of the sounds in {table}")
+    return Source(Path(table).name, Path(folder), stimuli.read(Path(table)))
+
+
+def from_batch(
+    out: str | os.PathLike[str],
+    *,
+    question: str,
+    descriptions: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> Source:
+    """Return the results of a batch, with catch trials and training.
+
+    Parameters
+    ----------
+    out : path
+        The folder of a batch.
+    question : {"style", "content", "quality"}
+        Which recording of a pair a result is compared with; for quality, neither.
+    descriptions : mapping of str to str or None
+        Clip or category -> text; for all others the category, without underscores.
+    seed : int
+        Decides which pairs give catch trials and training.
+
+    Raises
+    ------
+    SurveyError
+        If it is no batch on this machine, fewer than two conditions are done, or a description
+        is of nothing in it.
+    """
+    store = Store(out)
+    if store.folder is None:
+        raise SurveyError(f"{store}: is not on this machine; accepted: a folder (copy it first)")
+    batch = store.batch()
+    done = [one for one in batch["conditions"] if store.finished(one["id"]) is not None]
+    if len(done) < 2:
+        raise SurveyError(f"{store}: {len(done)} conditions are done; accepted: two or more")
+    texts = _texts(batch["clips"], descriptions or {})
+    if question == "quality":
+        texts = dict.fromkeys(texts, "")
+    several = len(batch["seeds"]) > 1
+    trials = [_trial(one, question, texts, several=several) for one in done]
+    found, made = _examples(done, trials, store.folder, question=question, texts=texts, seed=seed)
+    everything = [*trials, *_named(found, trials[0].factors)]
+    return Source(f"batch {batch['grid']}", store.folder, everything, made, WANTED[question])
+
+
+def _examples(
+    done: list[dict[str, Any]],
+    trials: Sequence[Stimulus],
+    folder: Path,
+    *,
+    question: str,
+    texts: Mapping[str, str],
+    seed: int,
+) -> tuple[list[Stimulus], dict[str, Make]]:
+    """Return training and catch trials, of recordings that are none of the trials."""
+    own = BOTH if question == "quality" else (question,)
+    first, rest = (
+        _recordings(done, [role for role in BOTH if (role in own) is wanted], texts)
+        for wanted in (True, False)
+    )
+    first = [first[k] for k in np.random.default_rng(seed).permutation(len(first))]
+    files = [one.file for one in (*first, *rest)]
+    different = _different(folder, files, [one.file for one in trials])
+    first, rest = ([one for one in some if one.file in different] for some in (first, rest))
+    if question == "quality":
+        return examples.of_quality(first, folder=folder, seed=seed)
+    pairs = [
+        Pair(one["pair"], one["inputs"]["style"], one["inputs"]["content"], texts[one[question]])
+        for one in done
+        if one["style"] != one["content"]
+    ]
+    return examples.of_description(first, rest, pairs, folder=folder)
+
+
+def _named(found: Sequence[Stimulus], factors: Mapping[str, str]) -> list[Stimulus]:
+    """Return training and catch trials with names, and without a condition; training first."""
+    named = []
+    for role in (TRAINING, CATCH):
+        ours = [one for one in found if one.role == role]
+        named += [
+            replace(one, item=f"{role} {n}", factors=dict.fromkeys(factors, ""))
+            for n, one in enumerate(ours, start=1)
+        ]
+    return named
+
+
+def _texts(clips: Mapping[str, Any], descriptions: Mapping[str, str]) -> dict[str, str]:
+    """Return what each clip is called in a question."""
+    known = {name for name, clip in clips.items() for name in (name, clip["category"]) if name}
+    for name in descriptions:
+        if name not in known:
+            raise SurveyError(f"descriptions: {name!r}; {hint(name, sorted(known))}")
+    found = {}
+    for name, clip in clips.items():
+        category = clip["category"] or Path(name).stem
+        text = descriptions.get(name) or descriptions.get(category)
+        found[name] = text or category.replace("_", " ")
+    return found
+
+
+def _trial(
+    condition: Mapping[str, Any], question: str, texts: Mapping[str, str], *, several: bool
+) -> Stimulus:
+    """Return a condition as something to rate; `several` seeds are a factor."""
+    factors = {**condition["factors"], **({"seed": condition["seed"]} if several else {})}
+    return Stimulus(
+        file=f"runs/{condition['id']}/result.wav",
+        item=condition["id"],
+        pair=condition["pair"],
+        factors={name: word(value) for name, value in factors.items()},
+        description=texts.get(condition.get(question, ""), ""),
+    )
+
+
+def _recordings(
+    conditions: list[dict[str, Any]], roles: Sequence[str], texts: Mapping[str, str]
+) -> list[Recording]:
+    """Return the recordings of these roles, each once."""
+    found: dict[str, Recording] = {}
+    for condition in conditions:
+        for role in roles:
+            clip, file = condition[role], condition["inputs"][role]
+            found.setdefault(clip, Recording(file, condition["pair"], texts[clip]))
+    return list(found.values())
+
+
+def _different(folder: Path, files: Sequence[str], others: Sequence[str]) -> set[str]:
+    """Return which files sound like no other one, and like none that comes before."""
+    heard = [recordings.trace(folder / file) for file in others]
+    found = set()
+    for file in dict.fromkeys(files):
+        trace = recordings.trace(folder / file)
+        if not any(recordings.same(trace, other) for other in heard):
+            heard.append(trace)
+            found.add(file)
+    return found
+
+
+def read_descriptions(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read descriptions: a YAML file, clip or category -> text.
+
+    Raises
+    ------
+    SurveyError
+        If it cannot be read, or is something else.
+    """
+    accepted = "accepted: a YAML file with a text for each clip or category"
+    try:
+        given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SurveyError(f"{path}: cannot read ({error.strerror}); {accepted}") from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise SurveyError(f"{path}: {' '.join(str(error).split())}; {accepted}") from error
+    if not isinstance(given, dict) or not all(
+        isinstance(text, str) and text.strip() for pair in given.items() for text in pair
+    ):
+        raise SurveyError(f"{path}: is no table of texts; {accepted}")
+    return {name: text.strip() for name, text in given.items()}

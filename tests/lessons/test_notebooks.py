@@ -1,0 +1,505 @@
+"""The notebooks: the conventions that they keep, and that every one of them runs."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pandas as pd
+import papermill
+import pytest
+import soundfile as sf
+from matplotlib import image
+
+import nst_lib
+from nst_lib.config import TransferConfig
+from nst_lib.opinions.analysis import SIMULATED
+from nst_lib.opinions.claims import CLAIMS, CONTRADICTED, SUPPORTED, UNDECIDED
+from nst_lib.systems.presets import PRESETS
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+NAMES = [path.stem for path in NOTEBOOKS]
+
+#: Parameters that make each notebook quick; all run on simulated clips, 08 and 09 on tables.
+SMALL: dict[str, dict[str, Any]] = {
+    "00_tour": {"duration": 1.0, "steps": 8},
+    "01_listen": {"duration": 1.0},
+    "02_spectrograms": {"duration": 1.5, "n_iter": 2},
+    "03_random_features": {
+        "duration": 1.0,
+        "channels": 16,
+        "shown": 4,
+        "widths": [8, 16],
+        "draws": 2,
+        "widest": 0,
+        "limit_widths": [8, 16],
+        "steps": 4,
+    },
+    "04_transfer": {
+        "channels": 16,
+        "steps": 4,
+        "settings": '{"duration": 1.0, "n_iter": 2}',
+        "compare": 4,
+        "narrow": 16,
+    },
+    "05_inversion": {
+        "quick": False,
+        "duration": 1.0,
+        "rounds": [1, 2],
+        "n_iter": 2,
+        "librosa_runs": [1],
+        "seeds": 1,
+        "steps": 2,
+    },
+    "06_scores": {"duration": 1.0, "steps": 6, "unrelated": 3, "snrs": [20, 0]},
+    "07_listening_test": {
+        "duration": 1.0,
+        "steps": 2,
+        "pairs": 2,
+        "listeners": 6,
+        "n_sims": 2,
+        "interactive": False,
+    },
+    "08_mos_statistics": {"n_boot": 200, "n_sims": 3},
+    "09_experiment": {},
+    "10_systems": {
+        "quick": False,
+        "dataset": "synthetic",
+        "duration": 1.6,
+        "steps": 4,
+        "small": '{"channels": 16, "filters": 4, "n_iter": 2}',
+    },
+}
+
+
+def read(name: str) -> Any:
+    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+
+
+def code(name: str) -> list[Any]:
+    return [cell for cell in read(name).cells if cell.cell_type == "code"]
+
+
+def solutions(name: str) -> list[str]:
+    """Return the programs in the hidden solutions of a notebook."""
+    hidden = "".join(re.findall(r"<details>.*?</details>", prose(name), re.DOTALL))
+    return re.findall(r"```python\n(.*?)```", hidden, re.DOTALL)
+
+
+def prose(name: str) -> str:
+    return "\n".join(cell.source for cell in read(name).cells if cell.cell_type == "markdown")
+
+
+def execute(name: str, out: Path, parameters: dict[str, Any], *, solve: bool = False) -> Any:
+    """Run a notebook, with its solutions at the end where wanted; return it with its outputs.
+
+    Papermill only warns of a parameter that the notebook lacks; here it is a ValueError.
+    """
+    known = papermill.inspect_notebook(str(FOLDER / f"{name}.ipynb"))
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        raise ValueError(f"{name}: parameter {', '.join(unknown)}; accepted: {', '.join(known)}")
+    notebook = read(name)
+    notebook.cells += [nbformat.v4.new_code_cell(text) for text in solutions(name) if solve]
+    source, target = out / f"{name}_in.ipynb", out / f"{name}.ipynb"
+    nbformat.write(notebook, source)
+    papermill.execute_notebook(
+        str(source),
+        str(target),
+        parameters=parameters,
+        kernel_name="python3",
+        cwd=str(FOLDER),
+        progress_bar=False,
+    )
+    return nbformat.read(target, as_version=4)
+
+
+def images(notebook: Any) -> int:
+    """Count the figures that a run shows."""
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
+    return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+def text(notebook: Any) -> str:
+    """Return everything that a run says in words."""
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
+    shown = [o.get("data", {}).get("text/markdown", o.get("text", "")) for o in outputs]
+    return "\n".join(shown)
+
+
+def test_every_notebook_has_small_parameters() -> None:
+    assert set(NAMES) == set(SMALL)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_kept_without_outputs(name: str) -> None:
+    for cell in code(name):
+        assert not cell.outputs
+        assert cell.execution_count is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_valid_and_has_cell_ids(name: str) -> None:
+    raw = json.loads((FOLDER / f"{name}.ipynb").read_text(encoding="utf-8"))
+    assert (raw["nbformat"], raw["nbformat_minor"]) == (4, 5)
+    ids = [cell["id"] for cell in raw["cells"]]
+    assert len(set(ids)) == len(ids)
+    assert raw["metadata"]["kernelspec"]["name"] == "python3"
+    nbformat.validate(read(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_opens_with_title_aims_and_duration(name: str) -> None:
+    first = read(name).cells[0]
+    assert first.cell_type == "markdown"
+    assert re.match(rf"# {int(name[:2])} · \w+", first.source)
+    assert "**What you will learn**\n\n- " in first.source
+    assert "**How long it takes:**" in first.source
+    assert "processor time" in first.source
+    assert "A busy machine takes longer." in first.source.replace("\n", " ")
+
+
+def test_every_lesson_was_measured_and_takes_two_minutes_at_most() -> None:
+    measured = json.loads((FOLDER.parent / "benchmarks" / "lessons.json").read_text("utf-8"))
+    assert set(measured) == set(NAMES)
+    for rows in measured.values():
+        assert max(row["cpu_seconds"] for row in rows.values()) <= 120
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_imports_come_first_and_nowhere_else(name: str) -> None:
+    first, *rest = [ast.parse(cell.source) for cell in code(name)]
+    assert all(isinstance(line, ast.Import | ast.ImportFrom) for line in first.body)
+    for tree in rest:
+        assert not any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(tree))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_typed_commented_literals(name: str) -> None:
+    cells = code(name)
+    tagged = [n for n, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
+    assert tagged == [1], "one parameters cell, straight after the imports"
+    source = cells[1].source
+    for line, statement in zip(source.splitlines(), ast.parse(source).body, strict=True):
+        assert isinstance(statement, ast.AnnAssign)
+        assert statement.value is not None
+        ast.literal_eval(statement.value)
+        assert re.search(r"  # \S", line)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_papermill_sees_every_parameter(name: str) -> None:
+    names = {line.target.id for line in ast.parse(code(name)[1].source).body}  # type: ignore[attr-defined]
+    assert set(papermill.inspect_notebook(str(FOLDER / f"{name}.ipynb"))) == names
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_code_cells_are_short(name: str) -> None:
+    assert max(len(cell.source.splitlines()) for cell in code(name)) <= 25
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_have_prose_before_and_after(name: str) -> None:
+    cells = read(name).cells
+    kinds = [cell.cell_type for cell in cells]
+    for n, cell in enumerate(cells):
+        if cell.cell_type == "code" and "plt.show()" in cell.source:
+            assert "markdown" in kinds[n - 2 : n]
+            assert "markdown" in kinds[n + 1 : n + 3]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_has_exercises_with_hidden_solutions_and_reading(name: str) -> None:
+    _, exercises = prose(name).split("## Exercises\n")
+    exercises, reading = exercises.split("## Further reading\n")
+    numbers = [int(number) for number in re.findall(r"^\*\*(\d)\. ", exercises, re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert 2 <= len(numbers) <= 4
+    assert exercises.count("<details><summary>Solution</summary>\n\n") == len(numbers)
+    assert exercises.count("\n\n</details>") == len(numbers)
+    assert reading.count("\n- ") >= 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_defines_nothing_that_the_library_has(name: str) -> None:
+    kept = {
+        node.name
+        for path in Path(nst_lib.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    programs = [cell.source for cell in code(name)] + solutions(name)
+    for node in (node for program in programs for node in ast.walk(ast.parse(program))):
+        assert not isinstance(node, ast.ClassDef)
+        if isinstance(node, ast.FunctionDef):
+            assert node.name not in kept
+
+
+def test_unknown_parameter_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"04_transfer: parameter chanels; accepted: content, .*"):
+        execute("04_transfer", tmp_path, {"chanels": 16})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["00_tour", "04_transfer"])
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"dataset": "{own}"}, r"{own} is not ESC-50: set content and style"),
+        (
+            {"content": "{own}/pencil.wav"},
+            r"content: no file pencil\.wav in {own}, and no clip '.*' among 40 clips",
+        ),
+    ],
+    ids=["own folder", "no such file"],
+)
+def test_recordings_that_are_not_there_are_said(
+    name: str, parameters: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    own = tmp_path.resolve()
+    sf.write(own / "kettle.wav", np.zeros(22050), 22050)
+    given = {key: value.format(own=own) for key, value in parameters.items()}
+    with pytest.raises(papermill.PapermillExecutionError, match=message.format(own=own)):
+        execute(name, tmp_path, {"dataset": "synthetic", "interactive": False} | given)
+
+
+def test_experiment_refuses_an_unknown_split(tmp_path: Path) -> None:
+    message = "split 'poling'; accepted: transform, pooling, layer_weights"
+    with pytest.raises(papermill.PapermillExecutionError, match=message):
+        execute("09_experiment", tmp_path, {"split": "poling"})
+
+
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        ("00_tour", 2),
+        ("01_listen", 3),
+        ("02_spectrograms", 7),
+        ("05_inversion", 6),
+        ("06_scores", 9),
+        ("07_listening_test", 4),
+    ],
+)
+def test_lesson_runs_with_its_solutions(name: str, figures: int, tmp_path: Path) -> None:
+    parameters = {"dataset": "synthetic", **SMALL[name]}
+    run = execute(name, tmp_path, parameters, solve=True)
+    assert images(run) == figures
+    assert "simulated" in text(run)
+
+
+def test_tour_makes_a_page_of_own_files(tmp_path: Path, rng: np.random.Generator) -> None:
+    sr, seconds = 44100, np.arange(2 * 44100) / 44100
+    own = {
+        "content": 0.3 * rng.standard_normal((len(seconds), 2)) * (seconds % 0.25 < 0.05)[:, None],
+        "style": 0.2 * np.sin(2 * np.pi * 200 * seconds) * (1 + np.sin(2 * np.pi * 30 * seconds)),
+    }
+    parameters = {"interactive": False, "out": str(tmp_path / "new" / "mine.flac")}
+    for role, y in own.items():
+        parameters[role] = str(tmp_path / f"{role}.wav")
+        sf.write(tmp_path / f"{role}.wav", y, sr)
+    run = execute("00_tour", tmp_path, parameters | SMALL["00_tour"])
+    outputs = [o.get("data", {}) for cell in run.cells for o in cell.get("outputs", ())]
+    assert images(run) == 3
+    assert "simulated" not in text(run)
+    page = "".join(data.get("text/html", "") for data in outputs)
+    assert page.count("<audio") == 2 + 2 + 3 + 3 + 3
+    assert "<script" not in page
+    assert re.search(r"A is \w+, B is \w+, C is \w+", page)
+    (table,) = [data["text/plain"] for data in outputs if "frames shuffled" in data["text/plain"]]
+    frames, pieces, style = map(float, re.findall(r"([\d.]+)%", table))
+    assert frames == 0 < pieces < style
+    y, rate = sf.read(tmp_path / "new" / "mine.flac")
+    assert (rate, y.shape) == (22050, (22050,))
+    record = json.loads((tmp_path / "new" / "mine.json").read_text(encoding="utf-8"))
+    assert record["inputs"] == {role: parameters[role] for role in own}
+
+
+def test_random_features_runs_and_its_identities_hold(tmp_path: Path) -> None:
+    parameters = {"dataset": "synthetic", **SMALL["03_random_features"]}
+    run = execute("03_random_features", tmp_path, parameters, solve=True)
+    assert images(run) == 10
+    said = text(run)
+    assert "simulated" in said
+    by_hand, network = re.findall(r"by hand (\S+), network (\S+)", said)[0]
+    assert float(by_hand) == pytest.approx(float(network), abs=2e-6)
+    ways = [float(x) for x in re.findall(r"^(?:channels|frames|library): (\S+)", said, re.M)]
+    assert len(ways) == 3
+    assert ways == pytest.approx([ways[0]] * 3, rel=1e-4)
+
+
+def check_transfer(run: Any, out: Path, *, steps: int, samples: int, figures: int) -> None:
+    """What 04_transfer leaves behind: a sound, its record and a figure, all whole."""
+    assert sorted(path.name for path in out.iterdir()) == [
+        "figure.png",
+        "result.json",
+        "result.wav",
+    ]
+    y, sr = sf.read(out / "result.wav")
+    assert (sr, y.shape) == (22050, (samples,))
+    assert np.isfinite(y).all()
+    assert 0 < np.abs(y).max() < 1
+    record = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    assert TransferConfig.from_dict(record["config"]).steps == steps
+    assert [row["step"] for row in record["losses"]] == list(range(steps))
+    assert record["losses"][record["best_step"]]["style"] < record["losses"][0]["style"]
+    assert record["realised"]["style"] > 0
+    height, width, _ = image.imread(out / "figure.png").shape
+    assert height > 500
+    assert width > 500
+    assert f"513 × {1 + samples // 128} =" in text(run)
+    assert images(run) == figures
+
+
+def test_transfer_runs_with_its_solutions(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    parameters = {"dataset": "synthetic", "out": str(out), **SMALL["04_transfer"]}
+    run = execute("04_transfer", tmp_path, parameters, solve=True)
+    check_transfer(run, out, steps=4, samples=22050, figures=6)
+    assert "simulated" in text(run)
+    assert re.search(r"\*\*.* over .*\*\* is concave over the first steps", text(run))
+
+
+def test_transfer_runs_on_recordings(esc50_root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deeper" / "out"
+    audio = esc50_root / "audio"
+    parameters = {
+        "dataset": str(esc50_root),
+        "content": str(min(audio.glob("*-49.wav"))),
+        "style": min(audio.glob("*-28.wav")).stem,
+        "out": str(out),
+        **SMALL["04_transfer"],
+        "pooling": "max",
+    }
+    run = execute("04_transfer", tmp_path, parameters)
+    check_transfer(run, out, steps=4, samples=22050, figures=5)
+    assert "simulated" not in text(run)
+    record = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    assert record["config"]["pooling"] == "max"
+    assert record["inputs"] == {"content": parameters["content"], "style": parameters["style"]}
+
+
+def test_systems_run_with_their_solutions(tmp_path: Path) -> None:
+    run = execute("10_systems", tmp_path, SMALL["10_systems"], solve=True)
+    said = text(run)
+    for name, entry in PRESETS.items():
+        assert f"**{name}** ({entry.source})" in said
+        assert re.search(rf"\b{name} -\d", said), "its level: it was run and can be heard"
+    assert "simulated" in said
+    assert images(run) == 2
+    assert "nan" not in said
+
+
+@pytest.mark.parametrize(
+    ("preset", "network"),
+    [
+        (
+            "mital2017",
+            "The network has 738,000 weights (0.003 GB). What is optimised are the 22,050",
+        ),
+        ("grinstein2018_texture", "There is no network. What is optimised are the 22,050 samples"),
+        ("chen2020", "The network has"),
+    ],
+)
+def test_transfer_runs_with_systems_of_another_shape(
+    tmp_path: Path, preset: str, network: str
+) -> None:
+    settings = {"duration": 1.0}
+    if preset != "grinstein2018_texture":
+        settings["channels"] = 16
+    parameters = {"dataset": "synthetic", "preset": preset, "steps": 4, "compare": 0}
+    parameters |= {"out": str(tmp_path / "out"), "settings": json.dumps(settings)}
+    run = execute("04_transfer", tmp_path, parameters)
+    assert network in text(run)
+    assert "Left out: `compare` is 0." in text(run)
+    record = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
+    assert record["config"]["preset"] == preset
+    assert record["config"]["transform"] == PRESETS[preset].config.transform
+    assert np.abs(sf.read(tmp_path / "out" / "result.wav")[0]).max() > 0
+
+
+def test_mos_statistics_run_with_their_solutions(tmp_path: Path) -> None:
+    name = "08_mos_statistics"
+    run = execute(name, tmp_path, SMALL[name], solve=True)
+    said = text(run)
+    assert images(run) == 5
+    assert said.startswith(f"**{SIMULATED}.**")
+    faults = re.findall(r"^(.*): mine\.csv: (row \d+|no column)", said, re.M)
+    assert faults == [
+        ("off the scale", "row 21"),
+        ("rated twice", "row 22"),
+        ("misspelt", "no column"),
+    ]
+    widths = re.findall(r"average − max\*\*: \S+, 95 % interval (\S+) to (\S+)\.", said)
+    assert [float(low) < 0 < float(high) for low, high in widths] == [True, True]
+    assert "left out: always, sd 0.00" in said, "exercise 3"
+    for solution in solutions(name):
+        assert "SIMULATED" in solution
+    assert "nan" not in said
+
+
+def test_mos_statistics_run_on_a_file_of_webmushra(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    rows = [
+        ("nst", f"{who:08x}", f"pair {pair}", stimulus, round(generator.normal(mean, 8)))
+        for who in range(4)
+        for pair in range(3)
+        for stimulus, mean in (("reference", 80), ("stft", 50), ("cqt", 30))
+    ]
+    columns = ["session_test_id", "session_uuid", "trial_id", "rating_stimulus", "rating_score"]
+    path = tmp_path / "mushra.csv"
+    pd.DataFrame(rows[:-1], columns=columns).to_csv(path, index=False)
+    parameters = {"ratings": str(path), "by": "stimulus", **SMALL["08_mos_statistics"]}
+    said = text(execute("08_mos_statistics", tmp_path, parameters))
+    assert said.startswith(f"**ratings: {path}.**")
+    assert "35 ratings, 4 listeners, 9 items" in said
+    assert "'101', accepted: a number from 0 to 100" in said
+    assert "No scores (timbre, texture, rhythm, noise) are known of these items." in said
+    assert SIMULATED not in said, "in words; the planning section's figure says it"
+
+
+def check_experiment(run: Any) -> str:
+    """What 09_experiment says of any table: by hand what the library says, and verdicts."""
+    assert images(run) == 3
+    said = text(run)
+    statistics = r": ([^%]*%.*?d_z -?[\d.]+)"
+    (by_hand,) = re.findall(rf"^by hand{statistics}", said, re.M)
+    assert re.findall(rf"^library{statistics}", said, re.M) == [by_hand]
+    ((ours, scipys),) = re.findall(r"p of the t test: (.+); SciPy's: (.+)", said)
+    assert ours == scipys
+    for claim in CLAIMS:
+        lines = re.findall(rf"^- {claim.text}, .*: (.*)$", said, re.M)
+        assert lines
+        for line in lines:
+            verdicts = re.findall(r"\*\*([a-z ]+)\*\* \(([a-z, ]+)\)", line)
+            assert {word for word, _ in verdicts} <= {SUPPORTED, CONTRADICTED, UNDECIDED}
+            assert {s for _, scores in verdicts for s in scores.split(", ")} == set(claim.scores)
+    return said
+
+
+def test_experiment_runs_with_its_solutions_on_the_shipped_table(tmp_path: Path) -> None:
+    said = check_experiment(execute("09_experiment", tmp_path, {}, solve=True))
+    assert "recorded, from ESC-50" in said
+    assert "published layer weights: **" in said
+    assert "balanced layer weights: **" in said
+    assert said.count("without ") == 5, "exercise 4 leaves out each of the five pairs"
+
+
+def test_experiment_runs_on_a_batch_of_other_factors_and_seeds(tmp_path: Path) -> None:
+    table = pd.read_csv(FOLDER / "conditions" / "claims.csv")
+    table = table[table["layer_weights"] == "published"].drop(columns="layer_weights")
+    again = table.assign(seed=1, rhythm=table["rhythm"] + 0.01)
+    conditions = [{}] * (2 * len(table))
+    pd.concat([table, again[1:]]).to_csv(tmp_path / "results.csv", index=False)
+    about = {"simulated": True, "conditions": conditions}
+    (tmp_path / "batch.json").write_text(json.dumps(about), encoding="utf-8")
+    run = execute("09_experiment", tmp_path, {"results": str(tmp_path)}, solve=True)
+    said = check_experiment(run)
+    assert f"{len(conditions) - 1} sounds** of {len(conditions)}" in said
+    assert "simulated" in said
+    assert "**seeds**: 0, 1" in said
+    assert "Pooling makes no difference, all: " in said

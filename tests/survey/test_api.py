@@ -1,0 +1,1040 @@
+"""The API of a listening test: what it answers, what it keeps, and what it refuses."""
+
+import csv
+import hashlib
+import io
+import json
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pandas as pd
+import pytest
+import soundfile as sf
+
+from nst_lib.opinions import ratings
+from nst_lib.survey import export, headphones, serve
+from nst_lib.survey.app import PAGES
+from nst_lib.survey.build import build
+from nst_lib.survey.guard import HEADERS
+from nst_lib.survey.heard import Heard
+from nst_lib.survey.hosts import Hosts
+from nst_lib.survey.limits import FORGET, Limiter, Rate, Rates, network
+from nst_lib.survey.serve import Server
+from nst_lib.survey.stimuli import SurveyError
+from nst_lib.survey.store import Answer, Store
+from nst_lib.survey.survey import ANSWERS, Survey
+from nst_lib.survey.texts import ACR
+from nst_lib.survey.writer import connect
+from tests.surveys import (
+    JOIN,
+    RATING,
+    bearer,
+    make_survey,
+    rate,
+    rate_all,
+    served,
+    write_sounds,
+)
+
+
+class App:
+    """A survey that is served, seen from outside and from inside."""
+
+    def __init__(
+        self, folder: Path, rates: Rates | None = None, public_url: str | None = None
+    ) -> None:
+        self.server = Server(folder, public_url=public_url).__enter__()
+        self.url = f"http://{self.server.address}/"
+        self.app = self.server._server.config.app
+        if rates:
+            self.app.state.survey = replace(self.app.state.survey, rates=rates)
+        self.survey, self.store = self.server.survey, self.server._store
+        self.token = self.server.admin_url.partition("#")[2]
+        self.clients: list[httpx.Client] = []
+        self.anybody, self.admin = self.client(), self.client(self.token)
+
+    def client(self, token: str | None = None) -> httpx.Client:
+        headers = {} if token is None else bearer(token)
+        self.clients.append(httpx.Client(base_url=self.url, headers=headers, verify=False))
+        return self.clients[-1]
+
+    def join(self, **body: object) -> httpx.Client:
+        """Return a client of a new participant."""
+        reply = self.anybody.post("/api/participants", json={**JOIN, **body})
+        assert reply.status_code == 201, reply.text
+        client = self.client(reply.json()["token"])
+        client.code = reply.json()["code"]
+        return client
+
+    def row(self, client: httpx.Client) -> int:
+        return self.store.participant(token_of(client)).row
+
+    def close(self) -> None:
+        for client in self.clients:
+            client.close()
+        self.server.__exit__()
+
+
+def address(url: str) -> tuple[str, int]:
+    parts = httpx.URL(url)
+    return parts.host, parts.port
+
+
+def slow_request(url: str) -> tuple[bytes, bytes]:
+    """Return head and body of a request that can be sent bit by bit."""
+    request = httpx.Client().build_request("POST", f"{url}api/participants", json=JOIN)
+    lines = [f"{name}: {value}" for name, value in request.headers.items()]
+    head = "\r\n".join(["POST /api/participants HTTP/1.1", *lines, "", ""])
+    return head.encode(), request.content
+
+
+def token_of(client: httpx.Client) -> str:
+    return client.headers["Authorization"].removeprefix("Bearer ")
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., App]]:
+    apps = []
+
+    def make_app(
+        rates: Rates | None = None, public_url: str | None = None, **options: object
+    ) -> App:
+        apps.append(App(make_survey(tmp_path, **options), rates, public_url))
+        return apps[-1]
+
+    yield make_app
+    for app in apps:
+        app.close()
+
+
+@pytest.fixture
+def app(make: Callable[..., App]) -> App:
+    return make()
+
+
+def everything(folder: Path) -> bytes:
+    """Return all bytes of the answers, the log beside them too."""
+    return b"".join(path.read_bytes() for path in sorted(folder.glob(f"{ANSWERS}*")))
+
+
+class TestParticipant:
+    def test_from_consent_to_the_end(self, app):
+        about = app.anybody.get("/api/survey").json()
+        assert about["title"] == app.survey.title
+        assert (about["open"], about["headphones"]) == (True, True)
+        assert about["labels"] == [f"{word} match" for word in ACR]
+        client = app.join()
+        session = client.get("/api/session").json()
+        expected = app.survey.trials(app.row(client))
+        assert len(session["trials"]) == 1 + 6 + 1 + 2
+        assert session["trials"] == [
+            {
+                "training": trial.position == 0,
+                "wording": app.survey.words(trial.stimulus),
+                "seconds": 0.3,
+            }
+            for trial in expected
+        ]
+        assert (session["answered"], session["next"], session["checks"]) == ([], 0, 6)
+        assert session["rest_every"] == 10
+        for k, trial in enumerate(expected):
+            sound = client.get(f"/api/trials/{k}/sound")
+            assert sound.headers["content-type"] == "audio/wav"
+            assert sound.content == app.survey.sound(trial.stimulus.file).read_bytes()
+            reply = client.put(f"/api/trials/{k}/rating", json=RATING)
+            following = k + 1 if k + 1 < len(expected) else None
+            assert reply.json() == {"rating": 3, "next": following}
+        session = client.get("/api/session").json()
+        assert session["answered"] == list(range(len(expected)))
+        assert session["next"] is None
+
+    def test_the_key_never_reaches_a_participant(self, app):
+        client = app.join()
+        replies = [client.get(path) for path in ("/", "/api/survey", "/api/session")]
+        replies += [client.get(f"/api/trials/{k}/sound") for k in range(10)]
+        seen = b"".join(
+            reply.content + json.dumps(dict(reply.headers)).encode() for reply in replies
+        )
+        for one in app.survey.stimuli:
+            assert one.file.encode() not in seen
+            assert one.pair.encode() not in b"".join(r.content for r in replies[1:])
+        for word in ("stft", "average", "catch", "lowest", "saws"):
+            assert f'"{word}"'.encode() not in seen
+
+    def test_the_first_rating_counts_and_the_same_again_is_no_fault(self, app):
+        client = app.join()
+        first = rate(client, 0, 4)
+        again = client.put("/api/trials/0/rating", json={**RATING, "rating": 4, "plays": 9})
+        assert first.json() == again.json() == {"rating": 4, "next": 1}
+        other = client.put("/api/trials/0/rating", json={**RATING, "rating": 2})
+        assert other.status_code == 409
+        assert other.json()["rating"] == 4
+        ((_, answer),) = app.store.answers()
+        assert (answer.rating, answer.plays) == (4, 1)
+
+    def test_the_same_rating_from_many_at_once_is_kept_once(self, app):
+        client, statuses = app.join(), []
+        client.get("/api/trials/1/sound")
+
+        def put(rating: int) -> None:
+            reply = client.put("/api/trials/1/rating", json={**RATING, "rating": rating})
+            statuses.append((reply.status_code, reply.json()["rating"]))
+
+        threads = [threading.Thread(target=put, args=(1 + n % 5,)) for n in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        ((_, answer),) = app.store.answers()
+        assert Counter(statuses) == {(200, answer.rating): 4, (409, answer.rating): 16}
+
+    def test_a_repeat_is_a_rating_of_its_own(self, app):
+        client = app.join()
+        trials = app.survey.trials(app.row(client))
+        (again,) = [k for k, trial in enumerate(trials) if trial.presentation == 2]
+        (first,) = [
+            k
+            for k, trial in enumerate(trials)
+            if trial.stimulus == trials[again].stimulus and k != again
+        ]
+        for k, rating in ((first, 2), (again, 5)):
+            assert rate(client, k, rating).status_code == 200
+        found = {(a.item, a.presentation, a.position): a.rating for _, a in app.store.answers()}
+        item = trials[again].stimulus.item
+        assert found == {(item, 1, first): 2, (item, 2, again): 5}
+
+    def test_going_on_in_another_tab(self, app):
+        client = app.join()
+        rate(client, 0)
+        rate(client, 3)
+        tab = app.client(token_of(client))
+        session = tab.get("/api/session").json()
+        assert (session["answered"], session["next"]) == ([0, 3], 1)
+
+    def test_rows_are_dealt_out_evenly_and_a_withdrawal_frees_one(self, app):
+        clients = [app.join() for _ in range(6)]
+        assert [app.row(client) for client in clients] == [0, 1, 2, 3, 4, 5]
+        app.anybody.post("/api/withdraw", json={"code": clients[2].code})
+        assert app.row(app.join()) == 2
+        assert app.row(app.join()) == 0
+        assert app.row(app.join(simulated=False)) == 0
+
+    def test_closed(self, make, tmp_path):
+        app = make()
+        client = app.join()
+        path = tmp_path / "survey" / "survey.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "open": False}))
+        app.app.state.survey = replace(app.app.state.survey, survey=Survey.read(path.parent))
+        assert app.anybody.get("/api/survey").json()["open"] is False
+        reply = app.anybody.post("/api/participants", json=JOIN)
+        assert reply.status_code == 403
+        assert reply.json() == {"error": "this listening test is closed"}
+        assert client.get("/api/session").is_success
+
+
+class TestHeadphones:
+    def test_sounds_and_answers(self, app):
+        client = app.join()
+        y, sr = sf.read(io.BytesIO(client.get("/api/headphones/5").content))
+        assert y.shape == (4 * sr, 2)
+        assert client.get("/api/headphones/6").status_code == 404
+        assert sf.info(io.BytesIO(client.get("/api/loudness").content)).channels == 1
+        assert client.get("/api/session").json()["headphones"] is None
+        right = [one.quiet for one in headphones.checks(app.survey.seed)]
+        wrong = [(place + 1) % 3 for place in right]
+        assert client.put("/api/headphones", json={"answers": right}).json() == {"passed": True}
+        assert client.put("/api/headphones", json={"answers": wrong}).json() == {"passed": True}
+        assert client.get("/api/session").json()["headphones"] is True
+        other = app.join()
+        assert other.put("/api/headphones", json={"answers": wrong}).json() == {"passed": False}
+        assert other.get("/api/session").json()["headphones"] is False
+        assert rate_all(other) == 10
+
+    def test_a_survey_without_a_check(self, make):
+        client = make(headphones=False).join()
+        assert client.get("/api/session").json()["checks"] == 0
+        assert client.get("/api/headphones/0").status_code == 404
+        assert client.put("/api/headphones", json={"answers": [0] * 6}).status_code == 404
+
+
+class TestWithdrawal:
+    def test_nothing_is_left(self, app):
+        client, other = app.join(), app.join()
+        rate_all(client)
+        rate_all(other)
+        token = token_of(client)
+        kept = hashlib.sha256(token.encode()).hexdigest().encode()
+        assert kept in everything(app.survey.folder)
+        reply = app.anybody.post("/api/withdraw", json={"code": client.code})
+        assert reply.json() == {"withdrawn": True}
+        assert kept not in everything(app.survey.folder)
+        assert {who for who, _ in app.store.answers()} == {2}
+        assert client.get("/api/session").status_code == 401
+        assert client.put("/api/trials/0/rating", json=RATING).status_code == 401
+        again = app.anybody.post("/api/withdraw", json={"code": client.code})
+        assert again.status_code == 404
+
+    def test_nothing_is_left_after_a_crash(self, app, tmp_path):
+        """Killed when it was deleted, and before the log beside the file was emptied."""
+        client = app.join()
+        rate_all(client)
+        kept = hashlib.sha256(token_of(client).encode()).hexdigest().encode()
+        app.store._writer.do(lambda c: c.execute("DELETE FROM participants").rowcount)
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        for path in app.survey.folder.glob(f"{ANSWERS}*"):
+            shutil.copy(path, copy)
+        assert kept in everything(copy)
+        with closing(Store(copy / ANSWERS, app.survey.key)):
+            assert kept not in everything(copy)
+
+    def test_a_reader_does_not_keep_what_is_withdrawn(self, app):
+        client = app.join()
+        rate_all(client)
+        kept = hashlib.sha256(token_of(client).encode()).hexdigest().encode()
+        with closing(connect(app.survey.folder / ANSWERS)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT COUNT(*) FROM ratings").fetchall()
+            assert app.store.withdraw(client.code)
+            assert kept in everything(app.survey.folder)
+        app.join()
+        assert kept not in everything(app.survey.folder)
+
+    def test_a_code_is_read_as_it_is_written(self, app):
+        client = app.join()
+        assert re.fullmatch(r"([0-9A-HJKMNP-TV-Z]{4}-){3}[0-9A-HJKMNP-TV-Z]{4}", client.code)
+        spoken = client.code.lower().replace("-", " ").replace("0", "o").replace("1", "l")
+        reply = app.anybody.post("/api/withdraw", json={"code": f" {spoken} "})
+        assert reply.status_code == 200
+
+    def test_a_rating_under_way_is_lost_with_its_participant(self, app):
+        app.join()
+        answer = Answer("a", "style", 1, 1, 3, 1, 1.0)
+        assert app.store.rate(1, answer) == 3
+        with pytest.raises(LookupError):
+            app.store.rate(7, answer)
+        with pytest.raises(LookupError):
+            app.store.check_headphones(7, True)
+        assert len(app.store.answers()) == 1
+
+
+class TestAdmin:
+    def test_counts_by_cell(self, app):
+        clients = [app.join(), app.join(simulated=False)]
+        rate_all(clients[0], rating=3)
+        rate(clients[1], 1)
+        found = app.admin.get("/api/admin").json()
+        assert found["participants"] == {
+            "started": 2,
+            "finished": 1,
+            "simulated": 1,
+            "headphones_passed": 0,
+        }
+        assert [(c["transform"], c["pooling"], c["pair"]) for c in found["cells"]] == [
+            (one.factors["transform"], one.factors["pooling"], one.pair)
+            for one in app.survey.of("trial")
+        ]
+        assert sum(cell["ratings"] for cell in found["cells"]) == 7
+        assert (found["catches answered"], found["catches missed"]) == (2, 2)
+        assert "3" not in json.dumps(found["cells"])  # nothing of the ratings themselves
+
+    def test_sounds_of_one_condition_share_a_cell(self, make, tmp_path):
+        table = "file,pooling\n0.wav,max\n1.wav,max\n2.wav,average\n"
+        path = write_sounds(tmp_path / "more", table)
+        folder = build(path.parent, tmp_path / "s", question="quality", table=path, repeats=0)
+        app = App(folder)
+        rate_all(app.join())
+        cells = app.admin.get("/api/admin").json()["cells"]
+        assert cells == [{"pooling": "max", "ratings": 2}, {"pooling": "average", "ratings": 1}]
+        app.close()
+
+    def test_exports(self, app):
+        rate_all(app.join())
+        reply = app.admin.get("/api/admin/ratings.csv")
+        assert reply.headers["content-type"].startswith("text/csv")
+        table = pd.read_csv(io.StringIO(reply.text))
+        assert len(table) == 9
+        columns = pd.read_csv(io.StringIO(app.admin.get("/api/admin/columns.csv").text))
+        assert list(columns["column"]) == list(table.columns)
+
+    @pytest.mark.parametrize("path", ["", "/ratings.csv", "/columns.csv"])
+    def test_never_without_its_token(self, app, path):
+        participant = app.join()
+        wrong = app.client(app.token + "x")
+        replies = [client.get("/api/admin" + path) for client in (app.anybody, wrong, participant)]
+        assert {reply.status_code for reply in replies} == {401}
+        assert len({reply.text for reply in replies}) == 1
+        assert app.admin.get("/api/session").status_code == 401
+
+
+class TestExport:
+    def test_round_trip_through_mos(self, make, nst, tmp_path):
+        app = make(seconds=0.05)
+        for n in range(3):
+            client = app.join(simulated=n == 0)
+            if n:
+                answers = [one.quiet for one in headphones.checks(0)]
+                client.put("/api/headphones", json={"answers": answers if n == 1 else [0] * 6})
+            if n < 2:
+                rate_all(client)
+            else:
+                for k in range(5):
+                    rate(client, k, 2)
+        (
+            app.survey.folder / "sounds" / app.survey.stimuli[0].file
+        ).unlink()  # a loss, but not of ratings
+        written = export.write(app.survey.folder, tmp_path / "r.csv")
+        assert [path.name for path in written] == ["r.csv", "r_columns.csv"]
+        found = ratings.read(tmp_path / "r.csv")
+        table = found.table
+        assert list(table.columns) == [
+            *("listener", "item", "rating", "question", "pair", "transform", "pooling"),
+            *("presentation", "lowest", "highest", "position", "plays", "seconds"),
+            *("headphones", "complete", "simulated"),
+        ]
+        assert found.listeners == ["P001", "P002", "P003"]
+        assert len(table) == 9 + 9 + 4  # without the training
+        assert table["complete"].tolist() == ["yes"] * 18 + ["no"] * 4
+        assert table.groupby("listener")["headphones"].first().tolist() == ["", "yes", "no"]
+        assert table.groupby("listener")["simulated"].first().tolist() == ["yes", "no", "no"]
+        assert len(found.opinions) == 22 - (table["presentation"] == 2).sum() - (
+            table["item"].isin(["good", "poor"]).sum()
+        )
+        found.need(["transform", "pooling"])
+        assert set(table["question"]) == {"style"}
+        assert {"easy"} & set(table["item"]) == set()
+        (tmp_path / "rules.yaml").write_text("max_missed: 9\nmin_correlation: -1\nmin_sd: 0\n")
+        options = ("--by", "transform", "--boot", 100, "--rules", "rules.yaml")
+        result = nst("mos", "r.csv", *options)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "SIMULATED" in result.stdout.upper()
+
+    def test_ratings_are_those_that_were_given(self, app):
+        client = app.join()
+        rate_all(client)
+        trials = app.survey.trials(app.row(client))
+        table = export.table(app.survey, app.store)
+        given = [
+            (trial.stimulus.item, 1 + k % 5, trial.position, trial.presentation)
+            for k, trial in enumerate(trials)
+            if trial.position
+        ]
+        columns = ["item", "rating", "position", "presentation"]
+        assert list(table[columns].itertuples(index=False, name=None)) == given
+        for _, row in table.iterrows():
+            (one,) = (s for s in app.survey.stimuli if s.item == row["item"])
+            assert row["transform"] == one.factors["transform"]
+            assert row["lowest"] == ("" if one.lowest is None else str(one.lowest))
+
+    def test_numbers_of_listeners_stay_when_one_withdraws(self, app):
+        clients = [app.join() for _ in range(3)]
+        for client in clients:
+            rate_all(client)
+        app.anybody.post("/api/withdraw", json={"code": clients[1].code})
+        rate_all(app.join())
+        assert list(export.table(app.survey, app.store)["listener"].unique()) == [
+            "P001",
+            "P003",
+            "P004",
+        ]
+
+    def test_the_dictionary_names_every_column(self, app):
+        rate_all(app.join())
+        table, about = export.table(app.survey, app.store), export.dictionary(app.survey)
+        assert list(about["column"]) == list(table.columns)
+        assert (about[["meaning", "values"]] != "").all(axis=None)
+        values = dict(zip(about["column"], about["values"], strict=True))
+        assert values["transform"] == "stft, cqt; empty: a catch trial"
+
+    def test_the_command(self, app, nst, tmp_path):
+        rate_all(app.join())
+        result = nst("survey", "export", "survey")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.split() == ["survey/ratings.csv", "survey/ratings_columns.csv"]
+        assert len(ratings.read(tmp_path / "survey" / "ratings.csv").table) == 9
+        result = nst("survey", "export", "survey", "--out", "x.txt")
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr == "nst: x.txt: cannot write .txt; accepted: .csv\n"
+
+    def test_no_cell_is_a_formula(self, tmp_path):
+        """OWASP, CSV Injection; `nst mos` reads what was meant."""
+        table = (
+            "file,item,pair,=pooling,transform\n"
+            '0.wav,=1+1,+hens,"@SUM(A1)",-3\n1.wav,-x,-2+3,\'=avg,plain\n'
+        )
+        path = write_sounds(tmp_path / "more", table)
+        app = App(build(path.parent, tmp_path / "s", question="quality", table=path, repeats=0))
+        rate_all(app.join())
+        written, about = export.write(app.survey.folder)
+        downloads = [
+            app.admin.get(f"/api/admin/{name}.csv").text for name in ("ratings", "columns")
+        ]
+        assert downloads == [path.read_text() for path in (written, about)]
+        for text in downloads:
+            for row in csv.reader(io.StringIO(text)):
+                risky = [cell for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+                assert risky in ([], ["-3"])
+        found = ratings.read(written).table.set_index("item").sort_index()
+        assert found.index.tolist() == ["-x", "=1+1"]
+        assert found["pair"].tolist() == ["-2+3", "+hens"]
+        assert found["=pooling"].tolist() == ["'=avg", "@SUM(A1)"]
+        assert found["transform"].tolist() == ["plain", "-3"]
+        app.close()
+
+    def test_nobody_has_rated(self, tmp_path):
+        folder = make_survey(tmp_path)
+        for _ in range(2):
+            with pytest.raises(SurveyError, match="nobody has rated yet; accepted"):
+                export.write(folder)
+            assert sorted(path.name for path in folder.glob("ratings*")) == []
+            Store(folder / ANSWERS, Survey.read(folder).key).close()
+
+
+BAD_BODIES = [
+    ({**RATING, "rating": 0}, "wrong rating; accepted: a whole number from 1 to 5"),
+    ({**RATING, "rating": 6}, "wrong rating; accepted: a whole number from 1 to 5"),
+    ({**RATING, "rating": 2.5}, "wrong rating; accepted: a whole number from 1 to 5"),
+    ({**RATING, "rating": "3"}, "wrong rating; accepted: a whole number from 1 to 5"),
+    ({**RATING, "rating": True}, "wrong rating; accepted: a whole number from 1 to 5"),
+    ({**RATING, "plays": 0}, "wrong plays; accepted: a whole number from 1 to 1000"),
+    ({**RATING, "seconds": -1}, "wrong seconds; accepted: a number from 0 to 86400"),
+    ({**RATING, "name": "x"}, "wrong body; accepted: JSON with the fields of this request"),
+    ({**RATING, "consent": True}, "wrong body; accepted: JSON with the fields of this request"),
+    ({"rating": 3, "plays": 1}, "wrong seconds; accepted: a number from 0 to 86400"),
+    ([], "wrong body; accepted: JSON"),
+    (None, "wrong body; accepted: JSON"),
+]
+JSON = {"content-type": "application/json"}
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(("body", "message"), BAD_BODIES)
+    def test_ratings_that_are_none(self, app, body, message):
+        reply = app.join().put("/api/trials/0/rating", json=body)
+        assert reply.status_code == 422
+        assert list(reply.json()) == ["error"]
+        assert reply.json()["error"].startswith(message)
+        assert app.store.answers() == []
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *(b"", b"{", b"\xff\xfe", b"[" * 4000, b'{"rating": NaN, "plays": 1, "seconds": 1}'),
+            *(b'{"rating": 1e999, "plays": 1, "seconds": 1}', b'{"\\ud800": 1}'),
+            b'{"rating": 3, "plays": 1, "seconds": Infinity}',
+            b'{"rating": ' + b"9" * 4000 + b', "plays": 1, "seconds": 1}',
+        ],
+    )
+    def test_bodies_that_are_no_json(self, app, text):
+        client = app.join()
+        reply = client.put("/api/trials/0/rating", content=text, headers=JSON)
+        assert reply.status_code == 422
+        assert re.fullmatch(r"wrong \w+; accepted: .+", reply.json()["error"])
+
+    @pytest.mark.parametrize(
+        ("path", "body", "message"),
+        [
+            ("participants", {"consent": False}, "wrong consent; accepted: true"),
+            ("participants", {"consent": 1}, "wrong consent; accepted: true"),
+            ("participants", {}, "wrong consent; accepted: true"),
+            ("participants", {**JOIN, "simulated": 1}, "wrong simulated; accepted: true or false"),
+            ("withdraw", {"code": 5}, "wrong code; accepted: a withdrawal code"),
+            ("withdraw", {"code": "x" * 101}, "wrong code; accepted: a withdrawal code"),
+        ],
+    )
+    def test_other_requests(self, app, path, body, message):
+        reply = app.anybody.post(f"/api/{path}", json=body)
+        assert (reply.status_code, reply.json()) == (422, {"error": message})
+        assert app.store.participants() == []
+
+    def test_headphones(self, app):
+        client = app.join()
+        for answers in ([0] * 5, [0] * 7, [3] * 6, [True] * 6, "000000"):
+            reply = client.put("/api/headphones", json={"answers": answers})
+            assert reply.status_code == 422
+            assert reply.json() == {"error": "wrong answers; accepted: 6 whole numbers from 0 to 2"}
+
+    def test_places_that_are_none(self, app):
+        client = app.join()
+        assert client.get("/api/trials/9/sound").status_code == 200
+        reply = client.get("/api/trials/10/sound")
+        assert (reply.status_code, reply.json()["error"]) == (
+            404,
+            "there is no sound 10; accepted: 0 to 9",
+        )
+        assert client.put("/api/trials/10/rating", json=RATING).status_code == 404
+        for k in ("-1", "x", "1.5", "٣x", "1e3"):
+            reply = client.get(f"/api/trials/{k}/sound")
+            assert reply.status_code == 422
+            assert reply.json() == {"error": "wrong k; accepted: a whole number from 0"}
+        assert client.get(f"/api/trials/{'9' * 30}/sound").status_code == 404
+
+    def test_size(self, app):
+        client = app.join()
+        client.get("/api/trials/0/sound")
+        body = json.dumps(RATING).encode().ljust(4097)
+        chunks = (body[n : n + 500] for n in range(0, len(body), 500))
+        for content in (body, chunks):
+            reply = client.put("/api/trials/0/rating", content=content, headers=JSON)
+            assert reply.status_code == 413
+            assert reply.json() == {"error": "the body is too large; accepted: up to 4096 bytes"}
+        fits = client.put("/api/trials/0/rating", content=body[:4096], headers=JSON)
+        assert fits.status_code == 200
+
+    def test_type(self, app):
+        client, body = app.join(), json.dumps(RATING)
+        client.get("/api/trials/0/sound")
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
+            headers = {"content-type": kind} if kind else {}
+            reply = client.put("/api/trials/0/rating", content=body, headers=headers)
+            assert reply.status_code == 415
+            assert reply.json()["error"].endswith("accepted: application/json")
+        headers = {"content-type": "Application/JSON; charset=utf-8"}
+        assert client.put("/api/trials/0/rating", content=body, headers=headers).is_success
+
+
+NEEDS_TOKEN = [
+    ("GET", "/api/session", None),
+    ("GET", "/api/loudness", None),
+    ("GET", "/api/headphones/0", None),
+    ("PUT", "/api/headphones", {"answers": [0] * 6}),
+    ("GET", "/api/trials/0/sound", None),
+    ("PUT", "/api/trials/0/rating", RATING),
+]
+
+
+class TestSecurity:
+    @pytest.mark.parametrize(("method", "path", "body"), NEEDS_TOKEN)
+    def test_unknown_tokens_are_refused_alike(self, app, method, path, body):
+        token = token_of(app.join())
+        hashed = hashlib.sha256(token.encode()).hexdigest()
+        wrong = [token[:-1], token + "x", token.swapcase(), hashed, app.token, "x" * 3000, "é"]
+        headers = [{}, {"Authorization": f"Basic {token}"}, {"Authorization": token}]
+        headers += [{"Authorization": "Bearer"}]
+        headers += [{"Authorization": f"Bearer {t}".encode()} for t in wrong]
+        replies = [app.anybody.request(method, path, json=body, headers=h) for h in headers]
+        assert {reply.status_code for reply in replies} == {401}
+        assert len({reply.text for reply in replies}) == 1
+        assert {reply.headers["www-authenticate"] for reply in replies} == {"Bearer"}
+        app.anybody.get("/api/trials/0/sound", headers=bearer(token))
+        assert app.anybody.request(method, path, json=body, headers=bearer(token)).is_success
+
+    def test_a_participant_reaches_only_what_is_theirs(self, app):
+        one, two = app.join(), app.join()
+        rate_all(one, rating=5)
+        session = two.get("/api/session").json()
+        assert (session["answered"], session["next"]) == ([], 0)
+        rate_all(two, rating=1)
+        given = Counter((who, answer.rating) for who, answer in app.store.answers())
+        assert given == {(1, 5): 10, (2, 1): 10}
+        assert app.row(one) != app.row(two)
+        one.post("/api/withdraw", json={"code": two.code})
+        assert one.get("/api/session").is_success
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("/../survey.json", "/%2e%2e/survey.json", "/..%2fstimuli.csv", "/survey.json"),
+            *("/stimuli.csv", "/answers.sqlite", "/sounds/loudness.wav", "/page/index.html"),
+            *("//etc/passwd", "/%2fetc/passwd", "/index.html", "/app.py", "/survey.js/../app.py"),
+            *("/api/trials/..%2f..%2fsurvey.json/sound", "/api/trials/../../stimuli.csv"),
+            *("/api/headphones/..%2f0", "/api/trials/0/sound/..", "/survey.css%00.html"),
+            *("/docs", "/redoc", "/openapi.json", "/api", "/api/", "/admin/", "/app.token"),
+        ],
+    )
+    def test_no_other_file_is_served(self, app, path):
+        client = app.join()
+        url = httpx.URL(app.server.url).copy_with(raw_path=path.encode())
+        reply = client.request("GET", url, follow_redirects=False)
+        assert reply.status_code in (404, 422)
+        assert list(reply.json()) == ["error"]
+
+    def test_headers_on_every_answer(self, app):
+        client = app.join()
+        replies = [
+            *(app.anybody.get(path) for path in (*PAGES, "/nothing", "/api/nothing")),
+            *(app.anybody.get(path) for path in ("/api/survey", "/api/session", "/api/admin")),
+            *(
+                client.get(path)
+                for path in ("/api/session", "/api/loudness", "/api/trials/99/sound")
+            ),
+            client.put("/api/trials/0/rating", json={}),
+            client.put("/api/trials/0/rating", content="x" * 5000),
+            client.put("/api/trials/0/rating", content="x"),
+            client.request("OPTIONS", "/api/session"),
+            client.request("DELETE", "/api/session"),
+            client.request("HEAD", "/"),
+        ]
+        assert {404, 401, 413, 415, 422, 405, 200} <= {reply.status_code for reply in replies}
+        for reply in replies:
+            assert reply.headers.items() >= HEADERS.items()
+            assert "server" not in reply.headers
+            assert "set-cookie" not in reply.headers
+            assert not any(name.startswith("access-control") for name in reply.headers)
+            caching = "no-store" if reply.url.path.startswith("/api") else "no-cache"
+            assert reply.headers["cache-control"] == caching
+            if not reply.is_success and reply.request.method != "HEAD":
+                assert set(reply.json()) == {"error"}
+                assert "\n" not in reply.json()["error"]
+        policy = HEADERS["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+
+    def test_a_fault_of_our_own_says_nothing_and_has_the_headers(self, app, caplog):
+        app.store.rated = None
+        reply = app.join().get("/api/session")
+        assert reply.status_code == 500
+        assert reply.json() == {"error": "something is wrong here; try again later"}
+        assert reply.headers.items() >= HEADERS.items()
+        assert "a request failed" in caplog.text
+
+    def test_a_disk_that_is_full(self, app):
+        client = app.join()
+        client.get("/api/trials/0/sound")
+        connection = app.store._writer._connection
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        joined = 0
+        while (reply := app.anybody.post("/api/participants", json=JOIN)).status_code == 201:
+            joined += 1
+        assert reply.status_code == 503
+        assert reply.json() == {"error": "nothing can be stored at the moment; try again later"}
+        assert reply.headers["retry-after"] == "5"
+        assert len(app.store.participants()) == 1 + joined
+        connection.execute("PRAGMA max_page_count = 100000")
+        assert client.put("/api/trials/0/rating", json=RATING).is_success
+
+    def test_only_hashes_of_secrets_are_kept(self, app):
+        client = app.join()
+        rate_all(client)
+        token = token_of(client)
+        data = everything(app.survey.folder)
+        assert len(token) >= 43
+        for secret in (token, client.code, client.code.replace("-", ""), app.token):
+            assert secret.encode() not in data
+        assert app.survey.folder.joinpath(ANSWERS).stat().st_mode & 0o077 == 0
+        tokens = {app.join().headers["Authorization"] for _ in range(50)}
+        assert len(tokens) == 50
+
+    def test_no_address_and_no_browser_is_kept_or_told(self, tmp_path):
+        folder = make_survey(tmp_path)
+        agent = "Peculiar/1.0 (a browser like no other)"
+        with served(folder, tmp_path / "log") as server:
+            headers = {
+                "User-Agent": agent,
+                "X-Forwarded-For": "203.0.113.77",
+                "Referer": "http://x/y",
+            }
+            with httpx.Client(base_url=server.url, headers=headers) as client:
+                reply = client.post("/api/participants", json=JOIN)
+                client.headers.update(bearer(reply.json()["token"]))
+                rate_all(client)
+                client.get("/api/nothing")
+                client.put("/api/trials/0/rating", content=b"{")
+                assert "server" not in client.get("/").headers
+            with httpx.Client(base_url=server.url) as client:
+                client.get("/%00%ff?token=secret")
+            with socket.create_connection(address(server.url)) as connection:
+                connection.sendall(b"what is no request\r\n\r\n")
+                assert b" 400 " in connection.recv(100)
+            text = server.text()
+        assert len(text.splitlines()) == 3
+        data = everything(folder)
+        for secret in (agent, "203.0.113.77", "127.0.0.1", "Peculiar", "http"):
+            assert secret.encode() not in data
+        columns = sqlite3.connect(folder / ANSWERS)
+        with closing(columns):
+            names = [row[1] for row in columns.execute("PRAGMA table_info(participants)")]
+        assert names == ["id", "token", "code", "row", "simulated", "headphones"]
+
+
+class TestHeard:
+    """A rating of what cannot have been heard is refused; the participant is no simulation."""
+
+    def test_never_asked_for(self, app):
+        for simulated in (True, False):
+            reply = app.join(simulated=simulated).put("/api/trials/0/rating", json=RATING)
+            assert (reply.status_code, reply.json()) == (
+                403,
+                {"error": "this sound was never asked for; accepted: a rating of what was heard"},
+            )
+        assert app.store.answers() == []
+
+    def test_too_soon(self, make):
+        client = (app := make(seconds=1.5)).join(simulated=False)
+        began = time.monotonic()
+        client.get("/api/trials/0/sound")
+        reply = client.put("/api/trials/0/rating", json=RATING)
+        assert (reply.status_code, reply.headers["retry-after"]) == (403, "2")
+        assert reply.json()["error"].startswith("this sound of 1.5 s cannot have been heard yet")
+        time.sleep(1)
+        client.get("/api/trials/0/sound")  # as a reload does, which does not begin anew
+        assert rate(client, 0).status_code == 200
+        assert time.monotonic() - began >= 0.9 * 1.5
+        assert client.put("/api/trials/0/rating", json=RATING).status_code == 200
+        assert len(app.store.answers()) == 1
+
+    def test_one_sound_at_a_time(self):
+        now = [100.0]
+        heard = Heard(lambda: now[0])
+        for k in range(3):
+            heard.fetch(1, k)
+        assert heard.wait(1, 0, 5.0) == pytest.approx(4.5)
+        now[0] += 4.5
+        assert heard.wait(1, 0, 5.0) == 0
+        assert heard.wait(1, 0, 5.0) == 0  # sent twice
+        assert heard.wait(1, 1, 5.0) == pytest.approx(4.5)
+        now[0] += 4.0
+        assert heard.wait(1, 0, 5.0) == 0  # and once more, which keeps nothing back
+        now[0] += 0.5
+        assert heard.wait(1, 1, 5.0) == 0
+        assert heard.wait(2, 1, 5.0) is None
+        assert heard.wait(1, 3, 5.0) is None
+
+    def test_a_simulation_need_not_wait_and_is_marked(self, make):
+        app = make(seconds=30)
+        assert rate(app.join(), 1).status_code == 200
+        assert export.table(app.survey, app.store)["simulated"].tolist() == ["yes"]
+
+    def test_a_server_that_starts_anew_has_to_be_asked_again(self, tmp_path):
+        folder = make_survey(tmp_path, seconds=0.05)
+        with Server(folder) as server, httpx.Client(base_url=server.url) as client:
+            body = {**JOIN, "simulated": False}
+            token = client.post("/api/participants", json=body).json()["token"]
+            client.headers.update(bearer(token))
+            rate(client, 0)
+            client.get("/api/trials/1/sound")
+        with Server(folder) as server, httpx.Client(base_url=server.url) as client:
+            client.headers.update(bearer(token))
+            assert client.put("/api/trials/0/rating", json=RATING).status_code == 200  # kept
+            assert client.put("/api/trials/1/rating", json=RATING).status_code == 403
+            assert rate(client, 1).status_code == 200
+
+
+class TestHost:
+    @pytest.mark.parametrize(
+        ("host", "status"),
+        [
+            *(("127.0.0.1", 200), ("localhost:80", 200), ("LocalHost.", 200), ("[::1]:9", 200)),
+            *(("127.0.0.2:8000", 200), ("evil.example", 421), ("localhost.evil.example", 421)),
+            *(("127.0.0.1.evil.example", 421), ("192.0.2.1", 421), ("", 421), ("[::2]", 421)),
+            *(("a@localhost", 421), ("localhost:80:80", 421), ("[localhost", 421)),
+        ],
+    )
+    def test_names_of_this_machine_only(self, app, host, status):
+        replies = [app.anybody.get(path, headers={"Host": host}) for path in ("/", "/api/survey")]
+        assert {reply.status_code for reply in replies} == {status}
+        if status == 421:
+            assert list(replies[0].json()) == ["error"]
+            assert replies[0].headers.items() >= HEADERS.items()
+
+    def test_the_public_name(self, make):
+        app = make(public_url="https://Höhren.example.org:8443/test")
+        assert app.server.url == "https://Höhren.example.org:8443/test/"
+        assert app.server.admin_url.startswith("https://Höhren.example.org:8443/test/admin#")
+        names = {
+            "xn--hhren-jua.example.org": 200,
+            "xn--hhren-jua.example.org:8443": 200,
+            "localhost": 200,
+            "example.org": 421,
+        }
+        for name, status in names.items():
+            assert app.anybody.get("/", headers={"Host": name}).status_code == status
+
+    def test_all_addresses_where_it_listens_at_all(self):
+        for bound in ("0.0.0.0", "::"):
+            assert Hosts(bound).accept("192.0.2.1:8000")
+            assert not Hosts(bound).accept("rebound.example")
+        assert Hosts("192.0.2.1").accept("192.0.2.1")
+        assert not Hosts("192.0.2.1").accept("192.0.2.2")
+
+    @pytest.mark.parametrize(
+        "url",
+        ["listen.example.org", "ftp://a.b", "https://", "https://a:b", "https://[", "http://a#b"],
+    )
+    def test_public_urls_that_are_none(self, tmp_path, url):
+        make_survey(tmp_path)
+        with pytest.raises(SurveyError, match="accepted: one like https:"):
+            Server(tmp_path / "survey", public_url=url)
+        assert not (tmp_path / "survey" / ANSWERS).exists()
+
+
+class TestLimits:
+    def test_a_bucket_empties_and_fills_again(self):
+        now = [0.0]
+        limiter, rate = Limiter(lambda: now[0]), Rate(burst=3, per_second=0.5)
+        assert [limiter.take("a", rate) for _ in range(5)] == [0, 0, 0, 2, 2]
+        assert limiter.take("b", rate) == 0
+        now[0] = 2.0
+        assert [limiter.take("a", rate) for _ in range(2)] == [0, 2]
+        now[0] = 1000.0
+        assert [limiter.take("a", rate) for _ in range(4)] == [0, 0, 0, 2]
+
+    def test_who_asks_too_much_waits_and_others_do_not(self, make):
+        slow = Rate(burst=3, per_second=0.01)
+        app = make(rates=Rates(participant=slow))
+        one, two = app.join(), app.join()
+        statuses = [one.get("/api/session").status_code for _ in range(4)]
+        assert statuses == [200, 200, 200, 429]
+        reply = one.put("/api/trials/0/rating", json=RATING)
+        assert reply.json() == {"error": "too many requests; try again later"}
+        assert 0 < int(reply.headers["retry-after"]) <= 100
+        assert reply.headers.items() >= HEADERS.items()
+        assert two.get("/api/session").is_success
+
+    @pytest.mark.parametrize(
+        ("what", "ask"),
+        [
+            ("register", lambda app: app.anybody.post("/api/participants", json=JOIN)),
+            ("unknown", lambda app: app.anybody.post("/api/withdraw", json={"code": "x"})),
+            ("admin", lambda app: app.admin.get("/api/admin")),
+        ],
+    )
+    def test_from_one_address(self, make, what, ask):
+        app = make(rates=Rates(**{what: Rate(burst=2, per_second=0.01)}))
+        replies = [ask(app) for _ in range(3)]
+        assert [reply.status_code == 429 for reply in replies] == [False, False, True]
+
+    def test_one_who_floods_keeps_nobody_else_out(self, make):
+        """Not from another address, and with a code that is right not even from the same one."""
+        slow = Rate(burst=2, per_second=0.001)
+        app = make(rates=Rates(register=slow, unknown=slow), public_url="https://ear.example.org")
+        honest = {"X-Forwarded-For": "198.51.100.7"}
+        codes = []
+        for ask in (
+            lambda **of: app.anybody.post("/api/participants", json=JOIN, **of),
+            lambda **of: app.anybody.post("/api/withdraw", json={"code": "x"}, **of),
+        ):
+            flood = [ask(headers={"X-Forwarded-For": "203.0.113.9"}) for _ in range(20)]
+            assert sum(reply.status_code == 429 for reply in flood) == 18
+            reply = ask(headers=honest)
+            assert reply.status_code in (201, 404)
+            codes.append(reply.json().get("code"))
+        reply = app.anybody.post(
+            "/api/withdraw", json={"code": codes[0]}, headers={"X-Forwarded-For": "203.0.113.9"}
+        )
+        assert reply.json() == {"withdrawn": True}
+
+    def test_from_the_same_address_each_waits_for_its_turn(self, make):
+        app = make(rates=Rates(register=Rate(burst=2, per_second=5, patience=10)))
+        stop, flood = threading.Event(), []
+
+        def register() -> None:
+            while not stop.is_set():
+                flood.append(httpx.post(f"{app.url}api/participants", json=JOIN).status_code)
+
+        threads = [threading.Thread(target=register) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        while len(flood) < 5:
+            time.sleep(0.01)
+        replies = [app.anybody.post("/api/participants", json=JOIN) for _ in range(3)]
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert {reply.status_code for reply in replies} == set(flood) == {201}
+
+    def test_a_network_of_ipv6_is_one_client(self):
+        assert network("2001:db8:1:2::1") == network("2001:db8:1:2:ffff::5") == "2001:db8:1:2::/64"
+        assert network("2001:db8:1:3::1") != network("2001:db8:1:2::1")
+        assert network("::ffff:192.0.2.1") == network("192.0.2.1") == "192.0.2.1"
+        assert network("fe80::1%eth0") == "fe80::/64"
+        assert network("x" * 10000) == ""
+
+    def test_addresses_are_forgotten(self):
+        now = [0.0]
+        limiter, rate = Limiter(lambda: now[0]), Rate(burst=3, per_second=0.5)
+        for n in range(1000):
+            limiter.take(f"192.0.2.{n}", rate)
+        now[0] = FORGET
+        limiter.take("another", rate)
+        assert "192.0.2" not in repr(vars(limiter))
+
+    def test_a_class_can_begin_at_once(self, app):
+        replies = [app.anybody.post("/api/participants", json=JOIN) for _ in range(200)]
+        assert {reply.status_code for reply in replies} == {201}
+
+
+class TestServer:
+    def test_in_a_notebook(self, tmp_path):
+        folder = make_survey(tmp_path)
+        with Server(folder) as server, httpx.Client(base_url=server.url) as client:
+            assert server.local
+            token = client.post("/api/participants", json=JOIN).json()["token"]
+            client.headers.update(bearer(token))
+            assert rate_all(client) == 10
+            admin = bearer(server.admin_url.partition("#")[2])
+            assert client.get("/api/admin", headers=admin).json()["participants"]["finished"] == 1
+            assert len(export.write(folder)) == 2
+            with pytest.raises(
+                SurveyError, match=r"cannot listen at 127\.0\.0\.1, port \d+ \(Addr"
+            ):
+                Server(folder, port=int(server.url.rstrip("/").rpartition(":")[2]))
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(server.url)
+        with Server(folder) as again, httpx.Client(base_url=again.url) as client:
+            assert client.get("/api/session", headers=bearer(token)).json()["next"] is None
+            assert again.admin_url.partition("#")[2] != server.admin_url.partition("#")[2]
+
+    def test_what_it_says_and_how_it_ends(self, tmp_path):
+        folder = make_survey(tmp_path)
+        with served(folder, tmp_path / "log") as server:
+            assert server.url.startswith("http://127.0.0.1:")
+            lines = server.text().splitlines()
+            assert lines[0] == f"participants: {server.url}"
+            assert lines[1] == f"admin: {server.url}admin#{server.admin}"
+            assert lines[2].startswith("Only this machine can reach it.")
+            assert "TLS" in lines[2]
+            server.process.send_signal(signal.SIGINT)
+            assert server.process.wait(20) == 0
+            assert server.text().splitlines() == lines
+
+    def test_what_is_under_way_is_finished_after_an_interrupt(self, tmp_path):
+        folder = make_survey(tmp_path)
+        with served(folder, tmp_path / "log") as server:
+            head, body = slow_request(server.url)
+            with socket.create_connection(address(server.url)) as connection:
+                connection.sendall(head + body[:1])
+                time.sleep(1)
+                server.process.send_signal(signal.SIGINT)
+                time.sleep(1.5)
+                connection.sendall(body[1:])
+                assert b" 201 " in connection.recv(100)
+            assert server.process.wait(20) == 0
+            assert len(server.text().splitlines()) == 3
+
+    def test_what_takes_too_long_is_refused_without_a_traceback(
+        self, tmp_path, caplog, monkeypatch
+    ):
+        monkeypatch.setattr(serve, "GRACE", 1)
+        with Server(make_survey(tmp_path)) as server:
+            head, body = slow_request(server.url)
+            connection = socket.create_connection(address(server.url))
+            connection.sendall(head + body[:1])
+            time.sleep(1)
+        with connection:
+            reply = connection.recv(4096)
+        assert b" 503 " in reply
+        assert b"content-security-policy" in reply
+        assert not any(record.exc_info for record in caplog.records)
+
+    def test_pages_are_served_while_they_are_there(self, app):
+        folder = Path(export.__file__).with_name("page")
+        for path, (name, kind) in PAGES.items():
+            reply = app.anybody.get(path)
+            if (folder / name).exists():
+                assert reply.content == (folder / name).read_bytes()
+                assert reply.headers["content-type"].split(";")[0] == kind
+            else:
+                assert reply.status_code == 404
