@@ -1,21 +1,25 @@
-"""Checks of arguments: a ValueError says what was given and what is accepted."""
+"""Checks of arguments and of settings: one line says what was given and what is accepted."""
 
 import difflib
+import types
+import typing
 from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Literal, Self
 
 import psutil
-from torch import Tensor
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """Return what to say of an unknown name: the nearest of those known, or all of them."""
+    """Return what to say about an unknown name: the nearest known name, or all known names."""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"did you mean {near[0]}?" if near else f"accepted: {', '.join(names)}"
 
 
 def validate_choice(**choices: tuple[str, Sequence[str]]) -> None:
-    """Raise ValueError unless every value, given as (value, accepted), is accepted."""
+    """Raise ValueError unless every value, given as (value, accepted values), is accepted."""
     for name, (value, accepted) in choices.items():
         if value not in accepted:
             raise ValueError(f"{name} {value!r}; accepted: {', '.join(accepted)}")
@@ -29,17 +33,156 @@ def validate_positive(**values: float) -> None:
 
 
 def validate_memory(needed: int, *, of: str, accepted: str) -> None:
-    """Raise ValueError unless as many bytes are free."""
+    """Raise ValueError unless this machine has as many bytes of free memory as are needed.
+
+    Parameters
+    ----------
+    needed : int >= 0
+        Bytes.
+    of : str
+        What needs the memory, in the plural: "the weights".
+    accepted : str
+        What the user can do instead.
+    """
     free = psutil.virtual_memory().available
     if needed > free:
-        sizes = f"{needed / 1e9:.1f} GB and {free / 1e9:.1f} GB"
+        sizes = f"{needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB"
         raise ValueError(f"{of} take {sizes} are free; accepted: {accepted}")
 
 
-def validate_shape(x: Tensor, shape: tuple[int, int], *, length: int) -> None:
-    """Raise ValueError unless `x` has as many rows and frames as a sound of `length` samples."""
-    if x.shape[-2:] != shape:
-        raise ValueError(
-            f"{'coefficients' if x.is_complex() else 'spectrogram'} of shape {tuple(x.shape)}; "
-            f"accepted: (..., {shape[0]}, {shape[1]}) for {length} samples"
-        )
+def setting(default: Any, about: str, *, words: str = "", **constraints: Any) -> Any:
+    """Declare a field of a :class:`Model` with its meaning.
+
+    Parameters
+    ----------
+    default : Any
+        Value of a setting that is left out; ``...`` makes the setting required.
+    about : str
+        What the setting means, for help texts.
+    words : str
+        What the setting accepts, for messages, where the type does not say it well.
+    **constraints : Any
+        What :func:`pydantic.Field` takes: ``ge=0``, ``le=1``, ``min_length=1``, ...
+    """
+    extra: dict[str, Any] | None = {"words": words} if words else None
+    return Field(default, description=about, json_schema_extra=extra, **constraints)
+
+
+class Model(BaseModel):
+    """Settings that are checked when they are made, and cannot be changed afterwards.
+
+    Fields are declared with a type and :func:`setting`. Values have the types of JSON and YAML:
+    1e3 is accepted as a whole number, a list as a tuple, one word as a tuple of one word. Nothing
+    else is converted. A fault raises `Error` with one line: the value that was given and what is
+    accepted, or the known name that is nearest to an unknown one.
+
+    To check several fields together, write a pydantic ``model_validator(mode="after")`` that
+    raises ValueError; its message is used as it is.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
+    )
+    #: What a fault raises.
+    Error: ClassVar[type[ValueError]] = ValueError
+    #: What messages call a field.
+    noun: ClassVar[str] = "setting"
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise self.Error(self._explain(error, values)) from None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read(cls, value: Any, info: ValidationInfo) -> Any:
+        """Return a value of JSON or YAML as the type of its field."""
+        types_of = _types(cls.model_fields[str(info.field_name)].annotation)
+        if int in types_of and isinstance(value, float) and value.is_integer():
+            return int(value)
+        if tuple in types_of and isinstance(value, str):
+            return (value,) if value else ()
+        if tuple in types_of and isinstance(value, list | tuple):
+            return tuple(item for item in value if item != "")
+        return value
+
+    def replace(self, **overrides: Any) -> Self:
+        """Return a copy with other values for some fields."""
+        return type(self)(**{**dict(self), **overrides})
+
+    @classmethod
+    def describe(cls) -> dict[str, str]:
+        """Return the meaning of each field, and what it accepts."""
+        return {
+            name: f"{field.description}{_range(field)}" for name, field in cls.model_fields.items()
+        }
+
+    @classmethod
+    def accepted(cls, name: str) -> str:
+        """Return what a field accepts, in words: "a whole number [1 to 16]"."""
+        field = cls.model_fields[name]
+        extra = field.json_schema_extra
+        own = extra.get("words") if isinstance(extra, dict) else None
+        return f"{own or _words(field.annotation)}{_range(field)}"
+
+    @classmethod
+    def unknown(cls, name: str) -> str:
+        """Return the message about a name that is no field."""
+        return f"unknown {cls.noun} {name!r}; {hint(name, cls.model_fields)}"
+
+    @classmethod
+    def _explain(cls, error: ValidationError, values: dict[str, Any]) -> str:
+        """Return the first of several faults as one line."""
+        fault = error.errors(include_url=False)[0]
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        if fault["type"] == "value_error":
+            return str(fault["ctx"]["error"])
+        if fault["type"] == "extra_forbidden":
+            return cls.unknown(name)
+        if fault["type"] == "missing":
+            return f"{name} is missing; accepted: {cls.accepted(name)}"
+        return f"{name}={values.get(name, fault['input'])!r}; accepted: {cls.accepted(name)}"
+
+
+def _types(annotation: Any) -> set[Any]:
+    """Return the types of an annotation without its items: ``tuple[str, ...] | None``."""
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return set().union(*map(_types, typing.get_args(annotation)))
+    return {Literal if origin is Literal else origin or annotation}
+
+
+def _choices(annotation: Any) -> tuple[str, ...]:
+    """Return the words that an annotation, or the items of a tuple, may have."""
+    if typing.get_origin(annotation) is Literal:
+        return typing.get_args(annotation)
+    for part in typing.get_args(annotation):
+        if found := _choices(part):
+            return found
+    return ()
+
+
+def _words(annotation: Any) -> str:
+    """Return what an annotation accepts, in words."""
+    kinds = _types(annotation)
+    if tuple in kinds or list in kinds:
+        return "words" if _choices(annotation) else "names"
+    if bool in kinds:
+        return "true or false"
+    if dict in kinds:
+        return "a mapping"
+    word = "a number" if float in kinds else "a whole number" if int in kinds else "a word"
+    return word + (" or null" if type(None) in kinds else "")
+
+
+def _range(field: FieldInfo) -> str:
+    """Return the words or the range that a field accepts, in brackets."""
+    if choices := _choices(field.annotation):
+        return f" [{' | '.join(choices)}]"
+    limits = {type(one).__name__: one for one in field.metadata}
+    if "Ge" in limits and "Le" in limits:
+        return f" [{limits['Ge'].ge:g} to {limits['Le'].le:g}]"
+    if "Ge" in limits:
+        return f" [{limits['Ge'].ge:g} or more]"
+    return ""

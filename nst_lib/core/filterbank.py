@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nst_lib.base.validation import validate_shape
+from nst_lib.core.shapes import validate_shape
 
 #: What lies beyond the ends of a sound: silence, or its mirror image.
 PAD_MODES = ("constant", "reflect")

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nst_lib.base.validation import validate_shape
+from nst_lib.core.shapes import validate_shape
 from nst_lib.core.transforms import Transform
 
 

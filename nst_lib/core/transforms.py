@@ -15,8 +15,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from nst_lib.base.validation import validate_choice, validate_positive, validate_shape
+from nst_lib.base.validation import validate_choice, validate_positive
 from nst_lib.core.filterbank import PAD_MODES, Array, FilterBank
+from nst_lib.core.shapes import validate_shape
 
 #: C1 in Hz, equal temperament with A4 = 440 Hz: the lowest bin of librosa's constant-Q transform.
 C1 = 440.0 * 2 ** (-45 / 12)
