@@ -2,7 +2,7 @@
 
     python docs/build.py --lessons EXECUTED --gallery GALLERY SITE
 
-Pages lie as they do in the repository, so that links between them stay as they are.
+Pages keep their places in the repository, so that the links between them still work.
 """
 
 import argparse
@@ -17,8 +17,11 @@ from sphinx.cmd.build import build_main
 import nst_lib
 
 ROOT = Path(__file__).parents[1]
-#: Pages, beside the lessons, and what they show or link to.
-PAGES = ("README.md", "LICENSE", "CITATION.cff", "docs", "benchmarks", "notebooks/conditions")
+#: Pages besides the lessons, and the files that they show or link to.
+PAGES = (
+    *("README.md", "CONTRIBUTING.md", "LICENSE", "CITATION.cff"),
+    *("docs", "benchmarks", "notebooks/conditions"),
+)
 CONTENTS = """\
 ```{{include}} README.md
 ```
@@ -35,10 +38,15 @@ CONTENTS = """\
 :caption: Guides
 
 Gallery <gallery>
+Using the lessons <docs/lessons>
+Recordings and settings <docs/transfer>
+Systems <docs/systems>
 Experiments in batch <docs/batch>
 Listening tests <docs/survey>
 Opinion scores <docs/opinions>
+The study <docs/study>
 The default preset <benchmarks/front>
+Contributing <CONTRIBUTING>
 ```
 
 ```{{toctree}}
@@ -51,7 +59,7 @@ api/index
 REFERENCE = """\
 # Reference
 
-Every module and what it is about. {{py:func}}`nst_lib.transfer` is where to start.
+All modules. Start with {{py:func}}`nst_lib.transfer`.
 
 {rows}
 
@@ -73,7 +81,7 @@ MODULE = """\
 GALLERY = """\
 # Gallery
 
-The study's twenty sounds, made with the preset `fast`: to listen to, with spectrograms and scores.
+The study's twenty sounds, made with the preset `fast`, with their spectrograms and scores.
 
 <p><a href="gallery/index.html">Open the gallery in a page of its own</a></p>
 <iframe src="gallery/index.html" title="Gallery" width="100%" height="900"></iframe>
@@ -81,9 +89,9 @@ The study's twenty sounds, made with the preset `fast`: to listen to, with spect
 
 
 def main() -> int:
-    """Build the site; a warning is an error."""
+    """Build the site. A warning is an error."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--lessons", type=Path, required=True, help="folder of notebooks")
+    parser.add_argument("--lessons", type=Path, required=True, help="folder of executed notebooks")
     parser.add_argument("--gallery", type=Path, required=True, help="what `nst gallery` wrote")
     parser.add_argument("site", type=Path, help="folder to write")
     args = parser.parse_args()
@@ -96,7 +104,7 @@ def main() -> int:
 
 
 def write_source(source: Path, *, lessons: Path, gallery: Path) -> None:
-    """Lay out all pages in an empty folder."""
+    """Copy all pages into an empty folder."""
     for name in PAGES:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +121,7 @@ def write_source(source: Path, *, lessons: Path, gallery: Path) -> None:
 
 
 def _write_reference(folder: Path) -> None:
-    """Write a page for each module, and one that lists them."""
+    """Write one page for each module, and a page that lists all modules."""
     folder.mkdir()
     found = pkgutil.walk_packages(nst_lib.__path__, "nst_lib.")
     names = ["nst_lib", *sorted(module.name for module in found)]

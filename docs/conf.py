@@ -1,4 +1,4 @@
-"""Sphinx's settings; the site needs no other site, neither to be built nor to be read."""
+"""Settings of Sphinx. Neither the build nor the finished site loads anything from other sites."""
 
 from importlib import resources
 
@@ -14,7 +14,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
 ]
-# Words in the types of docstrings, such as "of", are also names of members.
+# Sphinx takes words in types, such as "of", for the names of members.
 suppress_warnings = ["ref.python"]
 exclude_patterns = ["README.md"]
 default_role = "code"
@@ -23,7 +23,7 @@ html_theme = "furo"
 html_title = f"nst_lib {__version__}"
 html_copy_source = False
 html_show_copyright = False
-# Pages on a disk may not read other files, which a summary of what was found would have to.
+# A page on a disk cannot read other files, so it cannot show summaries of search results.
 html_show_search_summary = False
 html_extra_path = ["extra"]
 html_static_path = [str(resources.files(jupyter_server_mathjax) / "static"), "docs/site.css"]
@@ -58,14 +58,14 @@ _texts = {}
 
 
 def setup(app):
-    """Read docstrings as they are meant, before and after napoleon does."""
+    """Process docstrings before and after napoleon does."""
     app.connect("autodoc-process-docstring", _keep_blocks, priority=100)
     app.connect("autodoc-process-docstring", _keep_text, priority=100)
     app.connect("autodoc-process-docstring", _restore_text, priority=900)
 
 
 def _keep_blocks(app, what, name, obj, options, lines):
-    """Keep the lines of indented blocks of modules: formulas, tables, trees."""
+    """Keep the line breaks of indented blocks in module docstrings (formulas, tables, trees)."""
     if what != "module":
         return
     margin, kept = 0, []
@@ -80,10 +80,11 @@ def _keep_blocks(app, what, name, obj, options, lines):
 
 
 def _keep_text(app, what, name, obj, options, lines):
-    """Remember what is said of a constant: napoleon would take all before a colon for a type."""
+    """Remember the text of a constant. Napoleon would take the part before a colon for a type."""
     if what in ("attribute", "data"):
         _texts[name] = list(lines)
 
 
 def _restore_text(app, what, name, obj, options, lines):
+    """Put the remembered text of a constant back."""
     lines[:] = _texts.pop(name, lines)

@@ -1,4 +1,4 @@
-"""The picture of the README: the transfer that `make demo` does, of two simulated recordings.
+"""Draw the picture of the README: the transfer of two simulated recordings that `make demo` makes.
 
 python docs/picture.py
 """
@@ -21,7 +21,7 @@ TITLES = {
 
 
 def main() -> None:
-    """Write picture.png beside this file."""
+    """Write picture.png into the folder of this file."""
     plots.use_style()
     pair = open_dataset("synthetic").pairs(seed=0)[0]
     result = transfer(pair.content, pair.style, CONFIG)

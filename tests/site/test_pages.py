@@ -1,0 +1,58 @@
+"""README, CONTRIBUTING and the guides: what they promise is there. Nothing is built."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from nst_lib.systems.presets import PRESETS
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [README, ROOT / "CONTRIBUTING.md", *GUIDES, ROOT / "benchmarks" / "front.md"]
+
+
+def sections(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub and the site make them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    lost = []
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text("utf-8")):
+        path, _, section = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (section and section not in sections(target)):
+            lost.append(link)
+    assert lost == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_program_in_python_can_be_read(page: Path) -> None:
+    for program in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        compile(program, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def test_the_readme_is_an_entrance() -> None:
+    text = README.read_text("utf-8")
+    assert len(text.splitlines()) <= 120
+    for name in ("CONTRIBUTING.md", *(f"docs/{guide.name}" for guide in GUIDES)):
+        assert f"({name})" in text
+    for lesson in (ROOT / "notebooks").glob("*.ipynb"):
+        assert f"| [{lesson.stem}](notebooks/{lesson.name}) | " in text
+
+
+def test_the_guide_to_systems_has_every_preset() -> None:
+    table = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "systems.md").read_text("utf-8"), re.M)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(table))) == sorted(PRESETS)
+
+
+def test_the_makefile_has_every_target_that_is_named() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for page in PAGES:
+        named = set(re.findall(r"(?:`|^ {4})make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE))
+        assert named - {"check"} <= targets, page.name  # "check" is on its way
