@@ -399,9 +399,9 @@ def test_systems_run_with_their_solutions(tmp_path: Path) -> None:
     [
         (
             "mital2017",
-            "The network has 738,000 weights (0.003 GB). What is optimised are the 22,050",
+            "The network has 738,000 weights (0.003 GB). The transfer optimises 22,050",
         ),
-        ("grinstein2018_texture", "There is no network. What is optimised are the 22,050 samples"),
+        ("grinstein2018_texture", "There is no network. The transfer optimises 22,050 samples"),
         ("chen2020", "The network has"),
     ],
 )
