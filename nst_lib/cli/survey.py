@@ -20,7 +20,9 @@ app = typer.Typer(
     help="A listening test with real participants.", no_args_is_help=True, rich_markup_mode=None
 )
 
-Folder = Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of `nst survey build`.")]
+SurveyFolder = Annotated[
+    Path, typer.Argument(metavar="SURVEY", help="Folder of `nst survey build`.")
+]
 
 
 @app.command()
@@ -66,7 +68,7 @@ def build(
     from nst_lib.survey import build as maker
     from nst_lib.survey.sources import read_descriptions
     from nst_lib.survey.stimuli import ROLES, TRIAL
-    from nst_lib.survey.survey import SETTINGS, Survey
+    from nst_lib.survey.survey import SETTINGS_FILE, Survey
 
     with count("survey", "sound") as callback:
         folder = maker.build(
@@ -91,7 +93,7 @@ def build(
         f"sounds: {counts}; a participant rates {len(survey.trials(0))}, "
         f"which takes about {survey.minutes} minutes"
     )
-    about = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    about = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
     others = sum(one.role != TRIAL for one in survey.stimuli)
     if others < about["wanted"]:
         print(
@@ -107,7 +109,7 @@ def build(
 
 @app.command()
 def serve(
-    folder: Folder,
+    folder: SurveyFolder,
     host: Annotated[
         str, typer.Option(help="Address to listen at; by default this machine only.")
     ] = LOOPBACK,
@@ -132,7 +134,7 @@ def serve(
 
 @app.command()
 def export(
-    folder: Folder,
+    folder: SurveyFolder,
     out: Annotated[
         Path | None, typer.Option(help="CSV file to write; by default SURVEY/ratings.csv.")
     ] = None,

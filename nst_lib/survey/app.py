@@ -12,11 +12,11 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 from nst_lib import __version__
 from nst_lib.survey import messages
+from nst_lib.survey.answers import Answers, hash_secret
 from nst_lib.survey.guard import Guard
 from nst_lib.survey.hosts import Hosts
 from nst_lib.survey.routes import api
 from nst_lib.survey.state import State
-from nst_lib.survey.store import Store, hash_secret
 from nst_lib.survey.survey import Survey
 
 #: Addresses of the page, its files, and their types.
@@ -32,14 +32,14 @@ NOT_NOW = "nothing can be stored at the moment; try again later"
 _SAID = {"Not Found": "there is nothing here", "Method Not Allowed": "this cannot be done here"}
 
 
-def create_app(survey: Survey, store: Store, admin_token: str, hosts: Hosts) -> FastAPI:
+def create_app(survey: Survey, answers: Answers, admin_token: str, hosts: Hosts) -> FastAPI:
     """Return the app of a survey.
 
     Parameters
     ----------
     survey : Survey
         What is asked.
-    store : Store
+    answers : Answers
         Where the answers go.
     admin_token : str
         What opens the admin view.
@@ -53,7 +53,7 @@ def create_app(survey: Survey, store: Store, admin_token: str, hosts: Hosts) -> 
         redirect_slashes=False,
         separate_input_output_schemas=False,
     )
-    app.state.survey = State(survey, store, hash_secret(admin_token))
+    app.state.survey = State(survey, answers, hash_secret(admin_token))
     pages = APIRouter(include_in_schema=False)
     for path, file in PAGES.items():
         pages.add_api_route(path, _page(*file))

@@ -18,26 +18,26 @@ from nst_lib.base.validation import validate_choice
 from nst_lib.sound import audio
 from nst_lib.survey import headphones as check
 from nst_lib.survey import recordings, sources, stimuli
-from nst_lib.survey.sources import Source
+from nst_lib.survey.answers import count
+from nst_lib.survey.sources import SoundSet
 from nst_lib.survey.stimuli import TRIAL, Stimulus, SurveyError
-from nst_lib.survey.store import count
 from nst_lib.survey.survey import (
-    ANSWERS,
-    CHECKSUMS,
-    LOUDNESS,
+    ANSWERS_FILE,
+    CHECKSUMS_FILE,
+    LOUDNESS_FILE,
     QUESTIONS,
-    SETTINGS,
-    SOUNDS,
-    STIMULI,
+    SETTINGS_FILE,
+    SOUNDS_FOLDER,
+    STIMULI_FILE,
     Survey,
     headphones_file,
 )
 from nst_lib.survey.texts import CONSENT, LABELS, THANKS, TITLES, WORDINGS
 
 #: What may be in a survey's folder.
-_OURS = re.compile(
-    rf"{SETTINGS}|{STIMULI}|{CHECKSUMS}|{ANSWERS}(-wal|-shm)?|{SOUNDS}|"
-    rf"{SOUNDS}/([0-9a-f]{{16}}|loudness|headphones_\d)\.wav"
+_SURVEY_FILES = re.compile(
+    rf"{SETTINGS_FILE}|{STIMULI_FILE}|{CHECKSUMS_FILE}|{ANSWERS_FILE}(-wal|-shm)?|{SOUNDS_FOLDER}|"
+    rf"{SOUNDS_FOLDER}/([0-9a-f]{{16}}|loudness|headphones_\d)\.wav"
 )
 
 #: Called with the number of sounds that are written, and that of all.
@@ -131,36 +131,36 @@ def build(
     with replacing(target) as folder:
         about = _write(found, folder, seed=seed, loudness=loudness, callback=callback or _ignore)
         text = json.dumps({**settings, **about}, indent=1, ensure_ascii=False)
-        (folder / SETTINGS).write_text(text + "\n", encoding="utf-8")
+        (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
     return target
 
 
 def _write(
-    source: Source, folder: Path, *, seed: int, loudness: float | None, callback: Callback
+    source: SoundSet, folder: Path, *, seed: int, loudness: float | None, callback: Callback
 ) -> dict[str, Any]:
     """Write sounds and key, and return what is worth knowing of them."""
-    (folder / SOUNDS).mkdir()
+    (folder / SOUNDS_FOLDER).mkdir()
     generator = np.random.default_rng([seed, len(source.stimuli)])
     key, sounds = [], []
     for n, one in enumerate(source.stimuli, start=1):
         y, sr = _sound(source, one.file, loudness)
         key.append(replace(one, file=f"{generator.bytes(8).hex()}.wav"))
         sounds.append((y, sr))
-        sf.write(folder / SOUNDS / key[-1].file, y, sr, subtype="PCM_16")
+        sf.write(folder / SOUNDS_FOLDER / key[-1].file, y, sr, subtype="PCM_16")
         callback(n, len(source.stimuli))
-    _validate_different(folder / SOUNDS, key)
-    stimuli.write(folder / STIMULI, key)
+    _validate_different(folder / SOUNDS_FOLDER, key)
+    stimuli.write(folder / STIMULI_FILE, key)
     rms = float(np.median([audio.loudness(y, sr=sr, measure="rms") for y, sr in sounds]))
     noise = check.noise(level=rms, seed=seed)
-    sf.write(folder / SOUNDS / LOUDNESS, noise, check.SR, subtype="PCM_16")
+    sf.write(folder / SOUNDS_FOLDER / LOUDNESS_FILE, noise, check.SR, subtype="PCM_16")
     for k, one_check in enumerate(check.checks(seed)):
         y = check.tones(one_check, level=rms)
-        sf.write(folder / SOUNDS / headphones_file(k), y, check.SR, subtype="PCM_16")
+        sf.write(folder / SOUNDS_FOLDER / headphones_file(k), y, check.SR, subtype="PCM_16")
     lines = [
         f"{file_checksum(path)}  {path.relative_to(folder).as_posix()}\n"
-        for path in sorted((folder / SOUNDS).iterdir())
+        for path in sorted((folder / SOUNDS_FOLDER).iterdir())
     ]
-    (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8", newline="\n")
+    (folder / CHECKSUMS_FILE).write_text("".join(lines), encoding="utf-8", newline="\n")
     return {
         "version": nst_lib.__version__,
         "source": source.name,
@@ -170,7 +170,7 @@ def _write(
     }
 
 
-def _sound(source: Source, file: str, loudness: float | None) -> tuple[audio.Audio, int]:
+def _sound(source: SoundSet, file: str, loudness: float | None) -> tuple[audio.Audio, int]:
     """Return a sound as it is to be heard, and its sampling rate."""
     path = source.folder / file
     y, sr = source.made[file]() if file in source.made else recordings.read(path)
@@ -214,14 +214,14 @@ def _validate_target(target: Path) -> None:
     if not target.is_dir():
         raise SurveyError(f"{target}: is a file; accepted: a folder to make")
     found = {path.relative_to(target).as_posix() for path in target.rglob("*")}
-    ours = {SETTINGS, STIMULI} <= found
-    foreign = sorted(name for name in found if not (ours and _OURS.fullmatch(name)))
+    ours = {SETTINGS_FILE, STIMULI_FILE} <= found
+    foreign = sorted(name for name in found if not (ours and _SURVEY_FILES.fullmatch(name)))
     if foreign:
         raise SurveyError(
             f"{target}: holds {foreign[0]}, which is of no survey; accepted: a folder that is new, "
             "empty or a survey that nobody has begun"
         )
-    if (target / ANSWERS).exists() and count(target / ANSWERS):
+    if (target / ANSWERS_FILE).exists() and count(target / ANSWERS_FILE):
         raise SurveyError(f"{target}: has participants; accepted: another folder")
 
 

@@ -4,8 +4,8 @@ uvicorn waits for the rest of a request, and for somebody to take an answer, wit
 
 - a request has `ASKING` seconds to arrive whole, headers and body together;
 - an answer that is not taken at `SLOWEST` or faster is broken off;
-- where there are `MOST` connections, a new one takes the place of another: of the address that has
-  most, the one that has waited longest without being served.
+- if there are `MOST_CONNECTIONS`, a new connection takes the place of another one: of the address
+  that has most, the one that has waited longest without being served.
 
 So whoever holds connections without using them loses them, and others get in at once.
 """
@@ -32,7 +32,7 @@ ASKING = 20.0
 #: How often it is looked whether an answer moves, in seconds, and how fast it has to (bytes/s).
 TAKING, SLOWEST = 20.0, 1000
 #: Connections at a time: half of the files that the process may open, and a thousand at most.
-MOST = 1000 if FILES < 0 else min(1000, FILES // 2)
+MOST_CONNECTIONS = 1000 if FILES < 0 else min(1000, FILES // 2)
 #: Connections that may wait to be taken, and are taken at once: all have a file before one goes.
 WAITING = 512 if FILES < 0 else min(512, FILES // 10)
 
@@ -58,7 +58,7 @@ class Connection(H11Protocol):
         self.network = network(self.client[0] if self.client else "")
         self._mark = None
         self._begin()
-        if len(others := [one for one in self._all() if one is not self]) >= MOST:
+        if len(others := [one for one in self._all() if one is not self]) >= MOST_CONNECTIONS:
             _least(others).transport.abort()
 
     def data_received(self, data: bytes) -> None:

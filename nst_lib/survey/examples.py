@@ -20,7 +20,7 @@ from nst_lib.survey.stimuli import CATCH, TRAINING, Stimulus
 #: Right answers of catch trials: at least, at most.
 GOOD, POOR = 4, 2
 #: How many sounds there are where recordings are not short.
-WANTED = {"style": 5, "content": 5, "quality": 4}
+EXAMPLES = {"style": 5, "content": 5, "quality": 4}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairFiles:
     """What a pair is made from.
 
     Attributes
@@ -77,7 +77,7 @@ def of_quality(
 
 
 def of_description(
-    own: Sequence[Recording], rest: Sequence[Recording], pairs: Sequence[Pair], *, folder: Path
+    own: Sequence[Recording], rest: Sequence[Recording], pairs: Sequence[PairFiles], *, folder: Path
 ) -> tuple[list[Stimulus], dict[str, Make]]:
     """Return training and catch trials for a question about a description.
 
@@ -85,7 +85,7 @@ def of_description(
     ----------
     own, rest : sequence of Recording
         All that may be used: those in the role that is asked for, and the others.
-    pairs : sequence of Pair
+    pairs : sequence of PairFiles
         For the mixture.
     folder : Path
         Where files are.

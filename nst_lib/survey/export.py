@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from nst_lib.base.files import atomic, validate_output
 from nst_lib.opinions.ratings import NO, YES
 from nst_lib.opinions.tables import harmless
+from nst_lib.survey.answers import Answers
 from nst_lib.survey.stimuli import TRIAL, SurveyError
-from nst_lib.survey.store import Store
-from nst_lib.survey.survey import ANSWERS, Survey
+from nst_lib.survey.survey import ANSWERS_FILE, Survey
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RATINGS = "ratings.csv"
+RATINGS_FILE = "ratings.csv"
 NOBODY = "nobody has rated yet; accepted: a survey with ratings"
 #: Columns after the factors: what each means, and its values.
 _RIGHT = "1 to 5; empty: any, or no catch trial"
@@ -32,14 +32,14 @@ _AFTER = {
 }
 
 
-def table(survey: Survey, store: Store) -> "pd.DataFrame":
+def table(survey: Survey, answers: Answers) -> "pd.DataFrame":
     """Return all ratings but those of the training.
 
     Parameters
     ----------
     survey : Survey
         Whose sounds they are of.
-    store : Store
+    answers : Answers
         Its answers.
 
     Returns
@@ -50,12 +50,12 @@ def table(survey: Survey, store: Store) -> "pd.DataFrame":
     import pandas as pd
 
     known = {one.item: one for one in survey.stimuli}
-    people = {one.id: one for one in store.participants()}
-    given = store.progress()
-    answers = [(people[who], a) for who, a in store.answers() if a.position and who in people]
+    people = {one.id: one for one in answers.participants()}
+    given = answers.progress()
+    rated = [(people[who], a) for who, a in answers.read_all() if a.position and who in people]
     columns = list(_columns(survey))
     rows = []
-    for who, answer in answers:
+    for who, answer in rated:
         one = known[answer.item]
         cells = {
             **vars(answer),
@@ -118,15 +118,15 @@ def write(
         If there is no survey, nobody has rated, or the files cannot be written.
     """
     survey = Survey.read(folder)
-    out = survey.folder / RATINGS if out is None else Path(out)
+    out = survey.folder / RATINGS_FILE if out is None else Path(out)
     paths = (out, out.with_name(f"{out.stem}_columns{out.suffix}"))
     for path in paths:
         validate_output(path, suffixes=(".csv",))
-    answers = survey.folder / ANSWERS
-    if not answers.exists():
+    path = survey.folder / ANSWERS_FILE
+    if not path.exists():
         raise SurveyError(f"{folder}: {NOBODY}")
-    with closing(Store(answers, survey.key)) as store:
-        ratings = table(survey, store)
+    with closing(Answers(path, survey.key)) as answers:
+        ratings = table(survey, answers)
     if ratings.empty:
         raise SurveyError(f"{folder}: {NOBODY}")
     for path, frame in zip(paths, (ratings, dictionary(survey)), strict=True):

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nst_lib.survey.hosts import Hosts
 
 #: Longest body of a request, in bytes.
-MOST = 4096
+MOST_BYTES = 4096
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "media-src blob:; img-src 'self' data:; base-uri 'none'; form-action 'none'; "
@@ -39,7 +39,7 @@ OTHER_HOST = _Problem(
     "the listening test has another address; accepted: what `nst survey serve` prints, "
     "or what its --public-url says",
 )
-TOO_LARGE = _Problem(413, f"the body is too large; accepted: up to {MOST} bytes")
+TOO_LARGE = _Problem(413, f"the body is too large; accepted: up to {MOST_BYTES} bytes")
 NOT_JSON = _Problem(415, "the body is of another type; accepted: application/json")
 BROKEN = _Problem(500, "something is wrong here; try again later")
 STOPPED = _Problem(503, "the server stops; try again later")
@@ -102,7 +102,7 @@ async def _read(scope: Scope, receive: Receive, hosts: Hosts) -> "bytes | _Probl
     if not hosts.accept(headers.get(b"host", b"").decode("latin1")):
         return OTHER_HOST
     length = headers.get(b"content-length", b"")
-    if length.isdigit() and int(length) > MOST:
+    if length.isdigit() and int(length) > MOST_BYTES:
         return TOO_LARGE
     body, more = b"", True
     while more:
@@ -111,7 +111,7 @@ async def _read(scope: Scope, receive: Receive, hosts: Hosts) -> "bytes | _Probl
             return None
         body += message.get("body", b"")
         more = message.get("more_body", False)
-        if len(body) > MOST:
+        if len(body) > MOST_BYTES:
             return TOO_LARGE
     kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
     return body if kind == b"application/json" or not body else NOT_JSON

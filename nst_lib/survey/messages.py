@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from nst_lib.survey.headphones import CHECKS
-from nst_lib.survey.stimuli import RATINGS
+from nst_lib.survey.stimuli import SCALE
 
-LOW, HIGH = RATINGS
+LOW, HIGH = SCALE
 #: What is accepted in each field of a request.
-ACCEPTED = {
+_ACCEPTED = {
     "consent": "true",
     "simulated": "true or false",
     "answers": f"{CHECKS} whole numbers from 0 to 2",
@@ -98,7 +98,7 @@ class Joined(BaseModel):
     code: str
 
 
-class Heard(BaseModel):
+class OrderedSound(BaseModel):
     """A sound in a participant's order."""
 
     training: bool
@@ -113,7 +113,7 @@ class Session(BaseModel):
     labels: list[str]
     thanks: str
     rest_every: int
-    trials: list[Heard]
+    trials: list[OrderedSound]
     answered: list[int]
     next: int | None
     checks: int
@@ -168,7 +168,7 @@ def complain(errors: Sequence[Mapping[str, Any]]) -> str:
         Of pydantic. Nothing of the request itself comes back.
     """
     for error in errors:
-        known = [part for part in error["loc"] if part in ACCEPTED]
+        known = [part for part in error["loc"] if part in _ACCEPTED]
         if known and error["type"] != "extra_forbidden":
-            return f"wrong {known[0]}; accepted: {ACCEPTED[known[0]]}"
+            return f"wrong {known[0]}; accepted: {_ACCEPTED[known[0]]}"
     return "wrong body; accepted: JSON with the fields of this request, and no others"

@@ -2,19 +2,19 @@
 
 from typing import Any
 
+from nst_lib.survey.answers import Answers
 from nst_lib.survey.stimuli import CATCH, TRIAL, Stimulus
-from nst_lib.survey.store import Store
 from nst_lib.survey.survey import Survey
 
 
-def overview(survey: Survey, store: Store) -> dict[str, Any]:
+def overview(survey: Survey, answers: Answers) -> dict[str, Any]:
     """Return how many took part, and how many ratings each cell has.
 
     Parameters
     ----------
     survey : Survey
         The survey.
-    store : Store
+    answers : Answers
         Its answers.
 
     Returns
@@ -24,7 +24,7 @@ def overview(survey: Survey, store: Store) -> dict[str, Any]:
         headphone check), "cells" (condition, pair, and "ratings": opinions, without repeats) and
         how many catch trials were answered and missed.
     """
-    people, given, tally = store.participants(), store.progress(), store.tally()
+    people, given, tally = answers.participants(), answers.progress(), answers.tally()
     totals: dict[str, int] = {}
     for item, _, count in tally:
         totals[item] = totals.get(item, 0) + count

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Path, Response
 
 from nst_lib.survey import export, headphones, messages
+from nst_lib.survey.answers import Answer, Participant
 from nst_lib.survey.overview import overview
 from nst_lib.survey.state import State, client, newcomer, participant, researcher, state, unknown
-from nst_lib.survey.store import Answer, Participant
-from nst_lib.survey.survey import LOUDNESS, Survey, Trial, headphones_file
+from nst_lib.survey.survey import LOUDNESS_FILE, Survey, Trial, headphones_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ TOO_SOON = "this sound of {:.1f} s cannot have been heard yet; accepted: a ratin
 Here = Annotated[State, Depends(state)]
 Who = Annotated[Participant, Depends(participant)]
 Client = Annotated[str, Depends(client)]
-Place = Annotated[int, Path(ge=0)]
+PlaceNumber = Annotated[int, Path(ge=0)]
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -59,7 +59,7 @@ async def about(here: Here) -> messages.About:
 )
 def join(here: Here, asked: messages.Joining) -> messages.Joined:
     """Take in a participant."""
-    token, code = here.store.register(
+    token, code = here.answers.register(
         heard=here.survey.heard, length=here.survey.length, simulated=asked.simulated
     )
     return messages.Joined(token=token, code=code)
@@ -71,7 +71,7 @@ async def session(here: Here, who: Who) -> messages.Session:
     survey, trials = here.survey, here.survey.trials(who.row)
     answered = _answered(here, who)
     heard = [
-        messages.Heard(
+        messages.OrderedSound(
             training=trial.position == 0,
             wording=survey.words(trial.stimulus),
             seconds=round(here.survey.seconds[trial.stimulus.file], 2),
@@ -94,11 +94,11 @@ async def session(here: Here, who: Who) -> messages.Session:
 @api.get("/loudness", response_class=Response, responses=_problems(401) | _WAV)
 def loudness(here: Here, _who: Who) -> Response:
     """Return the noise to set a level with."""
-    return _wav(here.survey, LOUDNESS)
+    return _wav(here.survey, LOUDNESS_FILE)
 
 
 @api.get("/headphones/{k}", response_class=Response, responses=_problems(401, 404, 422) | _WAV)
-def tones(here: Here, _who: Who, k: Place) -> Response:
+def tones(here: Here, _who: Who, k: PlaceNumber) -> Response:
     """Return the sound of a headphone check."""
     if not here.survey.headphones or k >= headphones.CHECKS:
         raise HTTPException(404)
@@ -112,11 +112,11 @@ def check(here: Here, who: Who, given: messages.Headphones) -> messages.Passed:
         raise HTTPException(404)
     passed = headphones.passed(given.answers, seed=here.survey.seed)
     with _known():
-        return messages.Passed(passed=here.store.check_headphones(who.id, passed))
+        return messages.Passed(passed=here.answers.check_headphones(who.id, passed))
 
 
 @api.get("/trials/{k}/sound", response_class=Response, responses=_problems(401, 404, 422) | _WAV)
-def sound(here: Here, who: Who, k: Place) -> Response:
+def sound(here: Here, who: Who, k: PlaceNumber) -> Response:
     """Return the sound at a place in the participant's own order."""
     trial = _trial(here, who, k)
     here.heard.fetch(who.id, k)
@@ -127,7 +127,7 @@ def sound(here: Here, who: Who, k: Place) -> Response:
     "/trials/{k}/rating",
     responses=_problems(401, 403, 404, 422) | {409: {"model": messages.Conflict}},
 )
-def rate(here: Here, who: Who, k: Place, given: messages.Rating) -> messages.Rated:
+def rate(here: Here, who: Who, k: PlaceNumber, given: messages.Rating) -> messages.Rated:
     """Keep a rating; the first counts."""
     trial = _trial(here, who, k)
     if k not in _answered(here, who):
@@ -142,7 +142,7 @@ def rate(here: Here, who: Who, k: Place, given: messages.Rating) -> messages.Rat
         seconds=given.seconds,
     )
     with _known():
-        kept = here.store.rate(who.id, answer)
+        kept = here.answers.rate(who.id, answer)
     if kept != given.rating:
         error = f"this sound has the rating {kept} already; accepted: the same again"
         raise HTTPException(409, {"error": error, "rating": kept})
@@ -153,7 +153,7 @@ def rate(here: Here, who: Who, k: Place, given: messages.Rating) -> messages.Rat
 @api.post("/withdraw", responses=_problems(404, 422))
 def withdraw(here: Here, client: Client, given: messages.Withdrawal) -> messages.Withdrawn:
     """Delete a participant and all ratings."""
-    if not here.store.withdraw(given.code):
+    if not here.answers.withdraw(given.code):
         here.take(("unknown", client), here.rates.unknown)
         raise HTTPException(404, NO_CODE)
     return messages.Withdrawn(withdrawn=True)
@@ -162,13 +162,13 @@ def withdraw(here: Here, client: Client, given: messages.Withdrawal) -> messages
 @admin.get("")
 def counts(here: Here) -> messages.Overview:
     """Return how far the survey is."""
-    return messages.Overview(**overview(here.survey, here.store))
+    return messages.Overview(**overview(here.survey, here.answers))
 
 
 @admin.get("/ratings.csv", response_class=Response, responses=_CSV)
 def ratings(here: Here) -> Response:
     """Return all ratings."""
-    return _csv(export.table(here.survey, here.store))
+    return _csv(export.table(here.survey, here.answers))
 
 
 @admin.get("/columns.csv", response_class=Response, responses=_CSV)
@@ -198,7 +198,7 @@ def _need_heard(here: State, who: Participant, k: int, seconds: float) -> None:
 
 def _answered(here: State, who: Participant) -> list[int]:
     """Return the places that a participant has rated."""
-    rated = here.store.rated(who.id)
+    rated = here.answers.rated(who.id)
     trials = enumerate(here.survey.trials(who.row))
     return [k for k, trial in trials if (trial.stimulus.item, trial.presentation) in rated]
 

@@ -9,10 +9,10 @@ import time
 from typing import Self
 
 from nst_lib.survey import LOOPBACK
+from nst_lib.survey.answers import Answers
 from nst_lib.survey.hosts import Hosts, public_name
 from nst_lib.survey.stimuli import SurveyError
-from nst_lib.survey.store import Store
-from nst_lib.survey.survey import ANSWERS, Survey
+from nst_lib.survey.survey import ANSWERS_FILE, Survey
 
 NEEDED = "the listening test needs FastAPI; accepted: pip install 'nst-lib[survey]'"
 #: Longest time for requests to end when the server stops, in seconds.
@@ -65,15 +65,15 @@ class Server:
         self.survey = Survey.read(folder)
         self.survey.validate_sounds()
         self._token = secrets.token_urlsafe(32)
-        self._store = Store(self.survey.folder / ANSWERS, self.survey.key)
+        self._answers = Answers(self.survey.folder / ANSWERS_FILE, self.survey.key)
         try:
             self._socket = _listen(host, port)
         except SurveyError:
-            self._store.close()
+            self._answers.close()
             raise
         self._name: tuple[str, int] = self._socket.getsockname()[:2]
         config = uvicorn.Config(
-            create_app(self.survey, self._store, self._token, Hosts(self._name[0], name)),
+            create_app(self.survey, self._answers, self._token, Hosts(self._name[0], name)),
             http=Connection,
             ws="none",
             lifespan="off",
@@ -125,7 +125,7 @@ class Server:
         """Finish what was asked, and stop."""
         self._server.should_exit = True
         self._thread.join()
-        self._store.close()
+        self._answers.close()
 
     def wait(self) -> None:
         """Wait until somebody interrupts."""

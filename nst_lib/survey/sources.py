@@ -18,7 +18,7 @@ from nst_lib.base.validation import hint
 from nst_lib.batch.grid import word
 from nst_lib.batch.store import Store
 from nst_lib.survey import examples, recordings, stimuli
-from nst_lib.survey.examples import WANTED, Pair, Recording
+from nst_lib.survey.examples import EXAMPLES, PairFiles, Recording
 from nst_lib.survey.recordings import Make
 from nst_lib.survey.stimuli import CATCH, TRAINING, Stimulus, SurveyError
 
@@ -27,7 +27,7 @@ BOTH = ("style", "content")
 
 
 @dataclass(frozen=True)
-class Source:
+class SoundSet:
     """Sounds to be rated.
 
     Attributes
@@ -51,7 +51,7 @@ class Source:
     wanted: int = 0
 
 
-def from_table(folder: str | os.PathLike[str], table: str | os.PathLike[str]) -> Source:
+def from_table(folder: str | os.PathLike[str], table: str | os.PathLike[str]) -> SoundSet:
     """Return the sounds of a folder as a table lists them.
 
     Parameters
@@ -68,7 +68,7 @@ def from_table(folder: str | os.PathLike[str], table: str | os.PathLike[str]) ->
     """
     if not Path(folder).is_dir():
         raise SurveyError(f"{folder}: no such folder; accepted: that of the sounds in {table}")
-    return Source(Path(table).name, Path(folder), stimuli.read(Path(table)))
+    return SoundSet(Path(table).name, Path(folder), stimuli.read(Path(table)))
 
 
 def from_batch(
@@ -77,7 +77,7 @@ def from_batch(
     question: str,
     descriptions: Mapping[str, str] | None = None,
     seed: int = 0,
-) -> Source:
+) -> SoundSet:
     """Return the results of a batch, with catch trials and training.
 
     Parameters
@@ -111,7 +111,7 @@ def from_batch(
     trials = [_trial(one, question, texts, several=several) for one in done]
     found, made = _examples(done, trials, store.folder, question=question, texts=texts, seed=seed)
     everything = [*trials, *_named(found, trials[0].factors)]
-    return Source(f"batch {batch['grid']}", store.folder, everything, made, WANTED[question])
+    return SoundSet(f"batch {batch['grid']}", store.folder, everything, made, EXAMPLES[question])
 
 
 def _examples(
@@ -136,7 +136,9 @@ def _examples(
     if question == "quality":
         return examples.of_quality(first, folder=folder, seed=seed)
     pairs = [
-        Pair(one["pair"], one["inputs"]["style"], one["inputs"]["content"], texts[one[question]])
+        PairFiles(
+            one["pair"], one["inputs"]["style"], one["inputs"]["content"], texts[one[question]]
+        )
         for one in done
         if one["style"] != one["content"]
     ]

@@ -9,9 +9,9 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from nst_lib.survey.answers import Answers, Participant, hash_secret
 from nst_lib.survey.heard import Heard
 from nst_lib.survey.limits import Limiter, Rate, Rates, network
-from nst_lib.survey.store import Participant, Store, hash_secret
 from nst_lib.survey.survey import Survey
 
 NO_PARTICIPANT = "no participant has this token; it is wrong, or its participant has withdrawn"
@@ -31,7 +31,7 @@ class State:
     ----------
     survey : Survey
         What is asked.
-    store : Store
+    answers : Answers
         Where the answers go.
     admin : str
         SHA-256 of what opens the admin view.
@@ -44,7 +44,7 @@ class State:
     """
 
     survey: Survey
-    store: Store
+    answers: Answers
     admin: str
     rates: Rates = field(default_factory=Rates)
     limiter: Limiter = field(default_factory=Limiter)
@@ -88,7 +88,7 @@ async def participant(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_PARTICIPANT)],
 ) -> Participant:
     """Return who asks."""
-    found = here.store.participant(bearer.credentials) if bearer else None
+    found = here.answers.participant(bearer.credentials) if bearer else None
     if found is None:
         raise unknown()
     here.take(found.id, here.rates.participant)

@@ -20,13 +20,13 @@ from nst_lib.base.validation import hint
 
 TRIAL, TRAINING, CATCH = ROLES = ("trial", "training", "catch")
 #: Columns that are no factors.
-COLUMNS = ("file", "item", "role", "pair", "description", "lowest", "highest")
+_COLUMNS = ("file", "item", "role", "pair", "description", "lowest", "highest")
 #: Names that a factor cannot have: the ratings, or their counts, have columns of that name.
 TAKEN = (
     *("listener", "rating", "ratings", "question", "presentation", "position", "plays", "seconds"),
     *("headphones", "complete", "simulated"),
 )
-RATINGS = (1, 5)
+SCALE = (1, 5)
 
 
 class SurveyError(ValueError):
@@ -66,7 +66,7 @@ class Stimulus:
 
     def accepts(self, rating: int) -> bool:
         """Whether a rating is right; always, unless it is a catch trial."""
-        low, high = RATINGS
+        low, high = SCALE
         return (self.lowest or low) <= rating <= (self.highest or high)
 
 
@@ -102,12 +102,12 @@ def read(path: Path) -> list[Stimulus]:
 def write(path: Path, stimuli: Sequence[Stimulus]) -> None:
     """Write a table that :func:`read` reads."""
     factors = list(stimuli[0].factors)
-    names = [*COLUMNS[:4], *factors, *COLUMNS[4:]]
+    names = [*_COLUMNS[:4], *factors, *_COLUMNS[4:]]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names, lineterminator="\n")
         writer.writeheader()
         for one in stimuli:
-            cells = {name: getattr(one, name) for name in COLUMNS}
+            cells = {name: getattr(one, name) for name in _COLUMNS}
             writer.writerow({**cells, **one.factors})
 
 
@@ -145,7 +145,7 @@ def _stimulus(names: list[str], row: list[str]) -> Stimulus:
         item=cells.get("item") or Path(cells["file"]).stem,
         role=role,
         pair=cells.get("pair", ""),
-        factors={name: cell for name, cell in cells.items() if name not in COLUMNS},
+        factors={name: cell for name, cell in cells.items() if name not in _COLUMNS},
         description=cells.get("description", ""),
         lowest=lowest,
         highest=highest,
@@ -153,7 +153,7 @@ def _stimulus(names: list[str], row: list[str]) -> Stimulus:
 
 
 def _rating(name: str, text: str) -> int | None:
-    low, high = RATINGS
+    low, high = SCALE
     if not text:
         return None
     if not text.isdecimal() or not low <= int(text) <= high:

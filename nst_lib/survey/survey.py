@@ -4,7 +4,7 @@
     stimuli.csv       the key: a row for each sound, with what it is; participants never see it
     sounds/           the sounds, under names that say nothing
     sounds.sha256     their checksums, as `sha256sum --check` reads them
-    answers.sqlite    participants and ratings; see :mod:`nst_lib.survey.store`
+    answers.sqlite    participants and ratings; see :mod:`nst_lib.survey.answers`
 
 Whoever has the folder can run the test: nothing in it depends on where it was built.
 """
@@ -27,18 +27,18 @@ from nst_lib.base.files import checksum, file_checksum
 from nst_lib.base.validation import validate_choice
 from nst_lib.survey import assignment, order, stimuli
 from nst_lib.survey.blocks import Cell
-from nst_lib.survey.stimuli import CATCH, RATINGS, TRAINING, TRIAL, Stimulus, SurveyError
+from nst_lib.survey.stimuli import CATCH, SCALE, TRAINING, TRIAL, Stimulus, SurveyError
 
-SETTINGS, STIMULI, SOUNDS, ANSWERS = "survey.json", "stimuli.csv", "sounds", "answers.sqlite"
-CHECKSUMS = "sounds.sha256"
+SETTINGS_FILE, STIMULI_FILE, CHECKSUMS_FILE = "survey.json", "stimuli.csv", "sounds.sha256"
+SOUNDS_FOLDER, ANSWERS_FILE = "sounds", "answers.sqlite"
 #: In the folder of sounds: the noise to set a level with.
-LOUDNESS = "loudness.wav"
+LOUDNESS_FILE = "loudness.wav"
 QUESTIONS = ("style", "content", "quality")
 BUILT = "accepted: the file that `nst survey build` made"
 #: Time to choose a rating, and for the set-up and the texts, in seconds: our estimate.
 CHOICE, SETUP = 5.0, 120.0
 
-_CHECKSUM = re.compile(rf"([0-9a-f]{{64}})  ({SOUNDS}/[^/]+)")
+_CHECKSUM = re.compile(rf"([0-9a-f]{{64}})  ({SOUNDS_FOLDER}/[^/]+)")
 _FILE = re.compile(r"[0-9a-f]{16}\.wav")
 #: Least values that are not 0.
 _LEAST = {"rest_every": 1}
@@ -150,12 +150,12 @@ class Survey:
             If there is none, or a setting is not accepted.
         """
         folder = Path(folder)
-        settings, stimuli = _read_json(folder / SETTINGS), _read_stimuli(folder)
+        settings, stimuli = _read_json(folder / SETTINGS_FILE), _read_stimuli(folder)
         try:
             survey = cls.parse(settings, stimuli, folder=folder)
         except ValueError as error:
             raise SurveyError(f"{folder}: {error}") from error
-        if not survey.blocks and not (folder / CHECKSUMS).exists():
+        if not survey.blocks and not (folder / CHECKSUMS_FILE).exists():
             return survey
         return replace(survey, checksums=_read_checksums(folder, stimuli))
 
@@ -238,7 +238,7 @@ class Survey:
 
     def sound(self, file: str) -> Path:
         """Return the path of one of its sounds."""
-        return self.folder / SOUNDS / file
+        return self.folder / SOUNDS_FOLDER / file
 
     @cached_property
     def seconds(self) -> dict[str, float]:
@@ -342,7 +342,7 @@ def _settings(raw: Mapping[str, Any]) -> dict[str, Any]:
 def _accepts(name: str, kind: type, value: Any) -> bool:
     if kind is list:
         texts = value if isinstance(value, list | tuple) else ()
-        return len(texts) == RATINGS[1] and all(isinstance(t, str) and t.strip() for t in texts)
+        return len(texts) == SCALE[1] and all(isinstance(t, str) and t.strip() for t in texts)
     if value is None:
         return name == "per_listener"
     if kind is str:
@@ -354,7 +354,7 @@ def _accepts(name: str, kind: type, value: Any) -> bool:
 
 def _read_stimuli(folder: Path) -> tuple[Stimulus, ...]:
     """Return the sounds of a survey."""
-    path = folder / STIMULI
+    path = folder / STIMULI_FILE
     found = tuple(stimuli.read(path))
     for one in found:
         if not _FILE.fullmatch(one.file):
@@ -364,7 +364,7 @@ def _read_stimuli(folder: Path) -> tuple[Stimulus, ...]:
 
 def _read_checksums(folder: Path, stimuli: Sequence[Stimulus]) -> dict[str, str]:
     """Return the checksums of all sounds."""
-    path = folder / CHECKSUMS
+    path = folder / CHECKSUMS_FILE
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -376,8 +376,8 @@ def _read_checksums(folder: Path, stimuli: Sequence[Stimulus]) -> dict[str, str]
             raise SurveyError(f"{path}: line {number} is no checksum of a sound; {BUILT}")
         found[match[2]] = match[1]
     for one in stimuli:
-        if f"{SOUNDS}/{one.file}" not in found:
-            raise SurveyError(f"{path}: has no {SOUNDS}/{one.file}; {BUILT}")
+        if f"{SOUNDS_FOLDER}/{one.file}" not in found:
+            raise SurveyError(f"{path}: has no {SOUNDS_FOLDER}/{one.file}; {BUILT}")
     return found
 
 

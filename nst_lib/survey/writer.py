@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 #: Most writes that share a transaction.
-MOST = 200
+MOST_WRITES = 200
 
 #: How long a write, and the emptying of the log, wait for others who have the file open (ms).
 WRITE, EMPTY = 10000, 200
@@ -119,7 +119,7 @@ class Writer:
         """Do what is in the queue, as much as waits at a time, until None comes."""
         while (job := self._queue.get()) is not None:
             jobs = [job]
-            while len(jobs) < MOST and not self._queue.empty():
+            while len(jobs) < MOST_WRITES and not self._queue.empty():
                 following = self._queue.get()
                 if following is None:
                     self._queue.put(None)

@@ -24,6 +24,7 @@ import soundfile as sf
 
 from nst_lib.opinions import ratings
 from nst_lib.survey import export, headphones, serve
+from nst_lib.survey.answers import Answer, Answers
 from nst_lib.survey.app import PAGES
 from nst_lib.survey.build import build
 from nst_lib.survey.guard import HEADERS
@@ -32,8 +33,7 @@ from nst_lib.survey.hosts import Hosts
 from nst_lib.survey.limits import FORGET, Limiter, Rate, Rates, network
 from nst_lib.survey.serve import Server
 from nst_lib.survey.stimuli import SurveyError
-from nst_lib.survey.store import Answer, Store
-from nst_lib.survey.survey import ANSWERS, Survey
+from nst_lib.survey.survey import ANSWERS_FILE, Survey
 from nst_lib.survey.texts import ACR
 from nst_lib.survey.writer import connect
 from tests.surveys import (
@@ -59,7 +59,7 @@ class App:
         self.app = self.server._server.config.app
         if rates:
             self.app.state.survey = replace(self.app.state.survey, rates=rates)
-        self.survey, self.store = self.server.survey, self.server._store
+        self.survey, self.answers = self.server.survey, self.server._answers
         self.token = self.server.admin_url.partition("#")[2]
         self.clients: list[httpx.Client] = []
         self.anybody, self.admin = self.client(), self.client(self.token)
@@ -78,7 +78,7 @@ class App:
         return client
 
     def row(self, client: httpx.Client) -> int:
-        return self.store.participant(token_of(client)).row
+        return self.answers.participant(token_of(client)).row
 
     def close(self) -> None:
         for client in self.clients:
@@ -125,7 +125,7 @@ def app(make: Callable[..., App]) -> App:
 
 def everything(folder: Path) -> bytes:
     """Return all bytes of the answers, the log beside them too."""
-    return b"".join(path.read_bytes() for path in sorted(folder.glob(f"{ANSWERS}*")))
+    return b"".join(path.read_bytes() for path in sorted(folder.glob(f"{ANSWERS_FILE}*")))
 
 
 class TestParticipant:
@@ -180,7 +180,7 @@ class TestParticipant:
         other = client.put("/api/trials/0/rating", json={**RATING, "rating": 2})
         assert other.status_code == 409
         assert other.json()["rating"] == 4
-        ((_, answer),) = app.store.answers()
+        ((_, answer),) = app.answers.read_all()
         assert (answer.rating, answer.plays) == (4, 1)
 
     def test_the_same_rating_from_many_at_once_is_kept_once(self, app):
@@ -196,7 +196,7 @@ class TestParticipant:
             thread.start()
         for thread in threads:
             thread.join()
-        ((_, answer),) = app.store.answers()
+        ((_, answer),) = app.answers.read_all()
         assert Counter(statuses) == {(200, answer.rating): 4, (409, answer.rating): 16}
 
     def test_a_repeat_is_a_rating_of_its_own(self, app):
@@ -210,7 +210,7 @@ class TestParticipant:
         ]
         for k, rating in ((first, 2), (again, 5)):
             assert rate(client, k, rating).status_code == 200
-        found = {(a.item, a.presentation, a.position): a.rating for _, a in app.store.answers()}
+        found = {(a.item, a.presentation, a.position): a.rating for _, a in app.answers.read_all()}
         item = trials[again].stimulus.item
         assert found == {(item, 1, first): 2, (item, 2, again): 5}
 
@@ -279,7 +279,7 @@ class TestWithdrawal:
         reply = app.anybody.post("/api/withdraw", json={"code": client.code})
         assert reply.json() == {"withdrawn": True}
         assert kept not in everything(app.survey.folder)
-        assert {who for who, _ in app.store.answers()} == {2}
+        assert {who for who, _ in app.answers.read_all()} == {2}
         assert client.get("/api/session").status_code == 401
         assert client.put("/api/trials/0/rating", json=RATING).status_code == 401
         again = app.anybody.post("/api/withdraw", json={"code": client.code})
@@ -290,23 +290,23 @@ class TestWithdrawal:
         client = app.join()
         rate_all(client)
         kept = hashlib.sha256(token_of(client).encode()).hexdigest().encode()
-        app.store._writer.do(lambda c: c.execute("DELETE FROM participants").rowcount)
+        app.answers._writer.do(lambda c: c.execute("DELETE FROM participants").rowcount)
         copy = tmp_path / "copy"
         copy.mkdir()
-        for path in app.survey.folder.glob(f"{ANSWERS}*"):
+        for path in app.survey.folder.glob(f"{ANSWERS_FILE}*"):
             shutil.copy(path, copy)
         assert kept in everything(copy)
-        with closing(Store(copy / ANSWERS, app.survey.key)):
+        with closing(Answers(copy / ANSWERS_FILE, app.survey.key)):
             assert kept not in everything(copy)
 
     def test_a_reader_does_not_keep_what_is_withdrawn(self, app):
         client = app.join()
         rate_all(client)
         kept = hashlib.sha256(token_of(client).encode()).hexdigest().encode()
-        with closing(connect(app.survey.folder / ANSWERS)) as reader:
+        with closing(connect(app.survey.folder / ANSWERS_FILE)) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT COUNT(*) FROM ratings").fetchall()
-            assert app.store.withdraw(client.code)
+            assert app.answers.withdraw(client.code)
             assert kept in everything(app.survey.folder)
         app.join()
         assert kept not in everything(app.survey.folder)
@@ -321,12 +321,12 @@ class TestWithdrawal:
     def test_a_rating_under_way_is_lost_with_its_participant(self, app):
         app.join()
         answer = Answer("a", "style", 1, 1, 3, 1, 1.0)
-        assert app.store.rate(1, answer) == 3
+        assert app.answers.rate(1, answer) == 3
         with pytest.raises(LookupError):
-            app.store.rate(7, answer)
+            app.answers.rate(7, answer)
         with pytest.raises(LookupError):
-            app.store.check_headphones(7, True)
-        assert len(app.store.answers()) == 1
+            app.answers.check_headphones(7, True)
+        assert len(app.answers.read_all()) == 1
 
 
 class TestAdmin:
@@ -424,7 +424,7 @@ class TestExport:
         client = app.join()
         rate_all(client)
         trials = app.survey.trials(app.row(client))
-        table = export.table(app.survey, app.store)
+        table = export.table(app.survey, app.answers)
         given = [
             (trial.stimulus.item, 1 + k % 5, trial.position, trial.presentation)
             for k, trial in enumerate(trials)
@@ -443,7 +443,7 @@ class TestExport:
             rate_all(client)
         app.anybody.post("/api/withdraw", json={"code": clients[1].code})
         rate_all(app.join())
-        assert list(export.table(app.survey, app.store)["listener"].unique()) == [
+        assert list(export.table(app.survey, app.answers)["listener"].unique()) == [
             "P001",
             "P003",
             "P004",
@@ -451,7 +451,7 @@ class TestExport:
 
     def test_the_dictionary_names_every_column(self, app):
         rate_all(app.join())
-        table, about = export.table(app.survey, app.store), export.dictionary(app.survey)
+        table, about = export.table(app.survey, app.answers), export.dictionary(app.survey)
         assert list(about["column"]) == list(table.columns)
         assert (about[["meaning", "values"]] != "").all(axis=None)
         values = dict(zip(about["column"], about["values"], strict=True))
@@ -498,7 +498,7 @@ class TestExport:
             with pytest.raises(SurveyError, match="nobody has rated yet; accepted"):
                 export.write(folder)
             assert sorted(path.name for path in folder.glob("ratings*")) == []
-            Store(folder / ANSWERS, Survey.read(folder).key).close()
+            Answers(folder / ANSWERS_FILE, Survey.read(folder).key).close()
 
 
 BAD_BODIES = [
@@ -525,7 +525,7 @@ class TestRefusals:
         assert reply.status_code == 422
         assert list(reply.json()) == ["error"]
         assert reply.json()["error"].startswith(message)
-        assert app.store.answers() == []
+        assert app.answers.read_all() == []
 
     @pytest.mark.parametrize(
         "text",
@@ -556,7 +556,7 @@ class TestRefusals:
     def test_other_requests(self, app, path, body, message):
         reply = app.anybody.post(f"/api/{path}", json=body)
         assert (reply.status_code, reply.json()) == (422, {"error": message})
-        assert app.store.participants() == []
+        assert app.answers.participants() == []
 
     def test_headphones(self, app):
         client = app.join()
@@ -636,7 +636,7 @@ class TestSecurity:
         session = two.get("/api/session").json()
         assert (session["answered"], session["next"]) == ([], 0)
         rate_all(two, rating=1)
-        given = Counter((who, answer.rating) for who, answer in app.store.answers())
+        given = Counter((who, answer.rating) for who, answer in app.answers.read_all())
         assert given == {(1, 5): 10, (2, 1): 10}
         assert app.row(one) != app.row(two)
         one.post("/api/withdraw", json={"code": two.code})
@@ -692,7 +692,7 @@ class TestSecurity:
         assert "unsafe" not in policy
 
     def test_a_fault_of_our_own_says_nothing_and_has_the_headers(self, app, caplog):
-        app.store.rated = None
+        app.answers.rated = None
         reply = app.join().get("/api/session")
         assert reply.status_code == 500
         assert reply.json() == {"error": "something is wrong here; try again later"}
@@ -702,7 +702,7 @@ class TestSecurity:
     def test_a_disk_that_is_full(self, app):
         client = app.join()
         client.get("/api/trials/0/sound")
-        connection = app.store._writer._connection
+        connection = app.answers._writer._connection
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages}")
         joined = 0
@@ -711,7 +711,7 @@ class TestSecurity:
         assert reply.status_code == 503
         assert reply.json() == {"error": "nothing can be stored at the moment; try again later"}
         assert reply.headers["retry-after"] == "5"
-        assert len(app.store.participants()) == 1 + joined
+        assert len(app.answers.participants()) == 1 + joined
         connection.execute("PRAGMA max_page_count = 100000")
         assert client.put("/api/trials/0/rating", json=RATING).is_success
 
@@ -723,7 +723,7 @@ class TestSecurity:
         assert len(token) >= 43
         for secret in (token, client.code, client.code.replace("-", ""), app.token):
             assert secret.encode() not in data
-        assert app.survey.folder.joinpath(ANSWERS).stat().st_mode & 0o077 == 0
+        assert app.survey.folder.joinpath(ANSWERS_FILE).stat().st_mode & 0o077 == 0
         tokens = {app.join().headers["Authorization"] for _ in range(50)}
         assert len(tokens) == 50
 
@@ -753,7 +753,7 @@ class TestSecurity:
         data = everything(folder)
         for secret in (agent, "203.0.113.77", "127.0.0.1", "Peculiar", "http"):
             assert secret.encode() not in data
-        columns = sqlite3.connect(folder / ANSWERS)
+        columns = sqlite3.connect(folder / ANSWERS_FILE)
         with closing(columns):
             names = [row[1] for row in columns.execute("PRAGMA table_info(participants)")]
         assert names == ["id", "token", "code", "row", "simulated", "headphones"]
@@ -769,7 +769,7 @@ class TestHeard:
                 403,
                 {"error": "this sound was never asked for; accepted: a rating of what was heard"},
             )
-        assert app.store.answers() == []
+        assert app.answers.read_all() == []
 
     def test_too_soon(self, make):
         client = (app := make(seconds=1.5)).join(simulated=False)
@@ -783,7 +783,7 @@ class TestHeard:
         assert rate(client, 0).status_code == 200
         assert time.monotonic() - began >= 0.9 * 1.5
         assert client.put("/api/trials/0/rating", json=RATING).status_code == 200
-        assert len(app.store.answers()) == 1
+        assert len(app.answers.read_all()) == 1
 
     def test_one_sound_at_a_time(self):
         now = [100.0]
@@ -805,7 +805,7 @@ class TestHeard:
     def test_a_simulation_need_not_wait_and_is_marked(self, make):
         app = make(seconds=30)
         assert rate(app.join(), 1).status_code == 200
-        assert export.table(app.survey, app.store)["simulated"].tolist() == ["yes"]
+        assert export.table(app.survey, app.answers)["simulated"].tolist() == ["yes"]
 
     def test_a_server_that_starts_anew_has_to_be_asked_again(self, tmp_path):
         folder = make_survey(tmp_path, seconds=0.05)
@@ -867,7 +867,7 @@ class TestHost:
         make_survey(tmp_path)
         with pytest.raises(SurveyError, match="accepted: one like https:"):
             Server(tmp_path / "survey", public_url=url)
-        assert not (tmp_path / "survey" / ANSWERS).exists()
+        assert not (tmp_path / "survey" / ANSWERS_FILE).exists()
 
 
 class TestLimits:

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from nst_lib.survey import blocks
+from nst_lib.survey.answers import Answer, Answers
 from nst_lib.survey.assignment import SILENT, Presence, choose, heard_by
 from nst_lib.survey.blocks import Cell
 from nst_lib.survey.order import arrange, row, rows
-from nst_lib.survey.store import Answer, Store
-from nst_lib.survey.survey import ANSWERS, Survey
+from nst_lib.survey.survey import ANSWERS_FILE, Survey
 from tests.surveys import make_survey
 
 #: Numbers of pairs and of conditions, up to 24 sounds, and some larger ones.
@@ -192,68 +192,68 @@ class TestStore:
         folder = make_survey(tmp_path, headphones=False)
         survey, clock = Survey.read(folder), [0.0]
 
-        def opened() -> Store:
-            return Store(folder / ANSWERS, survey.key, clock=lambda: clock[0])
+        def opened() -> Answers:
+            return Answers(folder / ANSWERS_FILE, survey.key, clock=lambda: clock[0])
 
         return survey, clock, opened
 
     @staticmethod
-    def join(survey: Survey, store: Store) -> tuple[int, int]:
-        token, _ = store.register(heard=survey.heard, length=survey.length)
-        found = store.participant(token)
+    def join(survey: Survey, answers: Answers) -> tuple[int, int]:
+        token, _ = answers.register(heard=survey.heard, length=survey.length)
+        found = answers.participant(token)
         return found.id, found.row
 
     @staticmethod
-    def rate(survey: Survey, store: Store, who: tuple[int, int], start: int, stop: int) -> None:
+    def rate(survey: Survey, answers: Answers, who: tuple[int, int], start: int, stop: int) -> None:
         for trial in survey.trials(who[1])[start:stop]:
             given = (trial.stimulus.item, "style", trial.presentation, trial.position)
-            store.rate(who[0], Answer(*given, rating=3, plays=1, seconds=1.0))
+            answers.rate(who[0], Answer(*given, rating=3, plays=1, seconds=1.0))
 
     def test_who_has_left_frees_the_row_and_who_has_finished_does_not(self, made):
         survey, clock, opened = made
-        with closing(opened()) as store:
-            people = [self.join(survey, store) for _ in range(3)]
+        with closing(opened()) as answers:
+            people = [self.join(survey, answers) for _ in range(3)]
             assert [row for _, row in people] == [0, 1, 2]
-            self.rate(survey, store, people[0], 0, None)
+            self.rate(survey, answers, people[0], 0, None)
             clock[0] = 0.9 * SILENT
-            self.rate(survey, store, people[1], 0, 2)
-            assert self.join(survey, store)[1] == 3  # participant 2 has never rated
+            self.rate(survey, answers, people[1], 0, 2)
+            assert self.join(survey, answers)[1] == 3  # participant 2 has never rated
             clock[0] = 1.1 * SILENT
-            assert self.join(survey, store)[1] == 2
+            assert self.join(survey, answers)[1] == 2
             clock[0] = 3 * SILENT
-            assert self.join(survey, store)[1] == 1
+            assert self.join(survey, answers)[1] == 1
 
     def test_who_comes_back_has_the_same_row_and_keeps_it(self, made):
         survey, clock, opened = made
-        with closing(opened()) as store:
-            late = self.join(survey, store)
+        with closing(opened()) as answers:
+            late = self.join(survey, answers)
             clock[0] = 2 * SILENT
-            other = self.join(survey, store)
+            other = self.join(survey, answers)
             assert other[1] == late[1] == 0
-            self.rate(survey, store, late, 0, None)
+            self.rate(survey, answers, late, 0, None)
             clock[0] = 4 * SILENT
-            assert [self.join(survey, store)[1] for _ in range(6)] == [1, 2, 3, 4, 5, 0]
+            assert [self.join(survey, answers)[1] for _ in range(6)] == [1, 2, 3, 4, 5, 0]
 
     def test_a_start_waits_for_those_who_were_under_way(self, made):
         survey, clock, opened = made
-        with closing(opened()) as store:
-            self.rate(survey, store, self.join(survey, store), 0, 2)
+        with closing(opened()) as answers:
+            self.rate(survey, answers, self.join(survey, answers), 0, 2)
         clock[0] = 5 * SILENT
-        with closing(opened()) as store:
-            assert self.join(survey, store)[1] == 1
+        with closing(opened()) as answers:
+            assert self.join(survey, answers)[1] == 1
             clock[0] += 1.1 * SILENT
-            assert self.join(survey, store)[1] == 0
+            assert self.join(survey, answers)[1] == 0
 
     def test_a_start_the_next_day_does_not_wait(self, made):
         survey, _, opened = made
-        with closing(opened()) as store:
-            self.rate(survey, store, self.join(survey, store), 0, 2)
-            self.rate(survey, store, self.join(survey, store), 0, None)
+        with closing(opened()) as answers:
+            self.rate(survey, answers, self.join(survey, answers), 0, 2)
+            self.rate(survey, answers, self.join(survey, answers), 0, None)
         yesterday = time.time() - 86400
-        os.utime(survey.folder / ANSWERS, (yesterday, yesterday))
+        os.utime(survey.folder / ANSWERS_FILE, (yesterday, yesterday))
         opened().close()  # as an export does
-        with closing(opened()) as store:
-            assert [self.join(survey, store)[1] for _ in range(2)] == [0, 2]
+        with closing(opened()) as answers:
+            assert [self.join(survey, answers)[1] for _ in range(2)] == [0, 2]
 
     def test_two_servers_see_whom_the_other_serves(self, made):
         survey, clock, opened = made
@@ -269,12 +269,12 @@ class TestStore:
 
     def test_simulated_participants_have_a_turn_of_their_own(self, made):
         survey, _, opened = made
-        with closing(opened()) as store:
+        with closing(opened()) as answers:
             for row_ in (0, 1):
                 for simulated in (False, True):
                     options = {"heard": survey.heard, "length": survey.length}
-                    token, _ = store.register(**options, simulated=simulated)
-                    assert store.participant(token).row == row_
+                    token, _ = answers.register(**options, simulated=simulated)
+                    assert answers.participant(token).row == row_
 
 
 def test_a_survey_of_an_older_version_keeps_its_orders(tmp_path):

@@ -16,11 +16,11 @@ import soundfile as sf
 
 from nst_lib.sound import audio
 from nst_lib.survey import headphones
+from nst_lib.survey.answers import Answers
 from nst_lib.survey.build import build
 from nst_lib.survey.serve import Server
 from nst_lib.survey.stimuli import SurveyError
-from nst_lib.survey.store import Store
-from nst_lib.survey.survey import ANSWERS, Survey
+from nst_lib.survey.survey import ANSWERS_FILE, Survey
 from tests.surveys import NST, TABLE, make_survey, served, write_sounds
 
 
@@ -364,15 +364,15 @@ class TestBatch:
 class TestTarget:
     def test_a_survey_that_nobody_has_begun_is_replaced(self, tmp_path):
         folder = make_survey(tmp_path)
-        Store(folder / ANSWERS, Survey.read(folder).key).close()
+        Answers(folder / ANSWERS_FILE, Survey.read(folder).key).close()
         make_survey(tmp_path, title="Another")
         assert Survey.read(folder).title == "Another"
-        assert not (folder / ANSWERS).exists()
+        assert not (folder / ANSWERS_FILE).exists()
 
     def test_participants_are_never_overwritten(self, tmp_path):
         folder = make_survey(tmp_path)
-        with closing(Store(folder / ANSWERS, Survey.read(folder).key)) as store:
-            store.register(heard=np.ones((6, 6), int), length=9)
+        with closing(Answers(folder / ANSWERS_FILE, Survey.read(folder).key)) as answers:
+            answers.register(heard=np.ones((6, 6), int), length=9)
         before = files_of(folder)
         with pytest.raises(SurveyError, match="has participants; accepted: another folder"):
             make_survey(tmp_path, title="Another")
@@ -398,13 +398,13 @@ class TestTarget:
         assert path.read_text() == "mine"
 
     def test_answers_that_are_none(self, tmp_path):
-        path = make_survey(tmp_path) / ANSWERS
+        path = make_survey(tmp_path) / ANSWERS_FILE
         path.write_bytes(b"something else" * 100)
         message = r"answers\.sqlite: cannot write \(file is not a database\); accepted: the file of"
         with pytest.raises(SurveyError, match=message):
             make_survey(tmp_path)
         with pytest.raises(SurveyError, match=message):
-            Store(path, "key")
+            Answers(path, "key")
         path.write_bytes(b"")  # as a start that was killed leaves it
         make_survey(tmp_path, title="Another")
 
@@ -465,18 +465,18 @@ class TestRead:
 
     def test_answers_of_another_survey_are_not_taken_for_its_own(self, tmp_path):
         folder = make_survey(tmp_path)
-        with closing(Store(folder / ANSWERS, Survey.read(folder).key)) as store:
-            store.register(heard=np.ones((6, 6), int), length=9)
+        with closing(Answers(folder / ANSWERS_FILE, Survey.read(folder).key)) as answers:
+            answers.register(heard=np.ones((6, 6), int), length=9)
         path = folder / "survey.json"
         settings = json.loads(path.read_text())
         path.write_text(json.dumps({**settings, "title": "New", "open": False}))
         survey = Survey.read(folder)
-        Store(folder / ANSWERS, survey.key).close()
+        Answers(folder / ANSWERS_FILE, survey.key).close()
         assert (survey.title, survey.open) == ("New", False)
         for change in ({"seed": 7}, {"wording": "Is it loud?"}):
             path.write_text(json.dumps({**settings, **change}))
             with pytest.raises(SurveyError, match="holds answers to other sounds or settings"):
-                Store(folder / ANSWERS, Survey.read(folder).key)
+                Answers(folder / ANSWERS_FILE, Survey.read(folder).key)
 
 
 class TestSounds:
@@ -513,8 +513,8 @@ class TestSounds:
         folder = make_survey(tmp_path)
         path = folder / "sounds.sha256"
         lines = path.read_text().splitlines(keepends=True)
-        with closing(Store(folder / ANSWERS, Survey.read(folder).key)) as store:
-            store.register(heard=np.ones((6, 6), int), length=9)
+        with closing(Answers(folder / ANSWERS_FILE, Survey.read(folder).key)) as answers:
+            answers.register(heard=np.ones((6, 6), int), length=9)
         sound = folder / "sounds" / Survey.read(folder).stimuli[0].file
         sound.write_bytes(sound.read_bytes()[:-2] + b"\1\1")
         found = hashlib.sha256(sound.read_bytes()).hexdigest()

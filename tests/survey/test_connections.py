@@ -167,7 +167,7 @@ def test_who_is_slow_but_steady_gets_the_whole_sound(server, connect):
 
 
 def test_a_new_connection_takes_the_place_of_the_oldest_that_waits(server, connect, monkeypatch):
-    monkeypatch.setattr(connections, "MOST", 20)
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 20)
     monkeypatch.setattr(connections, "ASKING", 60)
     client, sound = sound_of(server)
     client.close()
@@ -184,7 +184,7 @@ def test_a_new_connection_takes_the_place_of_the_oldest_that_waits(server, conne
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there all of 127.0.0.0/8 is this machine")
 def test_who_has_most_connections_loses_one(server, connect, monkeypatch):
-    monkeypatch.setattr(connections, "MOST", 20)
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 20)
     monkeypatch.setattr(connections, "ASKING", 60)
     honest = connect(head("GET", "/")[:9])
     many = [connect(b"", source="127.0.0.2") for _ in range(50)]

@@ -23,11 +23,11 @@ from schemathesis.generation import GenerationMode
 
 from nst_lib.opinions import ratings
 from nst_lib.survey import export
+from nst_lib.survey.answers import Answers
 from nst_lib.survey.build import build
 from nst_lib.survey.limits import Rate, Rates
 from nst_lib.survey.serve import Server
-from nst_lib.survey.store import Store
-from nst_lib.survey.survey import ANSWERS, Survey
+from nst_lib.survey.survey import ANSWERS_FILE, Survey
 from tests.surveys import JOIN, Process, bearer, make_survey, write_sounds
 
 PARTICIPANTS, KILLS, WITHDRAWALS = 200, 2, 20
@@ -156,9 +156,9 @@ def test_two_hundred_at_once_and_a_server_that_is_killed(tmp_path):
     assert text.count("\n") == 3  # nothing that somebody would have to be told of
 
     survey = Survey.read(folder)
-    with closing(Store(folder / ANSWERS, survey.key)) as store:
-        people = {token: store.participant(token) for token, _ in crowd.acknowledged}
-        rows = [one.row for one in store.participants()]
+    with closing(Answers(folder / ANSWERS_FILE, survey.key)) as answers:
+        people = {token: answers.participant(token) for token, _ in crowd.acknowledged}
+        rows = [one.row for one in answers.participants()]
     export.write(folder, tmp_path / "ratings.csv")
     found = ratings.read(tmp_path / "ratings.csv").table  # which refuses a rating given twice
     columns = ("listener", "item", "presentation", "position", "rating")

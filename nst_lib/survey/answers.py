@@ -109,7 +109,7 @@ class Answer:
 _ANSWER = tuple(field.name for field in fields(Answer))
 
 
-class Store:
+class Answers:
     """The answers of a survey.
 
     Parameters
@@ -217,7 +217,7 @@ class Store:
         query = "SELECT item, presentation FROM ratings WHERE participant = ?"
         return set(self._read(query, participant))
 
-    def answers(self) -> list[tuple[int, Answer]]:
+    def read_all(self) -> list[tuple[int, Answer]]:
         """Return the ratings of all, each with its participant, in the order of both."""
         query = f"SELECT participant, {', '.join(_ANSWER)} FROM ratings"
         with closing(connect(self.path)) as connection:  # others need not wait for so much
