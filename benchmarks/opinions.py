@@ -57,10 +57,10 @@ def ratings_of(listeners: int, pairs: int, systems: int, missing: float) -> pd.D
 def ours(table: pd.DataFrame) -> dict[str, dict[str, float]]:
     ratings, factors = check(table), ["system"]
     began = time.process_time()
-    mixed = factorial.mixed(ratings, factors)
+    mixed = factorial.fit_mixed(ratings, factors)
     factorial.mixed_table(ratings, factors, mixed)
     between = time.process_time()
-    ordinal = factorial.ordinal(ratings, factors, mixed)
+    ordinal = factorial.fit_ordinal(ratings, factors, mixed)
     factorial.ordinal_table(ratings, factors, ordinal)
     ended = time.process_time()
     return {

@@ -10,7 +10,7 @@ from nst_lib.base.validation import hint
 from nst_lib.show.progress import count
 
 if TYPE_CHECKING:
-    from nst_lib.opinions.analysis import Study
+    from nst_lib.opinions.analysis import Opinions
     from nst_lib.opinions.simulation import Spread
 
 
@@ -74,16 +74,16 @@ def mos(
     found = found.ordered(dict(_levels(text) for text in order or []))
     chosen = Rules.read(rules) if rules is not None else Rules()
     factors = [name.strip() for name in by.split(",") if name.strip()]
-    study = analyse(found, factors, rules=chosen, n_boot=boot, seed=seed)
+    opinions = analyse(found, factors, rules=chosen, n_boot=boot, seed=seed)
     with count("mos", "analysis") as callback:
-        text = study.to_json(callback)
-    print(summary(study))
+        text = opinions.to_json(callback)
+    print(summary(opinions))
     if json is not None:
         with atomic(json) as scratch:
             scratch.write_text(text + "\n", encoding="utf-8")
         print(json)
     if plot is not None:
-        _draw(study, plot)
+        _draw(opinions, plot)
         print(plot)
 
 
@@ -109,7 +109,7 @@ def power(
     """Say how many listeners see a difference, by simulated tests from stated spreads."""
     from nst_lib.opinions import simulation
 
-    opinions = _spread(spread or [])
+    assumed = _spread(spread or [])
     counts = [_integer(text, "listeners") for text in listeners.split(",")]
     with count("power", "test") as callback:
         table = simulation.power(
@@ -117,13 +117,13 @@ def power(
             listeners=counts,
             pairs=pairs,
             mean=mean,
-            spread=opinions,
+            spread=assumed,
             level=level,
             n_sims=sims,
             seed=seed,
             callback=callback,
         )
-    stated = ", ".join(f"{name} {sd:g}" for name, sd in vars(opinions).items())
+    stated = ", ".join(f"{name} {sd:g}" for name, sd in vars(assumed).items())
     print(f"simulated tests; standard deviations: {stated}")
     print(f"{pairs} pairs, difference {difference:g} around MOS {mean:g}, p < {level:g}")
     print(table.to_string(index=False, float_format="%.2f"))
@@ -132,7 +132,7 @@ def power(
     print(f"{wanted}: {enough.min()} listeners" if len(enough) else f"{wanted}: none of these")
 
 
-def _draw(study: "Study", path: Path) -> None:
+def _draw(opinions: "Opinions", path: Path) -> None:
     from matplotlib.figure import Figure
 
     from nst_lib.opinions import plots
@@ -140,11 +140,11 @@ def _draw(study: "Study", path: Path) -> None:
     from nst_lib.show import plots as figures
 
     figures.use_style()
-    wide = max(len(variants[ALL].conditions) for variants in study.analyses.values())
-    down, across = (len(study.analyses), 1) if wide > BESIDE else (1, len(study.analyses))
+    wide = max(len(variants[ALL].conditions) for variants in opinions.analyses.values())
+    down, across = (len(opinions.analyses), 1) if wide > BESIDE else (1, len(opinions.analyses))
     fig = Figure(figsize=(max(5.0, 1.3 * wide) * across, 4 * down))
     axes = fig.subplots(down, across, squeeze=False).flat
-    for ax, (question, variants) in zip(axes, study.analyses.items(), strict=True):
+    for ax, (question, variants) in zip(axes, opinions.analyses.items(), strict=True):
         plots.opinions(ax, variants[ALL], title=question)
     figures.save(fig, path)
 

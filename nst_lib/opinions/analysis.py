@@ -68,7 +68,7 @@ class Analysis:
         """The linear mixed model; a ValueError where there is none."""
         if self.fault:
             raise ValueError(self.fault)
-        return factorial.mixed(self.ratings, self.factors)
+        return factorial.fit_mixed(self.ratings, self.factors)
 
     @cached_property
     def mixed(self) -> "pd.DataFrame":
@@ -88,7 +88,7 @@ class Analysis:
     @cached_property
     def ordinal_model(self) -> OrdinalModel:
         """The cumulative link model."""
-        return factorial.ordinal(self.ratings, self.factors, self.model)
+        return factorial.fit_ordinal(self.ratings, self.factors, self.model)
 
     @cached_property
     def ordinal(self) -> "pd.DataFrame":
@@ -151,7 +151,7 @@ class Analysis:
 
 
 @dataclass(frozen=True)
-class Study:
+class Opinions:
     """What ratings say, question by question.
 
     Attributes
@@ -228,7 +228,7 @@ def analyse(
     rules: Rules | None = None,
     n_boot: int = 10000,
     seed: int = 0,
-) -> Study:
+) -> Opinions:
     """Analyse ratings; what takes time is computed when it is asked for.
 
     Parameters
@@ -275,7 +275,7 @@ def analyse(
         analyses[question] = {
             name: Analysis(variant, factors, n_boot, seed) for name, variant in variants.items()
         }
-    return Study(ratings, factors, rules, excluded, analyses, missing)
+    return Opinions(ratings, factors, rules, excluded, analyses, missing)
 
 
 def _records(table: "pd.DataFrame") -> list[dict[str, Any]]:

@@ -303,7 +303,7 @@ def examine(
     ]
 
 
-def check(
+def verdicts(
     table: "pd.DataFrame",
     *,
     margins: Mapping[str, float] = MARGINS,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 _CHUNK = 1000
 #: Where there are no ratings under a condition.
-MISSING = "–"
+NO_RATINGS = "–"
 
 
 def mos(
@@ -128,7 +128,7 @@ def layout(
     if across:
         columns = condition(conditions, across)
     frame = conditions[list(factors)].assign(columns=columns, text=text)
-    wide = frame.pivot(index=down, columns="columns", values="text").fillna(MISSING)
+    wide = frame.pivot(index=down, columns="columns", values="text").fillna(NO_RATINGS)
     wide = wide.loc[levels(frame[down]), cells(frame, across) if across else ["MOS"]]
     return wide.rename_axis(columns=", ".join(across) or None)
 

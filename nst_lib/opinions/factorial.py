@@ -129,7 +129,7 @@ def fault(ratings: Ratings, factors: Sequence[str]) -> str:
     return ""
 
 
-def mixed(ratings: Ratings, factors: Sequence[str], *, slopes: bool = True) -> MixedModel:
+def fit_mixed(ratings: Ratings, factors: Sequence[str], *, slopes: bool = True) -> MixedModel:
     """Fit the linear mixed model.
 
     Parameters
@@ -233,7 +233,7 @@ def difference_table(ratings: Ratings, factors: Sequence[str], model: MixedModel
     return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
-def ordinal(ratings: Ratings, factors: Sequence[str], model: MixedModel) -> OrdinalModel:
+def fit_ordinal(ratings: Ratings, factors: Sequence[str], model: MixedModel) -> OrdinalModel:
     """Fit the cumulative link mixed model, with those random effects that a mixed model found.
 
     Raises

@@ -250,7 +250,7 @@ def read(
     RatingsError
         If there is no such file, or something in it is wrong: file, row, column, what is accepted.
     """
-    text = tables.read(Path(source))
+    text = tables.read_table(Path(source))
     table, usual = text.frame, ACR
     for convert in (webmushra.convert, p808.convert):
         if (found := convert(text)) is not None:
@@ -407,7 +407,7 @@ def _join(
     if Path(items).is_dir() or "://" in str(items):
         known = claims.load(items)
     else:
-        other = tables.read(Path(items))
+        other = tables.read_table(Path(items))
         known = other.frame
         for name in known.columns.difference(["item", "id"], sort=False):
             known[name] = other.decimals(known[name])

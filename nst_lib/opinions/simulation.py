@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nst_lib.base.validation import validate_positive
-from nst_lib.opinions.factorial import effect_variance, fault, mixed, terms
+from nst_lib.opinions.factorial import effect_variance, fault, fit_mixed, terms
 from nst_lib.opinions.ratings import ACR, YES, Ratings, check
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Spread:
             raise ValueError(f"scale {ratings.scale}; accepted: ratings from 1 to 5")
         if why := fault(ratings, factors):
             raise ValueError(why)
-        table, model = ratings.opinions, mixed(ratings, factors)
+        table, model = ratings.opinions, fit_mixed(ratings, factors)
         parts, k = terms(table, factors), table.groupby(list(factors)).ngroups
         found = {"residual": math.sqrt(model.variances["residual"])}
         for name, unit in zip(("listener", "pair"), ratings.units, strict=True):
@@ -263,7 +263,7 @@ def power(
             table = simulate(
                 means, ["condition"], listeners=count, pairs=pairs, spread=spread, seed=seed + k
             )
-            model = mixed(check(table), ["condition"])
+            model = fit_mixed(check(table), ["condition"])
             seen += model.test(np.array([0.0, 1.0])).p < level
             if callback is not None:
                 callback(len(rows) * n_sims + k + 1, len(listeners) * n_sims)

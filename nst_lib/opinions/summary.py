@@ -1,12 +1,12 @@
-"""What a study says, as text for a terminal."""
+"""What listeners said, as text for a terminal."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nst_lib.opinions.analysis import ALL, SIMULATED, UNBIASED, Analysis, Study
-from nst_lib.opinions.conditions import MISSING
+from nst_lib.opinions.analysis import ALL, SIMULATED, UNBIASED, Analysis, Opinions
+from nst_lib.opinions.conditions import NO_RATINGS
 from nst_lib.opinions.factorial import categorical
 from nst_lib.opinions.ratings import describe
 
@@ -22,34 +22,34 @@ NOTE = (
 
 
 #: Most columns of a table of MOS, and most comparisons of two, that are printed.
-COLUMNS, ROWS = 4, 15
+MOST_COLUMNS, MOST_ROWS = 4, 15
 
 
-def summary(study: Study) -> str:
+def summary(opinions: Opinions) -> str:
     """Return tables of MOS and tests for each question, with and without exclusions."""
-    return "\n".join(_lines(study))
+    return "\n".join(_lines(opinions))
 
 
-def _lines(study: Study) -> Iterator[str]:
-    low, high = study.ratings.scale
-    if study.ratings.simulated:
+def _lines(opinions: Opinions) -> Iterator[str]:
+    low, high = opinions.ratings.scale
+    if opinions.ratings.simulated:
         yield SIMULATED
-    yield f"{study.ratings.source}: rated from {low:g} to {high:g}"
-    yield from (f"  {note}" for note in study.ratings.notes)
-    for question, variants in study.analyses.items():
+    yield f"{opinions.ratings.source}: rated from {low:g} to {high:g}"
+    yield from (f"  {note}" for note in opinions.ratings.notes)
+    for question, variants in opinions.analyses.items():
         everyone = variants[ALL]
         yield ""
         yield f"{question or 'ratings'}: {'; '.join(describe(everyone.ratings))}"
-        left = study.excluded[question]
+        left = opinions.excluded[question]
         yield f"  left out when screened: {'nobody' if not left else ''}".rstrip()
         yield from (f"    {name}: {why}" for name, why in left.items())
-        if study.warning(question):
-            yield f"  WARNING: {study.warning(question)}"
+        if opinions.warning(question):
+            yield f"  WARNING: {opinions.warning(question)}"
         for name, analysis in variants.items():
             yield ""
             yield f"  MOS, {name}{_over(analysis, name)}"
             yield _text(_narrow(analysis))
-        yield from (f"  {name}: none, {why}" for name, why in study.missing[question].items())
+        yield from (f"  {name}: none, {why}" for name, why in opinions.missing[question].items())
         yield ""
         yield from _models(variants)
         if len(everyone.wilcoxon) and (everyone.wilcoxon["n"] > 0).any():
@@ -153,15 +153,15 @@ def _narrow(analysis: Analysis) -> "pd.DataFrame":
     import pandas as pd
 
     layout = analysis.layout
-    if len(layout.columns) <= COLUMNS:
+    if len(layout.columns) <= MOST_COLUMNS:
         return layout.reset_index()
     rows = pd.Series(layout.stack(), name="MOS").reset_index()
-    return rows[rows["MOS"] != MISSING]
+    return rows[rows["MOS"] != NO_RATINGS]
 
 
 def _first(table: "pd.DataFrame", *, signed: bool) -> Iterator[str]:
     """Return the rows of least p, and how many there are more."""
-    few = table.sort_values("p", kind="stable").head(ROWS) if len(table) > ROWS else table
+    few = table.sort_values("p", kind="stable").head(MOST_ROWS) if len(table) > MOST_ROWS else table
     yield _text(_rounded(few, signed=signed))
     if len(few) < len(table):
         yield f"    ... and {len(table) - len(few)} more, of larger p; --json has all"

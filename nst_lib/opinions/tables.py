@@ -93,7 +93,7 @@ class Text:
         return column.str.replace(",", ".", regex=False)
 
 
-def read(path: Path) -> Text:
+def read_table(path: Path) -> Text:
     """Read a table.
 
     Raises

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from nst_lib.opinions import claims
-from nst_lib.opinions.claims import CLAIMS, Claim, Finding, check, difference, examine
+from nst_lib.opinions.claims import CLAIMS, Claim, Finding, difference, examine, verdicts
 from nst_lib.opinions.paired import Difference, holm
 from tests.conftest import ROOT
 
@@ -260,15 +260,15 @@ def test_one_pair_is_not_enough():
     message = "pooling: 1 pairs of recordings have noise of both max and average, .*two or more"
     with pytest.raises(ValueError, match=message):
         difference(table, "pooling", "max", "average", "noise")
-    result = check(table)
+    result = verdicts(table)
     assert set(result["verdict"]) == {"undecided"}
     assert set(result["n"]) == {1}
     assert result["mean"].notna().all()
     assert result[["low", "high", "d_z", "p", "p Holm"]].isna().all(axis=None)
 
 
-def test_check_has_a_row_for_each_claim_score_and_circumstance():
-    result = check(make_table())
+def test_verdicts_have_a_row_for_each_claim_score_and_circumstance():
+    result = verdicts(make_table())
     assert len(result) == 2 * (4 + 1 + 2 + 1)
     assert list(result["circumstance"].unique()) == [
         "published layer weights",
@@ -278,12 +278,12 @@ def test_check_has_a_row_for_each_claim_score_and_circumstance():
     noise = result[result["score"] == "noise"]
     assert set(noise["margin"]) == {1.0}
     assert set(noise["difference"]) == {"max − average", "cqt − stft"}
-    assert len(check(make_table(), split=None)) == 8
+    assert len(verdicts(make_table(), split=None)) == 8
 
 
-def test_check_agrees_with_difference():
+def test_verdicts_agree_with_difference():
     table = make_table()
-    result = check(table).query("score == 'rhythm' and difference == 'cqt − stft'")
+    result = verdicts(table).query("score == 'rhythm' and difference == 'cqt − stft'")
     for weights in LEVELS["layer_weights"]:
         where = {"layer_weights": weights}
         found = difference(table, "transform", "cqt", "stft", "rhythm", where)
@@ -300,7 +300,7 @@ def test_known_answers():
     table.loc[cqt, "timbre"] += 0.2  # the other way round
     table.loc[cqt & balanced, "rhythm"] += 0.02
     table.loc[balanced & (table["pooling"] == "max"), "rhythm"] -= 0.2
-    result = check(table).set_index(["claim", "score", "circumstance"]).sort_index()
+    result = verdicts(table).set_index(["claim", "score", "circumstance"]).sort_index()
     got = result["verdict"] + ", " + result["beyond margin"]
     published, balanced = "published layer weights", "balanced layer weights"
     pooling, noise, style, content = (claim.text for claim in CLAIMS)
@@ -317,7 +317,7 @@ def test_known_answers():
 
 
 def test_noise_alone_supports_little():
-    assert "contradicted" not in set(check(make_table(scale=0.01, seeds=3))["verdict"])
+    assert "contradicted" not in set(verdicts(make_table(scale=0.01, seeds=3))["verdict"])
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_noise_alone_supports_little():
 )
 def test_what_a_table_lacks_is_said(drop, missing, rows):
     table = make_table(drop=drop).drop(columns=list(drop), errors="ignore")
-    result = check(table)
+    result = verdicts(table)
     assert len(result) == rows
     lacking = result.groupby("claim")["verdict"].agg(lambda v: (v == "not in this table").all())
     assert set(lacking[lacking].index) == missing
@@ -342,7 +342,7 @@ def test_what_a_table_lacks_is_said(drop, missing, rows):
 def test_level_that_is_not_there_is_said():
     table = make_table()
     table = table[(table["transform"] == "stft") | (table["layer_weights"] == "published")]
-    result = check(table).query("difference == 'cqt − stft'")
+    result = verdicts(table).query("difference == 'cqt − stft'")
     said = dict(zip(result["circumstance"], result["verdict"] == "not in this table", strict=True))
     assert said == {"published layer weights": False, "balanced layer weights": True}
 
@@ -350,14 +350,14 @@ def test_level_that_is_not_there_is_said():
 def test_margins_and_claims_can_be_changed():
     table = make_table(scale=0.01)
     wide = dict.fromkeys(claims.MARGINS, 100.0)
-    assert set(check(table, margins=wide)["beyond margin"]) == {"no"}
+    assert set(verdicts(table, margins=wide)["beyond margin"]) == {"no"}
     own = Claim("Same weights", "layer_weights", "balanced", "published", ("noise",), equal=True)
     (finding,) = examine(table, split="pooling", claims=[own])[:1]
     assert (finding.circumstance, finding.difference.n) == ("max pooling", 5)
     with pytest.raises(ValueError, match="score 'noise' has no margin; accepted: rhythm"):
         examine(table, margins={"rhythm": 0.1}, claims=[own])
     with pytest.raises(ValueError, match="no column 'pair'"):
-        check(table.drop(columns="pair"))
+        verdicts(table.drop(columns="pair"))
 
 
 def test_holm_by_hand():
@@ -443,9 +443,9 @@ def test_what_a_table_names_no_setting_is_none():
 def test_what_is_added_to_a_table_that_was_read_is_none(tmp_path):
     make_table().to_csv(tmp_path / "results.csv", index=False)
     table = claims.load(tmp_path / "results.csv")
-    before = check(table)
+    before = verdicts(table)
     table["condition"] = table[list(LEVELS)].agg(", ".join, axis=1)
-    pd.testing.assert_frame_equal(check(table), before)
+    pd.testing.assert_frame_equal(verdicts(table), before)
     alone = table.drop(columns="factors")
     with pytest.raises(ValueError, match=r"with all else \(.*condition\) equal"):
         difference(alone, "pooling", "max", "average", "rhythm")

@@ -111,17 +111,17 @@ LMER = {
 @pytest.mark.parametrize("data", LMER)
 class TestAgainstLmer:
     def test_reml_criterion(self, data):
-        model = factorial.mixed(LMER[data]["ratings"], FACTORS)
+        model = factorial.fit_mixed(LMER[data]["ratings"], FACTORS)
         assert model.reml == pytest.approx(LMER[data]["reml"], abs=1e-6)
 
     def test_variances_also_of_zero(self, data):
-        variances = factorial.mixed(LMER[data]["ratings"], FACTORS).variances
+        variances = factorial.fit_mixed(LMER[data]["ratings"], FACTORS).variances
         assert variances == pytest.approx(LMER[data]["variances"], abs=2e-4)
         assert list(variances) == list(LMER[data]["variances"])
         assert variances["pair × pooling"] == 0
 
     def test_estimates_errors_df_t_and_p(self, data):
-        model = factorial.mixed(LMER[data]["ratings"], FACTORS)
+        model = factorial.fit_mixed(LMER[data]["ratings"], FACTORS)
         for row, (estimate, se, df, t, p) in zip(np.eye(4), LMER[data]["fixed"], strict=True):
             found = model.test(row)
             assert found.estimate == pytest.approx(estimate, abs=1e-4)
@@ -132,7 +132,7 @@ class TestAgainstLmer:
 
     def test_table_has_the_same_numbers(self, data):
         ratings = LMER[data]["ratings"]
-        found = factorial.mixed_table(ratings, FACTORS, factorial.mixed(ratings, FACTORS))
+        found = factorial.mixed_table(ratings, FACTORS, factorial.fit_mixed(ratings, FACTORS))
         assert found["term"].tolist() == ["transform", "pooling", "transform × pooling"]
         for row, (estimate, se, df, t, p) in zip(
             found.to_dict("records"), LMER[data]["fixed"][1:], strict=True
@@ -149,7 +149,7 @@ class TestAgainstLmer:
 
     def test_effect_size_is_in_standard_deviations_of_a_rating(self, data):
         ratings = LMER[data]["ratings"]
-        found = factorial.mixed_table(ratings, FACTORS, factorial.mixed(ratings, FACTORS))
+        found = factorial.mixed_table(ratings, FACTORS, factorial.fit_mixed(ratings, FACTORS))
         shares = {"transform": 1 / 4, "pooling": 1 / 4, "transform × pooling": 1 / 16}
         total = sum(
             variance * shares.get(name.partition(" × ")[2], 1)
@@ -161,7 +161,7 @@ class TestAgainstLmer:
 
     def test_effects_that_do_not_differ_are_marked(self, data):
         ratings = LMER[data]["ratings"]
-        found = factorial.mixed_table(ratings, FACTORS, factorial.mixed(ratings, FACTORS))
+        found = factorial.mixed_table(ratings, FACTORS, factorial.fit_mixed(ratings, FACTORS))
         assert "pairs" in found["alike"][1].split(", ")
         for term, alike in zip(found["term"], found["alike"], strict=True):
             zeros = [
@@ -183,7 +183,7 @@ class TestAgainstLmer:
 )
 def test_three_levels_against_anova_of_lmertest(ratings, reml, df2, F, p):
     ratings = three_levels(ratings)
-    model = factorial.mixed(ratings, ["cell"], slopes=False)
+    model = factorial.fit_mixed(ratings, ["cell"], slopes=False)
     row = factorial.mixed_table(ratings, ["cell"], model).iloc[0]
     assert row["df1"] == 2
     assert row["df2"] == pytest.approx(df2, rel=1e-4)
@@ -369,7 +369,7 @@ def test_twenty_levels_against_lmer(gaps, reml, variances, df2, F, p):
     ]
     table = pd.DataFrame(rows, columns=["listener", "item", "rating", "pair", "system"])
     ratings = check(table[(np.arange(360) % 11 != 4) | (not gaps)])
-    model = factorial.mixed(ratings, ["system"])
+    model = factorial.fit_mixed(ratings, ["system"])
     assert model.reml == pytest.approx(reml, abs=1e-6)
     listener, level, pair, pair_level, residual = variances
     expected = {
@@ -392,7 +392,7 @@ def changed(ratings: Ratings, **columns) -> Ratings:
 
 
 def p_values(ratings: Ratings, factors=FACTORS) -> dict[str, float]:
-    found = factorial.mixed_table(ratings, factors, factorial.mixed(ratings, factors))
+    found = factorial.mixed_table(ratings, factors, factorial.fit_mixed(ratings, factors))
     return dict(zip(found["term"], found["p"], strict=True))
 
 
@@ -409,7 +409,7 @@ class TestMixed:
     @BOTH
     def test_constant_changes_the_intercept_only(self, ratings):
         more = changed(ratings, rating=ratings.table["rating"] + 10)
-        a, b = factorial.mixed(ratings, FACTORS), factorial.mixed(more, FACTORS)
+        a, b = factorial.fit_mixed(ratings, FACTORS), factorial.fit_mixed(more, FACTORS)
         assert b.b - a.b == pytest.approx([10, 0, 0, 0], abs=1e-4)
         assert b.covariance == pytest.approx(a.covariance, rel=1e-3, abs=1e-6)
         assert b.reml == pytest.approx(a.reml, abs=1e-6)
@@ -425,14 +425,14 @@ class TestMixed:
         cqt = (ratings.table["transform"] == "cqt").map({True: 1, False: -1})
         differing = changed(ratings, rating=ratings.table["rating"] + sign * cqt)
         with_slopes, without = (
-            factorial.mixed(differing, FACTORS, slopes=slopes).test(np.array([0, 1, 0, 0]))
+            factorial.fit_mixed(differing, FACTORS, slopes=slopes).test(np.array([0, 1, 0, 0]))
             for slopes in (True, False)
         )
         assert without.se < 0.5 * with_slopes.se
         assert without.df2 > 5 * with_slopes.df2
 
     def test_balanced_estimates_are_differences_of_means(self):
-        found = factorial.mixed_table(BALANCED, FACTORS, factorial.mixed(BALANCED, FACTORS))
+        found = factorial.mixed_table(BALANCED, FACTORS, factorial.fit_mixed(BALANCED, FACTORS))
         mean = BALANCED.table.groupby(list(FACTORS))["rating"].mean()
         cqt, stft = mean["cqt"], mean["stft"]
         expected = [
@@ -451,7 +451,7 @@ class TestMixed:
         # One rating of each listener under each condition: the paired t test.
         one = check(BALANCED.table.query("pair == 'P2' and pooling == 'max'"))
         wide = one.table.pivot(index="listener", columns="transform", values="rating")
-        model = factorial.mixed(one, ["transform"], slopes=False)
+        model = factorial.fit_mixed(one, ["transform"], slopes=False)
         expected = stats.ttest_rel(wide["cqt"], wide["stft"])
         found = model.test(np.array([0.0, 1.0]))
         assert found.statistic == pytest.approx(expected.statistic, rel=1e-3)
@@ -459,7 +459,7 @@ class TestMixed:
         assert found.p == pytest.approx(expected.pvalue, rel=1e-2)
 
     def test_interval_excludes_zero_where_p_is_below_its_level(self):
-        found = factorial.mixed(BALANCED, FACTORS).test(np.array([0.0, 1.0, 0.0, 0.0]))
+        found = factorial.fit_mixed(BALANCED, FACTORS).test(np.array([0.0, 1.0, 0.0, 0.0]))
         for level, excluded in ((1 - 1.01 * found.p, True), (1 - 0.99 * found.p, False)):
             low, high = found.interval(level)
             assert (high < 0) is excluded
@@ -468,12 +468,12 @@ class TestMixed:
     def test_condition_without_ratings_is_refused(self):
         kept = BALANCED.table[BALANCED.table["cell"] != "cqt average"]
         with pytest.raises(ValueError, match=r"72 ratings of 4 effects.*under every condition"):
-            factorial.mixed(check(kept), FACTORS)
+            factorial.fit_mixed(check(kept), FACTORS)
 
     def test_ratings_that_follow_exactly_leave_nothing_to_test(self):
         cqt = BALANCED.table["transform"] == "cqt"
         ratings = changed(BALANCED, rating=2 + cqt + (BALANCED.table["pair"] == "P1"))
-        model = factorial.mixed(ratings, ["transform"])
+        model = factorial.fit_mixed(ratings, ["transform"])
         assert model.exact
         found = factorial.mixed_table(ratings, ["transform"], model).iloc[0]
         assert found["estimate"] == pytest.approx(1)
@@ -481,7 +481,7 @@ class TestMixed:
 
     def test_items_stand_in_for_pairs(self):
         alone = check(BALANCED.table.drop(columns="pair"))
-        variances = factorial.mixed(alone, FACTORS).variances
+        variances = factorial.fit_mixed(alone, FACTORS).variances
         assert [name for name in variances if name.startswith("item")] == ["item"]
 
 
@@ -510,7 +510,7 @@ class TestTerms:
         )
         ratings = check(table)
         factors = ["transform", "pooling", "time"]
-        found = factorial.mixed_table(ratings, factors, factorial.mixed(ratings, factors))
+        found = factorial.mixed_table(ratings, factors, factorial.fit_mixed(ratings, factors))
         mean = table.groupby("time")["rating"].mean()
         assert len(found) == 7
         assert found["estimate"][2] == pytest.approx(mean["late"] - mean["early"])
@@ -570,15 +570,15 @@ class TestOrdinal:
         assert joint.p == pytest.approx(stats.chi2.sf(chi2, 2))
 
     def test_random_effects_are_those_that_the_mixed_model_found(self):
-        mixed = factorial.mixed(BALANCED, FACTORS)
-        model = factorial.ordinal(BALANCED, FACTORS, mixed)
+        mixed = factorial.fit_mixed(BALANCED, FACTORS)
+        model = factorial.fit_ordinal(BALANCED, FACTORS, mixed)
         assert list(model.sd) == [k for k, v in mixed.variances.items() if v and k != "residual"]
 
     def test_more_than_eleven_ratings_are_no_categories(self):
         many = changed(BALANCED, rating=np.arange(96) % 12)
-        mixed = factorial.mixed(BALANCED, FACTORS)
+        mixed = factorial.fit_mixed(BALANCED, FACTORS)
         with pytest.raises(ValueError, match="12 different ratings; accepted: at most 11"):
-            factorial.ordinal(many, FACTORS, mixed)
+            factorial.fit_ordinal(many, FACTORS, mixed)
 
     def test_one_category_is_refused(self):
         same = changed(BALANCED, rating=3)

@@ -270,8 +270,8 @@ class TestAgainstReferences:
         shifted = {clip: min(3, answer + 1) for clip, answer in CCR.items()}
         batch(against(CCR), against(shifted, "W2"), against(CCR, "W3"))
         path = tmp_path / "Batch_1_batch_results.csv"
-        study = analyse(read(path, pattern=r"_(?P<codec>\d)"), ["codec"], rules=LAX, n_boot=0)
-        table = study.analyses[""]["all listeners"].conditions.set_index("codec")
+        opinions = analyse(read(path, pattern=r"_(?P<codec>\d)"), ["codec"], rules=LAX, n_boot=0)
+        table = opinions.analyses[""]["all listeners"].conditions.set_index("codec")
         assert table["mos"].to_dict() == pytest.approx(
             {"1": (3 + 0 + 3 + 1 + 3 + 0) / 6, "2": -13 / 6}
         )

@@ -620,10 +620,10 @@ def written():
     second = first.assign(rating=steps, timbre=0.5, question="content")
     table = pd.concat([first.assign(question="style", timbre=0.25), second])
     rules = Rules(min_sd=0, min_correlation=-1, listeners=("L0",))
-    study = analyse(check(table).ordered(ORDER), FACTORS, rules=rules, n_boot=50)
+    opinions = analyse(check(table).ordered(ORDER), FACTORS, rules=rules, n_boot=50)
     seen = []
-    text = study.to_json(callback=lambda *done: seen.append(done))
-    return json.loads(text, parse_constant=not_json), seen, study
+    text = opinions.to_json(callback=lambda *done: seen.append(done))
+    return json.loads(text, parse_constant=not_json), seen, opinions
 
 
 class TestAnalyse:
@@ -683,19 +683,19 @@ class TestAnalyse:
         assert row["pearson"] is None
 
     def test_nobody_excluded_has_no_screened_variant(self):
-        study = analyse(check(study_like()), FACTORS, rules=LAX)
-        assert study.excluded == {"": {}}
-        assert list(study.analyses[""]) == [ALL, UNBIASED]
+        opinions = analyse(check(study_like()), FACTORS, rules=LAX)
+        assert opinions.excluded == {"": {}}
+        assert list(opinions.analyses[""]) == [ALL, UNBIASED]
 
     def test_factor_twice_is_one(self):
-        study = analyse(check(study_like()), ["pooling", "transform", "pooling"], rules=LAX)
-        assert study.factors == ("pooling", "transform")
-        layout = study.analyses[""][ALL].conditions
+        opinions = analyse(check(study_like()), ["pooling", "transform", "pooling"], rules=LAX)
+        assert opinions.factors == ("pooling", "transform")
+        layout = opinions.analyses[""][ALL].conditions
         assert list(layout)[:2] == ["pooling", "transform"]
 
     def test_layout_is_with_the_interval_that_there_is(self):
-        study = analyse(check(study_like()), FACTORS, rules=LAX, n_boot=0)
-        found = study.analyses[""][ALL]
+        opinions = analyse(check(study_like()), FACTORS, rules=LAX, n_boot=0)
+        found = opinions.analyses[""][ALL]
         expected = conditions.layout(found.conditions, FACTORS, interval="t")
         assert found.layout.equals(expected)
 
@@ -704,15 +704,15 @@ class TestAnalyse:
             analyse(check(study_like()), FACTORS, rules=LAX, n_boot=50, seed=seed)
             for seed in (1, 1, 2)
         )
-        tables = [study.analyses[""][ALL].conditions for study in (a, b, c)]
+        tables = [opinions.analyses[""][ALL].conditions for opinions in (a, b, c)]
         assert tables[0].equals(tables[1])
         assert not tables[0].equals(tables[2])
 
     def test_simulated_is_said(self):
         means = {("a",): 2.5, ("b",): 3.5}
         table = simulation.simulate(means, ["kind"], listeners=4, pairs=3)
-        study = analyse(check(table), ["kind"], rules=LAX, n_boot=10)
-        assert json.loads(study.to_json())["simulated"] is True
+        opinions = analyse(check(table), ["kind"], rules=LAX, n_boot=10)
+        assert json.loads(opinions.to_json())["simulated"] is True
 
     def test_rules_without_a_limit_are_json(self):
         rules = Rules(min_sd=0, min_correlation=float("-inf"))
@@ -739,7 +739,7 @@ class TestAnalyse:
         full = analyse(check(pd.concat([table, again, catch])), FACTORS, rules=LAX, n_boot=0)
         bare = analyse(check(study_like()), FACTORS, rules=LAX, n_boot=0)
         for name in (ALL, UNBIASED):
-            a, b = (study.analyses[""][name].conditions for study in (full, bare))
+            a, b = (opinions.analyses[""][name].conditions for opinions in (full, bare))
             pd.testing.assert_frame_equal(a, b)
 
 
@@ -818,10 +818,10 @@ class TestOrder:
 class TestScreening:
     def test_all_left_out_leaves_all_listeners_there(self):
         rules = Rules(listeners=tuple(f"L{k}" for k in range(6)))
-        study = analyse(check(study_like()), FACTORS, rules=rules, n_boot=0)
-        assert list(study.analyses[""]) == [ALL, UNBIASED]
-        assert study.missing[""] == {SCREENED: "the rules leave out all listeners"}
-        assert len(study.excluded[""]) == 6
+        opinions = analyse(check(study_like()), FACTORS, rules=rules, n_boot=0)
+        assert list(opinions.analyses[""]) == [ALL, UNBIASED]
+        assert opinions.missing[""] == {SCREENED: "the rules leave out all listeners"}
+        assert len(opinions.excluded[""]) == 6
 
     def test_one_left_has_means_and_no_model(self):
         rules = Rules(listeners=tuple(f"L{k}" for k in range(5)))
@@ -854,8 +854,8 @@ class TestScreening:
         table = pd.concat([study_like().assign(question=q) for q in ("style", "content")])
         table = table[(table["question"] == "style") | (table["listener"] != "L0")]
         rules = Rules(min_sd=0, min_correlation=-1, listeners=("L0",))
-        study = analyse(check(table), FACTORS, rules=rules, n_boot=0)
-        assert study.excluded == {"style": {"L0": "named in the rules"}, "content": {}}
+        opinions = analyse(check(table), FACTORS, rules=rules, n_boot=0)
+        assert opinions.excluded == {"style": {"L0": "named in the rules"}, "content": {}}
 
 
 class TestBias:
@@ -868,10 +868,10 @@ class TestBias:
     def test_is_not_removed_where_a_factor_varies_between_listeners(self):
         table = study_like()
         own = (table["listener"].isin(["L0", "L1", "L2"])) == (table["transform"] == "stft")
-        study = analyse(check(table[own]), FACTORS, rules=LAX, n_boot=0)
-        assert list(study.analyses[""]) == [ALL]
+        opinions = analyse(check(table[own]), FACTORS, rules=LAX, n_boot=0)
+        assert list(opinions.analyses[""]) == [ALL]
         why = "6 of 6 listeners did not rate every condition of transform and pooling"
-        assert study.missing[""] == {UNBIASED: why}
+        assert opinions.missing[""] == {UNBIASED: why}
 
     def test_is_removed_where_everybody_rated_every_condition(self):
         table = study_like().drop(index=[3, 17, 18, 40])
@@ -886,8 +886,8 @@ class TestBias:
             )
             odd = table["listener"].str[-1].isin(list("1357"))
             ratings = check(table[odd == (table["kind"] == "a")])
-            study = analyse(ratings, ["kind"], rules=LAX, n_boot=0)
-            assert [a.mixed["p"][0] < 0.01 for a in study.analyses[""].values()] == [False]
+            opinions = analyse(ratings, ["kind"], rules=LAX, n_boot=0)
+            assert [a.mixed["p"][0] < 0.01 for a in opinions.analyses[""].values()] == [False]
 
 
 class TestDegenerate:
@@ -906,32 +906,32 @@ class TestDegenerate:
     )
     def test_means_and_a_sentence(self, kept, sentence):
         table = study_like().query(kept)
-        study = analyse(check(table), FACTORS, rules=LAX, n_boot=20)
-        everyone = study.analyses[""][ALL]
+        opinions = analyse(check(table), FACTORS, rules=LAX, n_boot=20)
+        everyone = opinions.analyses[""][ALL]
         mean = table.groupby(list(FACTORS))["rating"].mean()
         assert everyone.conditions["mos"].tolist() == pytest.approx(mean.tolist())
         assert everyone.fault.startswith(sentence)
         with pytest.raises(ValueError, match=sentence):
             _ = everyone.mixed
-        found = json.loads(study.to_json())["questions"][""][ALL]
+        found = json.loads(opinions.to_json())["questions"][""][ALL]
         assert found["no models"] == everyone.fault
         assert not {"mixed", "variances", "ordinal"} & set(found)
-        text = summary(study)
+        text = summary(opinions)
         assert everyone.fault in text
         assert "nan" not in text
 
     def test_constant(self):
-        study = analyse(check(study_like().assign(rating=3)), FACTORS, rules=LAX, n_boot=20)
-        everyone = study.analyses[""][ALL]
+        opinions = analyse(check(study_like().assign(rating=3)), FACTORS, rules=LAX, n_boot=20)
+        everyone = opinions.analyses[""][ALL]
         assert everyone.conditions["mos"].tolist() == [3, 3, 3, 3]
         assert everyone.fault == "All ratings are 3: no differences, nothing to test."
-        assert "nan" not in summary(study)
+        assert "nan" not in summary(opinions)
 
     def test_one_item_under_each_condition_has_no_spread_of_items(self):
         table = study_like().query("pair == 'P0'").drop(columns="pair")
         ratings = check(table)
         assert "There is one item under each condition" in factorial.fault(ratings, FACTORS)
-        assert "item" not in factorial.mixed(ratings, FACTORS).variances
+        assert "item" not in factorial.fit_mixed(ratings, FACTORS).variances
         with pytest.raises(ValueError, match="There is one item under each condition"):
             simulation.Spread.of(ratings, FACTORS)
 
@@ -940,14 +940,14 @@ class TestDegenerate:
         table = simulation.simulate({("a",): 2.5, ("b",): 3.5}, ["kind"], seed=1)
         ratings = check(table.drop(columns="pair"))
         found = simulation.Spread.of(ratings, ["kind"])
-        variances = factorial.mixed(ratings, ["kind"]).variances
+        variances = factorial.fit_mixed(ratings, ["kind"]).variances
         assert (found.pair, found.pair_effect**2) == pytest.approx((0, variances["item"]))
 
     def test_effect_that_is_the_residual_is_left_to_it(self):
         # Two ratings of each listener: how they differ in the effect is all that differs in them.
         table = study_like().query("pooling == 'max'")
         own = table["listener"].str[1:].astype(int) % 4 == table["pair"].str[1:].astype(int)
-        variances = factorial.mixed(check(table[own]), ["transform"]).variances
+        variances = factorial.fit_mixed(check(table[own]), ["transform"]).variances
         assert "listener" in variances
         assert "listener × transform" not in variances
 
@@ -963,10 +963,10 @@ class TestDegenerate:
         names = ["listener", "item", "rating", "pair", "kind"]
         table = pd.DataFrame(rows, columns=names)
         table = pd.concat([table, pd.DataFrame([("L0", "z", 3, "P0", "d")], columns=names)])
-        study = analyse(check(table), ["kind"], n_boot=seed % 2 * 20)
-        json.loads(study.to_json(), parse_constant=not_json)
-        assert "nan" not in summary(study)
-        for analysis in study.analyses[""].values():
+        opinions = analyse(check(table), ["kind"], n_boot=seed % 2 * 20)
+        json.loads(opinions.to_json(), parse_constant=not_json)
+        assert "nan" not in summary(opinions)
+        for analysis in opinions.analyses[""].values():
             if not analysis.fault:
                 untested = analysis.mixed["p"].isna()
                 assert untested.tolist() == (analysis.mixed["untested"] != "").tolist()
@@ -1011,7 +1011,7 @@ class TestLevels:
         table["cell"] = table["transform"] + " " + table["pooling"]
         order = ["stft max", "stft average", "cqt max"]
         ratings = check(table[table["cell"].isin(order)]).ordered({"cell": order})
-        model = factorial.mixed(ratings, ["cell"], slopes=False)
+        model = factorial.fit_mixed(ratings, ["cell"], slopes=False)
         found = factorial.level_table(ratings, ["cell"], model)
         assert found["level"].tolist() == order
         names = ["estimate", "low", "high", "df2"]
@@ -1028,7 +1028,7 @@ class TestLevels:
 
     def test_other_factors_are_averaged(self):
         ratings = check(study_like()).ordered(ORDER)
-        model = factorial.mixed(ratings, FACTORS)
+        model = factorial.fit_mixed(ratings, FACTORS)
         found = factorial.level_table(ratings, FACTORS, model)
         names = [*ORDER["transform"], *ORDER["pooling"]]
         assert found["level"].tolist() == names
@@ -1041,7 +1041,7 @@ class TestLevels:
 
     def test_two_levels_have_no_table_of_differences(self):
         ratings = check(study_like())
-        model = factorial.mixed(ratings, FACTORS)
+        model = factorial.fit_mixed(ratings, FACTORS)
         assert factorial.difference_table(ratings, FACTORS, model).empty
 
     def test_many_comparisons_are_cut_when_printed(self):
