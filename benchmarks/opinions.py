@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 from nst_lib.opinions import factorial, simulation
-from nst_lib.opinions.ratings import check
+from nst_lib.opinions.reading import check
 
 HERE = Path(__file__).parent
 NST = Path(sys.executable).with_name("nst")

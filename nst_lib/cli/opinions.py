@@ -63,7 +63,7 @@ def mos(
 ) -> None:
     """Analyse mean opinion scores: intervals, factors, agreement, with and without exclusions."""
     from nst_lib.opinions.analysis import analyse
-    from nst_lib.opinions.ratings import read
+    from nst_lib.opinions.reading import read
     from nst_lib.opinions.screening import Rules
     from nst_lib.opinions.summary import summary
 

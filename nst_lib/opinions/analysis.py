@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from nst_lib.opinions import conditions, factorial, prediction, reliability
 from nst_lib.opinions.mixed import MixedModel
 from nst_lib.opinions.ordinal import OrdinalModel
-from nst_lib.opinions.ratings import Ratings, RatingsError, describe, levels
+from nst_lib.opinions.ratings import Ratings, describe, levels
 from nst_lib.opinions.screening import Rules
+from nst_lib.opinions.tables import RatingsError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -254,8 +255,8 @@ def analyse(
     if not factors:
         raise RatingsError("no factors; accepted: columns that make a condition")
     rules = rules or Rules()
-    rules.need(ratings)
-    ratings.need(factors)
+    rules.validate_listeners(ratings)
+    ratings.validate_factors(factors)
     excluded, analyses = {}, {}
     missing: dict[str, dict[str, str]] = {}
     for question in ratings.questions:

@@ -7,7 +7,8 @@ import numpy as np
 
 from nst_lib.batch.results import SCORES
 from nst_lib.opinions.paired import holm
-from nst_lib.opinions.ratings import Ratings, RatingsError
+from nst_lib.opinions.ratings import Ratings
+from nst_lib.opinions.tables import RatingsError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from nst_lib.base.validation import hint
 from nst_lib.opinions import reliability
-from nst_lib.opinions.ratings import Ratings, RatingsError
+from nst_lib.opinions.ratings import Ratings
+from nst_lib.opinions.tables import RatingsError
 
 #: Share of the range of a scale that no standard deviation of many ratings exceeds.
 HALF = 0.5
@@ -76,7 +77,7 @@ class Rules:
             given["listeners"] = tuple(str(name) for name in given["listeners"])
         return cls(**given)
 
-    def need(self, ratings: Ratings) -> None:
+    def validate_listeners(self, ratings: Ratings) -> None:
         """Raise RatingsError unless the listeners that the rules name are there."""
         for name in self.listeners:
             if name not in ratings.listeners:

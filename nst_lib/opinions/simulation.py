@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from nst_lib.base.validation import validate_positive
 from nst_lib.opinions.factorial import effect_variance, fault, fit_mixed, terms
-from nst_lib.opinions.ratings import ACR, YES, Ratings, check
+from nst_lib.opinions.ratings import ACR, YES, Ratings
+from nst_lib.opinions.reading import check
 
 if TYPE_CHECKING:
     import pandas as pd

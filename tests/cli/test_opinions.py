@@ -10,7 +10,7 @@ from PIL import Image
 
 from nst_lib.opinions import plots, simulation
 from nst_lib.opinions.analysis import ALL, SIMULATED, analyse
-from nst_lib.opinions.ratings import check
+from nst_lib.opinions.reading import check
 
 MEANS = {("max",): 3.4, ("average",): 2.9}
 
@@ -126,13 +126,13 @@ def test_rules_from_a_file(nst, file, tmp_path):
         (("--by", "pooling", "--scale", "5"), "nst: scale '5'; accepted: two numbers, as 0,100"),
         (
             ("--by", "pooling", "--scale", "1,2"),
-            "nst: ratings.csv: row 2, column rating: '3', accepted: a number from 1 to 2",
+            "nst: ratings.csv: row 2, column rating: '3'; accepted: a number from 1 to 2",
         ),
         (("--by", "pooling", "--items", "x.csv"), "nst: x.csv: cannot read (No such file or dir"),
         (("--by", "pooling", "--rules", "x"), "nst: x: cannot read (No such file or directory)"),
         (
             ("--by", "pooling", "--order", "pooling=max"),
-            "nst: ratings.csv: order of pooling: max; accepted: each of its levels once: average, ",
+            "nst: ratings.csv: order of pooling: max; name each of its levels once: average, ",
         ),
         (("--by", "pooling", "--order", "max"), "nst: order 'max'; accepted: a factor and its lev"),
     ],

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from nst_lib.opinions import claims
-from nst_lib.opinions.claims import CLAIMS, Claim, Finding, difference, examine, verdicts
+from nst_lib.opinions import claims, comparison
+from nst_lib.opinions.claims import CLAIMS, Claim, Finding, examine, verdicts
+from nst_lib.opinions.comparison import difference
 from nst_lib.opinions.paired import Difference, holm
 from tests.conftest import ROOT
 
@@ -227,7 +228,7 @@ def test_setting_that_is_not_set_is_a_level():
     found = difference(table, "content_weight", 0.1, "none", "rhythm")
     assert list(found.values.values()) == pytest.approx([0.5] * 5)
     assert difference(table, "pooling", "max", "average", "rhythm").compared == 40
-    assert claims.factors(table)["content_weight"] == ["none", 0.1]
+    assert comparison.factors(table)["content_weight"] == ["none", 0.1]
 
 
 def test_where_takes_part_of_the_table():
@@ -257,7 +258,7 @@ def test_unknown_names_are_errors(arguments, message):
 
 def test_one_pair_is_not_enough():
     table = make_table(pairs=1)
-    message = "pooling: 1 pairs of recordings have noise of both max and average, .*two or more"
+    message = "pooling: only 1 pair of recordings has noise of both max and average .*two pairs are"
     with pytest.raises(ValueError, match=message):
         difference(table, "pooling", "max", "average", "noise")
     result = verdicts(table)
@@ -369,7 +370,7 @@ def test_holm_by_hand():
 
 def test_summary_has_the_t_interval_over_pairs():
     table = make_table(seeds=3)
-    summary = claims.summarise(table, ["transform", "pooling"])
+    summary = comparison.summarise(table, ["transform", "pooling"])
     assert len(summary) == 2 * 2 * 4
     row = summary.query("transform == 'cqt' and pooling == 'max' and score == 'noise'").iloc[0]
     part = table.query("transform == 'cqt' and pooling == 'max'")
@@ -378,25 +379,25 @@ def test_summary_has_the_t_interval_over_pairs():
     assert (row["mean"], row["low"], row["high"], row["n"]) == pytest.approx(
         (means.mean(), low, high, 5)
     )
-    assert claims.summarise(table, "seed", ["noise"])["seed"].tolist() == [0, 1, 2]
+    assert comparison.summarise(table, "seed", ["noise"])["seed"].tolist() == [0, 1, 2]
 
 
 def test_summary_of_one_pair_has_no_interval():
-    summary = claims.summarise(make_table(pairs=1), ["transform"], ["timbre"])
+    summary = comparison.summarise(make_table(pairs=1), ["transform"], ["timbre"])
     assert summary[["low", "high"]].isna().all(axis=None)
     assert summary["n"].tolist() == [1, 1]
 
 
 def test_summary_of_unknown_columns_is_an_error():
     with pytest.raises(ValueError, match=r"no column 'transfrom' .*mean transform"):
-        claims.summarise(make_table(), ["transfrom"])
+        comparison.summarise(make_table(), ["transfrom"])
     with pytest.raises(ValueError, match=r"no column 'timber' .*mean timbre"):
-        claims.summarise(make_table(), ["transform"], ["timber"])
+        comparison.summarise(make_table(), ["transform"], ["timber"])
 
 
 def test_factors_are_the_settings_that_vary():
-    assert claims.factors(make_table(seeds=2)) == LEVELS
-    assert claims.factors(make_table(drop=("pooling", "layer_weights"))) == {
+    assert comparison.factors(make_table(seeds=2)) == LEVELS
+    assert comparison.factors(make_table(drop=("pooling", "layer_weights"))) == {
         "transform": LEVELS["transform"]
     }
 
@@ -422,10 +423,10 @@ def test_what_only_one_system_has_is_a_factor_too(factor, declared, tmp_path):
     if declared:
         table["factors"] = f"{factor}+pooling"
     table.to_csv(tmp_path / "copied.csv", index=False)
-    for read in (table, claims.load(tmp_path / "copied.csv")):
+    for read in (table, comparison.load(tmp_path / "copied.csv")):
         found = difference(read, "pooling", "max", "average", "rhythm")
         assert list(found.values.values()) == pytest.approx([-0.3] * 5), "not 0: 0.6 / 2 - 0.3"
-        assert claims.factors(read) == {factor: [0.0, 1.0], "pooling": ["max", "average"]}
+        assert comparison.factors(read) == {factor: [0.0, 1.0], "pooling": ["max", "average"]}
 
 
 def test_what_a_table_names_no_setting_is_none():
@@ -442,12 +443,12 @@ def test_what_a_table_names_no_setting_is_none():
 
 def test_what_is_added_to_a_table_that_was_read_is_none(tmp_path):
     make_table().to_csv(tmp_path / "results.csv", index=False)
-    table = claims.load(tmp_path / "results.csv")
+    table = comparison.load(tmp_path / "results.csv")
     before = verdicts(table)
     table["condition"] = table[list(LEVELS)].agg(", ".join, axis=1)
     pd.testing.assert_frame_equal(verdicts(table), before)
     alone = table.drop(columns="factors")
-    with pytest.raises(ValueError, match=r"with all else \(.*condition\) equal"):
+    with pytest.raises(ValueError, match=r"with all other settings \(.*condition\) equal"):
         difference(alone, "pooling", "max", "average", "rhythm")
 
 
@@ -455,9 +456,9 @@ def test_joined_tables_have_the_settings_of_both():
     one = make_incomplete("diversity").assign(factors="diversity+pooling")
     other = make_table(drop=("layer_weights",)).assign(factors="transform+pooling")
     joined = pd.concat([one, other], ignore_index=True)
-    assert set(claims.factors(joined)) == {"diversity", "pooling", "transform", "preset"}
+    assert set(comparison.factors(joined)) == {"diversity", "pooling", "transform", "preset"}
     without = pd.concat([one, other.drop(columns="factors")], ignore_index=True)
-    assert set(claims.factors(without)) == set(claims.factors(joined))
+    assert set(comparison.factors(without)) == set(comparison.factors(joined))
 
 
 @pytest.mark.parametrize(
@@ -468,7 +469,7 @@ def test_joined_tables_have_the_settings_of_both():
     ],
 )
 def test_older_tables_are_read(name, expected):
-    assert set(claims.factors(claims.load(CONDITIONS / f"{name}.csv"))) == expected
+    assert set(comparison.factors(comparison.load(CONDITIONS / f"{name}.csv"))) == expected
 
 
 def test_a_difference_is_a_value():
@@ -481,7 +482,7 @@ def test_table_is_read_from_a_file_or_a_batch(tmp_path: Path):
     table = make_table()
     table.to_csv(tmp_path / "results.csv", index=False)
     for source in (tmp_path, str(tmp_path / "results.csv"), tmp_path.as_uri()):
-        read = claims.load(source)
+        read = comparison.load(source)
         assert set(read.pop("factors")[0].split("+")) == {*LEVELS, "preset", "content_weight"}
         pd.testing.assert_frame_equal(read, table, check_dtype=False)
 
@@ -491,7 +492,7 @@ def test_table_of_a_batch_that_has_none_yet(tmp_path: Path):
     conditions = [{**condition, "factors": {"pooling": "max"}}]
     (tmp_path / "batch.json").write_text(json.dumps({"conditions": conditions}))
     with pytest.raises(ValueError, match="has no results"):
-        claims.load(tmp_path)
+        comparison.load(tmp_path)
     run = tmp_path / "runs" / "one"
     run.mkdir(parents=True)
     (run / "done").write_text(json.dumps({"seconds": 2.0, "attempts": 1}))
@@ -507,7 +508,7 @@ def test_table_of_a_batch_that_has_none_yet(tmp_path: Path):
         "device": "cpu",
     }
     (run / "metrics.json").write_text(json.dumps(metrics))
-    table = claims.load(tmp_path)
+    table = comparison.load(tmp_path)
     assert (table.loc[0, "pooling"], table.loc[0, "timbre"]) == ("max", 0.5)
 
 
@@ -516,11 +517,11 @@ def test_what_is_no_table_is_an_error(content, tmp_path: Path):
     path = tmp_path / "results.csv"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"results.csv: has no results; accepted: a results.csv"):
-        claims.load(path)
+        comparison.load(path)
 
 
 def test_no_file_and_no_batch_are_errors(tmp_path: Path):
     with pytest.raises(ValueError, match=r"none.csv: cannot read \(No such file .*accepted: a res"):
-        claims.load(tmp_path / "none.csv")
+        comparison.load(tmp_path / "none.csv")
     with pytest.raises(ValueError, match="holds no batch"):
-        claims.load(tmp_path)
+        comparison.load(tmp_path)

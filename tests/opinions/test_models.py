@@ -12,7 +12,8 @@ from nst_lib.opinions.crossed import Arrow, Crossed, Effect
 from nst_lib.opinions.mixed import MixedModel
 from nst_lib.opinions.ordinal import OrdinalModel
 from nst_lib.opinions.paired import holm
-from nst_lib.opinions.ratings import Ratings, check
+from nst_lib.opinions.ratings import Ratings
+from nst_lib.opinions.reading import check
 from nst_lib.opinions.reliability import without_bias
 
 #: 6 listeners x 4 pairs x 2 transforms x 2 poolings, the last one changing fastest.

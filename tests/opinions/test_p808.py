@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from nst_lib.opinions.analysis import analyse
-from nst_lib.opinions.ratings import Ratings, RatingsError, read
+from nst_lib.opinions.ratings import Ratings
+from nst_lib.opinions.reading import read
 from nst_lib.opinions.screening import Rules
+from nst_lib.opinions.tables import RatingsError
 
 CLIPS = "https://x.org/clips/"
 TRAP, GOLD = f"{CLIPS}trap.wav", f"{CLIPS}gold.wav"
@@ -200,7 +202,7 @@ class TestSessions:
         assert ratings.notes[1] == "1 of 8 ratings left out: not given"
 
     def test_rating_that_is_none_has_the_row_of_its_session(self, batch):
-        with refused("row 3, column rating: 'good', accepted: a number from 1 to 5"):
+        with refused("row 3, column rating: 'good'; accepted: a number from 1 to 5"):
             batch(acr(), acr("W2", opinions=("good", 3)))
 
     @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ import re
 import pandas as pd
 import pytest
 
-from nst_lib.opinions.ratings import RatingsError, check, describe, read
+from nst_lib.opinions.ratings import describe
+from nst_lib.opinions.reading import check, read
 from nst_lib.opinions.screening import Rules
+from nst_lib.opinions.tables import RatingsError
 
 GOOD = """listener,item,rating,pair,pooling
 ann,max-1,5,1,max
@@ -67,7 +69,7 @@ class TestRead:
         assert "\n" not in str(caught.value)
 
     def test_header_alone(self, write):
-        with refused("ratings.csv: has no ratings; accepted: one a row"):
+        with refused("ratings.csv: has no ratings; add one row for each rating"):
             read(write("listener,item,rating\n"))
 
     @pytest.mark.parametrize(
@@ -76,25 +78,32 @@ class TestRead:
     )
     def test_missing_column(self, write, header, missing):
         path = write(f"{header}\na,x,3\n")
-        with refused(f"{path}: no column '{missing}'; accepted: one rating a row, with"):
+        with refused(
+            f"{path}: no column '{missing}', only {header.replace(',', ', ')}; "
+            "accepted: one rating per row, with the columns listener, item, rating"
+        ):
             read(path)
 
     @pytest.mark.parametrize(
         ("old", "new", "message"),
         [
-            ("bob,max-1,4", "bob,max-1,6", "row 4, column rating: '6', accepted: a number from 1"),
-            ("bob,max-1,4", "bob,max-1,0.9", "row 4, column rating: '0.9', accepted: a number"),
-            ("bob,max-1,4", "bob,max-1,good", "row 4, column rating: 'good', accepted: a number"),
-            ("bob,max-1,4", "bob,max-1,nan", "row 4, column rating: 'nan', accepted: a number"),
-            ("bob,max-1,4", "bob,max-1,", "row 4, column rating: accepted: a number from 1 to 5"),
-            ("ann,avg-1", ",avg-1", "row 3, column listener: empty; accepted: a name"),
-            ("ann,avg-1", "  ,avg-1", "row 3, column listener: empty; accepted: a name"),
-            ("bob,avg-1", "bob,", "row 5, column item: empty; accepted: a name"),
-            ("bob,avg-1,2,1", "bob,avg-1,2,", "row 5, column pair: empty; accepted: a name"),
+            ("bob,max-1,4", "bob,max-1,6", "row 4, column rating: '6'; accepted: a number from 1"),
+            ("bob,max-1,4", "bob,max-1,0.9", "row 4, column rating: '0.9'; accepted: a number"),
+            ("bob,max-1,4", "bob,max-1,good", "row 4, column rating: 'good'; accepted: a number"),
+            ("bob,max-1,4", "bob,max-1,nan", "row 4, column rating: 'nan'; accepted: a number"),
+            (
+                "bob,max-1,4",
+                "bob,max-1,",
+                "row 4, column rating: the cell is empty; accepted: a number from 1 to 5",
+            ),
+            ("ann,avg-1", ",avg-1", "row 3, column listener: the cell is empty; give a name"),
+            ("ann,avg-1", "  ,avg-1", "row 3, column listener: the cell is empty; give a name"),
+            ("bob,avg-1", "bob,", "row 5, column item: the cell is empty; give a name"),
+            ("bob,avg-1,2,1", "bob,avg-1,2,", "row 5, column pair: the cell is empty; give a name"),
             (
                 "bob,avg-1",
                 "bob,max-1",
-                "row 5, column item: listener bob, item max-1 is in row 4 already",
+                "row 5, column item: listener bob has rated item max-1 in row 4 already",
             ),
         ],
     )
@@ -105,7 +114,7 @@ class TestRead:
 
     def test_first_of_several_faults(self, write):
         bad = GOOD.replace("bob,avg-1,2", "bob,avg-1,9").replace("ann,avg-1,3", "ann,avg-1,x")
-        with refused("row 3, column rating: 'x', accepted: a number from 1 to 5 (1 more faults)"):
+        with refused("row 3, column rating: 'x'; accepted: a number from 1 to 5 (1 more fault)"):
             read(write(bad))
 
     def test_blank_line_is_a_row_of_a_spreadsheet(self, write):
@@ -122,12 +131,12 @@ class TestRead:
         ratings = read(path, scale=(-3, 3))
         assert ratings.table["rating"].tolist() == [-3, 2.5]
         assert ratings.scale == (-3, 3)
-        with refused("row 2, column rating: '-3', accepted: a number from -2 to 2"):
+        with refused("row 2, column rating: '-3'; accepted: a number from -2 to 2"):
             read(path, scale=(-2, 2))
 
     @pytest.mark.parametrize("scale", [(5, 1), (3, 3)])
     def test_scale_the_wrong_way_round(self, write, scale):
-        with refused(f"scale {scale[0]} to {scale[1]}; accepted: the lower end first"):
+        with refused(f"scale {scale[0]} to {scale[1]}: give the lower end first"):
             read(write(GOOD), scale=scale)
 
 
@@ -166,12 +175,12 @@ class TestItems:
 
     def test_id_twice(self, write):
         items = write("item,pooling\na,max\nb,avg\na,max\n", "i.csv")
-        with refused(f"{items}: item 'a' twice; accepted: one row for each"):
+        with refused(f"{items}: item 'a' has two rows; keep one row per item"):
             read(write(self.RATINGS), items=items)
 
     def test_no_ids(self, write):
         items = write("sound,pooling\na,max\n", "i.csv")
-        with refused(f"{items}: no column 'item' or 'id'; accepted: one row for each item"):
+        with refused(f"{items}: no column 'item' or 'id'; name the items in one of them"):
             read(write(self.RATINGS), items=items)
 
     def test_no_such_table(self, write, tmp_path):
@@ -197,11 +206,11 @@ class TestPattern:
         assert table.index.tolist() == [2, 3, 4, 5]
 
     def test_without_groups(self, write):
-        with refused("pattern 'max|avg': accepted: named groups, as in (?P<pooling>...)"):
+        with refused("pattern 'max|avg' has no named group; write one for each column, as in (?P<"):
             read(write(GOOD), pattern="max|avg")
 
     def test_unnamed_group(self, write):
-        with refused("pattern '(max|avg)': accepted: named groups"):
+        with refused("pattern '(max|avg)' has no named group"):
             read(write(GOOD), pattern="(max|avg)")
 
     def test_no_regular_expression(self, write):
@@ -210,13 +219,15 @@ class TestPattern:
 
     def test_item_that_does_not_match(self, write):
         path = write(GOOD)
-        with refused(f"{path}: row 3, column item: 'avg-1' has no (?P<what>max)"):
+        with refused(
+            f"{path}: row 3, column item: 'avg-1' does not match the pattern (?P<what>max)"
+        ):
             read(path, pattern="(?P<what>max)")
 
 
 class TestNeed:
     def test_good_factors_pass(self, write):
-        read(write(GOOD)).need(["pooling"])
+        read(write(GOOD)).validate_factors(["pooling"])
 
     @pytest.mark.parametrize(
         ("name", "advice"),
@@ -230,36 +241,38 @@ class TestNeed:
     def test_no_factor(self, write, name, advice):
         path = write(GOOD)
         with refused(f"{path}: no factor '{name}'; {advice}"):
-            read(path).need([name])
+            read(path).validate_factors([name])
 
     def test_file_without_factors(self, write):
         path = write("listener,item,rating\nann,max-1,3\nbob,max-1,4\n")
-        with refused(f"{path}: no factor 'item'; accepted: none, it has no factors"):
-            read(path).need(["item"])
+        with refused(f"{path}: no factor 'item'; the table has no factors"):
+            read(path).validate_factors(["item"])
 
     def test_factor_that_differs_within_an_item(self, write):
         path = write(GOOD.replace("bob,max-1,4,1,max", "bob,max-1,4,1,average"))
         with refused(
             f"{path}: row 4, column pooling: 'average', but item 'max-1' has 'max' in row 2; "
-            "accepted: one value for an item"
+            "give an item the same value in all rows"
         ):
-            read(path).need(["pooling"])
+            read(path).validate_factors(["pooling"])
 
     def test_pair_that_differs_within_an_item(self, write):
         with refused("row 4, column pair: '2', but item 'max-1' has '1' in row 2"):
-            read(write(GOOD.replace("bob,max-1,4,1", "bob,max-1,4,2"))).need(["pooling"])
+            read(write(GOOD.replace("bob,max-1,4,1", "bob,max-1,4,2"))).validate_factors(
+                ["pooling"]
+            )
 
     def test_factor_with_one_level(self, write):
         path = write(GOOD.replace("average", "max"))
         with refused(
-            f"{path}: column pooling is 'max' throughout; accepted: factors with two levels or more"
+            f"{path}: column pooling is 'max' in all rows; choose a factor with two or more levels"
         ):
-            read(path).need(["pooling"])
+            read(path).validate_factors(["pooling"])
 
     def test_factor_without_a_value(self, write):
         path = write(GOOD.replace("ann,avg-1,3,1,average", "ann,avg-1,3,1, "))
-        with refused(f"{path}: row 3, column pooling: empty"):
-            read(path).need(["pooling"])
+        with refused(f"{path}: row 3, column pooling: the cell is empty"):
+            read(path).validate_factors(["pooling"])
 
 
 class TestQuestions:
@@ -287,11 +300,11 @@ class TestQuestions:
             ratings.of("style")
 
     def test_same_question_twice(self, write):
-        with refused("row 3, column item: listener a, item x is in row 2 already"):
+        with refused("row 3, column item: listener a has rated item x in row 2 already"):
             read(write(self.TEXT.replace("content", "style")))
 
     def test_empty_question(self, write):
-        with refused("row 3, column question: empty; accepted: a name"):
+        with refused("row 3, column question: the cell is empty; give a name"):
             read(write(self.TEXT.replace("a,x,4,content", "a,x,4,")))
 
 
@@ -305,13 +318,13 @@ class TestWhatCounts:
     @pytest.mark.parametrize("value", ["0", "-1", "first", "", "1.5"])
     def test_presentations_count_from_one(self, write, value):
         text = f"listener,item,rating,presentation\na,x,3,1\na,x,4,{value}\n"
-        shown = f"'{value}', " if value else ""
+        shown = f"'{value}'; " if value else "the cell is empty; "
         with refused(f"row 3, column presentation: {shown}accepted: 1, 2, ..."):
             read(write(text))
 
     def test_same_presentation_twice(self, write):
         text = "listener,item,rating,presentation\na,x,3,1\na,x,4,2\na,x,5,2\n"
-        with refused("row 4, column item: listener a, item x is in row 3 already"):
+        with refused("row 4, column item: listener a has rated item x in row 3 already"):
             read(write(text))
 
     def test_catch_trials_are_no_opinions(self, write):
@@ -326,7 +339,7 @@ class TestWhatCounts:
     def test_limits_of_catch_trials_are_on_the_scale(self, write, cells, column, value):
         text = f"listener,item,rating,lowest,highest\na,x,3,,\na,c,4,{cells}\n"
         with refused(
-            f"row 3, column {column}: '{value}', accepted: a number from 1 to 5, or nothing"
+            f"row 3, column {column}: '{value}'; accepted: a number from 1 to 5, or nothing"
         ):
             read(write(text))
 
@@ -334,7 +347,7 @@ class TestWhatCounts:
         text = "listener,item,rating,simulated\na,x,3,no\na,y,4,{}\n"
         assert read(write(text.format("yes"))).simulated
         assert not read(write(text.format("no"))).simulated
-        with refused("row 3, column simulated: 'maybe', accepted: yes or no"):
+        with refused("row 3, column simulated: 'maybe'; accepted: yes, no"):
             read(write(text.format("maybe")))
 
     def test_without_listeners(self, write):

@@ -13,9 +13,11 @@ from nst_lib.opinions import conditions, factorial, reliability, simulation
 from nst_lib.opinions.analysis import ALL, SCREENED, UNBIASED, analyse
 from nst_lib.opinions.paired import holm
 from nst_lib.opinions.prediction import correlate
-from nst_lib.opinions.ratings import Ratings, RatingsError, check, levels
+from nst_lib.opinions.ratings import Ratings, levels
+from nst_lib.opinions.reading import check
 from nst_lib.opinions.screening import Rules
 from nst_lib.opinions.summary import summary
+from nst_lib.opinions.tables import RatingsError
 
 #: 6 listeners x 4 pairs x 2 transforms x 2 poolings, the last one changing fastest.
 DIGITS = (
@@ -464,7 +466,7 @@ class TestSimulate:
         assert table["listener"].unique().tolist() == [f"simulated {k}" for k in range(1, 12)]
         assert set(table["simulated"]) == {"yes"}
         assert check(table).simulated
-        check(table).need(["transform"])
+        check(table).validate_factors(["transform"])
 
     def test_seed(self):
         means = {("a",): 3.0, ("b",): 3.5}
@@ -803,11 +805,14 @@ class TestOrder:
     @pytest.mark.parametrize(
         ("order", "message"),
         [
-            ({"pooling": ["max"]}, "order of pooling: max; accepted: each of its levels once: av"),
-            ({"pooling": ["max", "averag"]}, "order of pooling: max, averag; accepted: each of"),
-            ({"pooling": ["max", "max"]}, "order of pooling: max, max; accepted: each of its"),
-            ({"poling": ["max"]}, "ratings: order of 'poling'; did you mean pooling?"),
-            ({"rating": ["1"]}, "ratings: order of 'rating'; accepted: pair, transform, pooling"),
+            ({"pooling": ["max"]}, "order of pooling: max; name each of its levels once: av"),
+            ({"pooling": ["max", "averag"]}, "order of pooling: max, averag; name each of"),
+            ({"pooling": ["max", "max"]}, "order of pooling: max, max; name each of its"),
+            ({"poling": ["max"]}, "ratings: order: no factor 'poling'; did you mean pooling?"),
+            (
+                {"rating": ["1"]},
+                "ratings: order: no factor 'rating'; accepted: pair, transform, pooling",
+            ),
         ],
     )
     def test_other_levels_are_refused(self, order, message):

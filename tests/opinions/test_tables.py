@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from nst_lib.opinions import tables
-from nst_lib.opinions.ratings import RatingsError, read
+from nst_lib.opinions.reading import read
+from nst_lib.opinions.tables import RatingsError
 
 GOOD = (
     "listener,item,rating,pair,pooling\n"
@@ -205,8 +206,8 @@ class TestRefused:
     )
     def test_wide_tables_of_others(self, write, header, shown):
         with refused(
-            "no column 'listener'; accepted: one rating a row, with listener, item, rating and "
-            f"factors, or a file of webMUSHRA or the P.808 toolkit; it has {shown}"
+            f"no column 'listener', only {shown}; accepted: one rating per row, with the columns "
+            "listener, item, rating and factors, or results of webMUSHRA or the P.808 toolkit"
         ):
             read(write(f"{header}\n1,2,3\n"))
 

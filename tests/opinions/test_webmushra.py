@@ -8,7 +8,8 @@ import re
 
 import pytest
 
-from nst_lib.opinions.ratings import RatingsError, read
+from nst_lib.opinions.reading import read
+from nst_lib.opinions.tables import RatingsError
 
 
 def refused(text: str):
@@ -42,10 +43,10 @@ class TestWebMushra:
         assert table["rating"].tolist() == [100, 35, 42, 96, 0]
         assert table["pair"].tolist() == ["trial1", "trial1", "trial2", "trial1", "trial1"]
         assert table["stimulus"].tolist() == ["reference", "C1", "C1", "reference", "C1"]
-        ratings.need(["stimulus"])
+        ratings.validate_factors(["stimulus"])
 
     def test_score_off_the_scale(self, write):
-        with refused("row 3, column rating: '135', accepted: a number from 0 to 100"):
+        with refused("row 3, column rating: '135'; accepted: a number from 0 to 100"):
             read(write(self.MUSHRA.replace("C1,35", "C1,135")))
 
     def test_single_stimulus(self, write):
@@ -56,7 +57,7 @@ class TestWebMushra:
 
     def test_seven_points(self, write):
         text = self.LSS.replace(" 5 ", " 7 ")
-        with refused("row 4, column rating: '7', accepted: a number from 1 to 5"):
+        with refused("row 4, column rating: '7'; accepted: a number from 1 to 5"):
             read(write(text))
         assert read(write(text), scale=(1, 7)).table["rating"].tolist() == [4, 2, 7]
 
@@ -70,7 +71,9 @@ class TestWebMushra:
 
     def test_two_listeners_of_the_same_answers(self, write):
         text = self.LSS.replace("b@x.org,41,female", "a@x.org,30,male")
-        with refused("row 4, column item: listener a@x.org 30 male, item trial1/C1 is in row 2"):
+        with refused(
+            "row 4, column item: listener a@x.org 30 male has rated item trial1/C1 in row 2"
+        ):
             read(write(text))
 
     def test_nothing_was_asked(self, write):

@@ -22,7 +22,7 @@ import pandas as pd
 import pytest
 import soundfile as sf
 
-from nst_lib.opinions import ratings
+from nst_lib.opinions import reading
 from nst_lib.survey import export, headphones, serve
 from nst_lib.survey.answers import Answer, Answers
 from nst_lib.survey.app import PAGES
@@ -396,7 +396,7 @@ class TestExport:
         ).unlink()  # a loss, but not of ratings
         written = export.write(app.survey.folder, tmp_path / "r.csv")
         assert [path.name for path in written] == ["r.csv", "r_columns.csv"]
-        found = ratings.read(tmp_path / "r.csv")
+        found = reading.read(tmp_path / "r.csv")
         table = found.table
         assert list(table.columns) == [
             *("listener", "item", "rating", "question", "pair", "transform", "pooling"),
@@ -462,7 +462,7 @@ class TestExport:
         result = nst("survey", "export", "survey")
         assert (result.returncode, result.stderr) == (0, "")
         assert result.stdout.split() == ["survey/ratings.csv", "survey/ratings_columns.csv"]
-        assert len(ratings.read(tmp_path / "survey" / "ratings.csv").table) == 9
+        assert len(reading.read(tmp_path / "survey" / "ratings.csv").table) == 9
         result = nst("survey", "export", "survey", "--out", "x.txt")
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr == "nst: x.txt: cannot write .txt; accepted: .csv\n"
@@ -485,7 +485,7 @@ class TestExport:
             for row in csv.reader(io.StringIO(text)):
                 risky = [cell for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
                 assert risky in ([], ["-3"])
-        found = ratings.read(written).table.set_index("item").sort_index()
+        found = reading.read(written).table.set_index("item").sort_index()
         assert found.index.tolist() == ["-x", "=1+1"]
         assert found["pair"].tolist() == ["-2+3", "+hens"]
         assert found["=pooling"].tolist() == ["'=avg", "@SUM(A1)"]

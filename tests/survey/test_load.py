@@ -21,7 +21,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase
 from schemathesis.generation import GenerationMode
 
-from nst_lib.opinions import ratings
+from nst_lib.opinions import reading
 from nst_lib.survey import export
 from nst_lib.survey.answers import Answers
 from nst_lib.survey.build import build
@@ -160,7 +160,7 @@ def test_two_hundred_at_once_and_a_server_that_is_killed(tmp_path):
         people = {token: answers.participant(token) for token, _ in crowd.acknowledged}
         rows = [one.row for one in answers.participants()]
     export.write(folder, tmp_path / "ratings.csv")
-    found = ratings.read(tmp_path / "ratings.csv").table  # which refuses a rating given twice
+    found = reading.read(tmp_path / "ratings.csv").table  # which refuses a rating given twice
     columns = ("listener", "item", "presentation", "position", "rating")
     found["position"] = found["position"].astype(int)
     kept = set(found[list(columns)].itertuples(index=False, name=None))
