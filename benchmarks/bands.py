@@ -99,7 +99,6 @@ def measure(y: np.ndarray) -> dict[str, Any]:
         "CQT, residual": CQT(residual=True),
         "CWT": CWT(),
         "CWT, residual": CWT(residual=True),
-        "CWT, per scale": CWT(per_scale=True),
     }.items():
         row[f"round trip, {name}"] = round_trip(transform, w)
     for n_iter in (N_ITER, FLOOR_ITER):
@@ -170,7 +169,6 @@ def table(rows: list[dict[str, Any]]) -> str:
             for name, band in (
                 ("CQT", "in band"),
                 ("CWT", "in band"),
-                ("CWT, per scale", "in band"),
                 ("CQT", "all"),
                 ("CQT, residual", "all"),
                 ("CWT, residual", "all"),

@@ -79,7 +79,7 @@ class Plain:
 def build(method: str, style: Tensor, content: Tensor, channels: int):
     from nst_lib import RandomCNN
     from nst_lib.core.kernel import InfiniteCNN
-    from nst_lib.core.objective import TransferLoss
+    from nst_lib.core.objective import transfer_loss
 
     if method == "a":
         return Plain(style, content, channels)
@@ -88,7 +88,7 @@ def build(method: str, style: Tensor, content: Tensor, channels: int):
         if method == "b"
         else InfiniteCNN(channels=channels)
     )
-    loss = TransferLoss(
+    loss = transfer_loss(
         network,
         style=style,
         content=content,

@@ -21,7 +21,7 @@ from nst_lib import metrics
 from nst_lib.pipeline import load
 from nst_lib.sound import audio
 from nst_lib.sound.datasets import Clip, Synthetic, open_dataset
-from nst_lib.systems.presets import PRESETS
+from nst_lib.system import PRESETS
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "notebooks" / "conditions" / "systems.csv"

@@ -8,7 +8,6 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from nst_lib import transfer
-from nst_lib.build import make_transform
 from nst_lib.show import plots
 from nst_lib.show.demo import CONFIG
 from nst_lib.sound.datasets import open_dataset
@@ -28,7 +27,7 @@ def main() -> None:
     fig = Figure(figsize=(11, 2.7))
     axes = fig.subplots(1, len(TITLES), sharey=True)
     shown = {title: result.spectrograms[role] for role, title in TITLES.items()}
-    plots.spectrograms(axes, shown, make_transform(CONFIG))
+    plots.spectrograms(axes, shown, CONFIG.make_transform())
     for ax in axes:
         ax.title.set_fontsize(9)
     fig.savefig(Path(__file__).with_name("picture.png"), dpi=90)

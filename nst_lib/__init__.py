@@ -4,11 +4,12 @@ A content recording and a style recording go in; a sound with the style's timbre
 rhythm comes out. Start at :func:`nst_lib.transfer`.
 """
 
-from nst_lib.config import TransferConfig
+import nst_lib.systems  # noqa: F401 - enters the presets
 from nst_lib.core.network import RandomCNN
 from nst_lib.core.transforms import CQT, CWT, STFT
 from nst_lib.pipeline import transfer
 from nst_lib.sound.datasets import ESC50, Synthetic
+from nst_lib.system import TransferConfig
 
 __version__ = "0.1.0"
 

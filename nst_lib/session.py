@@ -1,13 +1,33 @@
-"""A file from which an interrupted optimisation goes on, to the same end as without the break."""
+"""A transfer while it runs: who looks on, its clock, and how an interrupted one goes on."""
 
 import os
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from nst_lib.base.files import atomic, validate_output
+from nst_lib.config import ConfigError, Inversion
 from nst_lib.core import tensors
+from nst_lib.core.inversion import griffin_lim
+from nst_lib.core.objective import Losses
+from nst_lib.core.optimise import (
+    Evaluation,
+    Method,
+    Observer,
+    Resume,
+    Snapshot,
+    minimise,
+)
+from nst_lib.core.transforms import Transform
+from nst_lib.system import System
 
 #: Ending of a checkpoint.
 SUFFIXES = (".ckpt",)
@@ -93,3 +113,203 @@ class Pause:
         """Keep what is final."""
         if at_once:
             self.state.update(state)
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Functions that are called while a transfer runs, from its own thread.
+
+    Attributes
+    ----------
+    on_evaluation : callable or None
+        Called after each evaluation of the loss with an :class:`nst_lib.core.optimise.Evaluation`.
+    on_spectrogram : callable or None
+        Called after that with a function that returns the spectrogram as it is now, shape
+        ``(freq, time)``; that function may be called for as long as the call lasts.
+    on_stage : callable or None
+        Called with the name of each stage as it begins.
+    on_inversion : callable or None
+        Called with iteration and spectral convergence of Griffin-Lim.
+    """
+
+    on_evaluation: Callable[[Evaluation], None] | None = None
+    on_spectrogram: Callable[[Callable[[], npt.NDArray[np.float32]]], None] | None = None
+    on_stage: Callable[[str], None] | None = None
+    on_inversion: Callable[[int, float], None] | None = None
+
+    @classmethod
+    def of(cls, given: "Callbacks | Callable[[Evaluation], None] | None") -> "Callbacks":
+        """Return callbacks; a function alone is called after each evaluation."""
+        if given is None or isinstance(given, Callbacks):
+            return given or cls()
+        return cls(on_evaluation=given)
+
+
+class Clock:
+    """Times the stages of a transfer and announces them."""
+
+    def __init__(self, on_stage: Callable[[str], None] | None) -> None:
+        self._on_stage = on_stage
+        self._began = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Announce a stage, and note how long it took."""
+        if self._on_stage is not None:
+            self._on_stage(name)
+        began = time.perf_counter()
+        yield
+        now = time.perf_counter()
+        self.seconds[name] = now - began
+        self.seconds["total"] = now - self._began
+
+
+class Session:
+    """The one or two optimisations of a transfer, and how an interrupted one goes on.
+
+    Parameters
+    ----------
+    config : System
+        The settings.
+    callbacks : Callbacks
+        Who looks on.
+    stop : threading.Event or None
+        When it is set, the best point so far is returned.
+    saved : Checkpoint, Pause or None
+        Where the session goes on, and keeps where it is.
+
+    Attributes
+    ----------
+    evaluations : list of Evaluation
+        All so far.
+    best_step : int or None
+        Index of the evaluation that gave the last optimised point.
+    convergence : float or None
+        Spectral convergence of the inversion.
+    outcome : str
+        Why the last optimisation ended.
+    inverted : Tensor or None
+        The waveform to which a saved session had already inverted its spectrogram.
+    """
+
+    def __init__(
+        self,
+        config: System,
+        callbacks: Callbacks,
+        stop: threading.Event | None,
+        saved: Checkpoint | Pause | None,
+    ) -> None:
+        self._config, self._callbacks, self._stop, self._saved = config, callbacks, stop, saved
+        state = {} if saved is None else saved.state
+        self.inverted: Tensor | None = state.get("inverted")
+        self.convergence: float | None = state.get("convergence")
+        self.evaluations = [Evaluation(**row) for row in state.get("earlier", [])]
+        self.best_step: int | None = None
+        self.outcome = "finished"
+
+    def optimise_spectrogram(
+        self, loss: Callable[[Tensor], Losses], S: Tensor, transform: Transform
+    ) -> Tensor:
+        """Return the best spectrogram, after all steps or, in domain "hybrid", half of them."""
+        steps = self._config.steps
+        return self._minimise(
+            loss,
+            S,
+            transform,
+            domain="spectrogram",
+            steps=steps - steps // 2 if self._config.domain == "hybrid" else steps,
+        )
+
+    def invert(
+        self, S: Tensor, transform: Transform, *, length: int, content: Tensor | None
+    ) -> Tensor:
+        """Return a waveform of `length` samples whose spectrogram is near `S`."""
+        config = self._config
+        if not isinstance(config, Inversion):
+            raise ConfigError(
+                f"{config.preset} optimises a spectrogram and has no settings to invert it with; "
+                "add nst_lib.config.Inversion to its class, or optimise the waveform"
+            )
+        inversion = griffin_lim(
+            S,
+            transform,
+            length=length,
+            n_iter=config.n_iter,
+            momentum=config.momentum,
+            seed=config.seed,
+            phase_of=content if config.phase == "content" else None,
+            callback=self._callbacks.on_inversion,
+        )
+        self.convergence = float(inversion.convergence[-1])
+        return inversion.y
+
+    def optimise_waveform(
+        self, loss: Callable[[Tensor], Losses], w: Tensor, transform: Transform
+    ) -> Tensor:
+        """Return the best waveform, after the steps that are left."""
+        if self.inverted is not None:
+            w = self.inverted.to(w)
+        elif self._saved is not None:
+            earlier = [asdict(evaluation) for evaluation in self.evaluations]
+            state = {"inverted": w.cpu(), "earlier": earlier, "convergence": self.convergence}
+            self._saved.update(state, at_once=True)
+        steps = self._config.steps - len(self.evaluations)
+        return self._minimise(loss, w, transform, domain="waveform", steps=steps)
+
+    def _minimise(
+        self,
+        loss: Callable[[Tensor], Losses],
+        start: Tensor,
+        transform: Transform,
+        *,
+        domain: str,
+        steps: int,
+    ) -> Tensor:
+        config = self._config
+        optimised = minimise(
+            loss,
+            start,
+            steps=steps,
+            method=Method(
+                optimiser=config.optimiser,
+                line_search=config.line_search,
+                learning_rate=config.learning_rate,
+                history=config.history,
+                unit=config.unit if domain == "spectrogram" else 1.0,
+            ),
+            domain=domain,
+            earlier=self.evaluations,
+            observer=self._observer(domain, transform),
+            resume=self._resume(domain),
+        )
+        self.evaluations = [*self.evaluations, *optimised.evaluations]
+        self.best_step = self.best_step if optimised.best_step is None else optimised.best_step
+        self.outcome = optimised.outcome
+        if self._saved is not None and optimised.outcome == "stopped" and optimised.evaluations:
+            self._saved.stop({domain: optimised.restart.to_dict()})
+        return optimised.x
+
+    def _observer(self, domain: str, transform: Transform) -> Observer:
+        show = self._callbacks.on_spectrogram
+
+        def on_point(x: Tensor) -> None:
+            assert show is not None
+            S = x if domain == "spectrogram" else transform(x)
+            show(lambda: S.float().cpu().numpy())
+
+        return Observer(
+            on_evaluation=self._callbacks.on_evaluation,
+            on_point=None if show is None else on_point,
+            stop=self._stop,
+        )
+
+    def _resume(self, domain: str) -> Resume:
+        saved = self._saved
+        if saved is None:
+            return Resume()
+        state = saved.state.get(domain)
+        return Resume(
+            snapshot=None if state is None else Snapshot.from_dict(state),
+            on_snapshot=lambda snapshot: saved.update({domain: snapshot.to_dict()}),
+        )

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 
 def hint(name: str, known: Iterable[str]) -> str:
@@ -46,11 +47,18 @@ def validate_memory(needed: int, *, of: str, accepted: str) -> None:
     """
     free = psutil.virtual_memory().available
     if needed > free:
-        sizes = f"{needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB"
+        sizes = f"{needed / 1e9:.1f} GB and {free / 1e9:.1f} GB"
         raise ValueError(f"{of} take {sizes} are free; accepted: {accepted}")
 
 
-def setting(default: Any, about: str, *, words: str = "", **constraints: Any) -> Any:
+def setting(
+    default: Any,
+    about: str,
+    *,
+    choices: Sequence[str] = (),
+    words: str = "",
+    **constraints: Any,
+) -> Any:
     """Declare a field of a :class:`Model` with its meaning.
 
     Parameters
@@ -59,12 +67,14 @@ def setting(default: Any, about: str, *, words: str = "", **constraints: Any) ->
         Value of a setting that is left out; ``...`` makes the setting required.
     about : str
         What the setting means, for help texts.
+    choices : sequence of str
+        The words that are accepted, of a text or of a tuple of texts; empty: any.
     words : str
         What the setting accepts, for messages, where the type does not say it well.
     **constraints : Any
         What :func:`pydantic.Field` takes: ``ge=0``, ``le=1``, ``min_length=1``, ...
     """
-    extra: dict[str, Any] | None = {"words": words} if words else None
+    extra: dict[str, Any] = {"choices": list(choices), "words": words}
     return Field(default, description=about, json_schema_extra=extra, **constraints)
 
 
@@ -107,6 +117,16 @@ class Model(BaseModel):
             return tuple(item for item in value if item != "")
         return value
 
+    @field_validator("*")
+    @classmethod
+    def _choose(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse a word that is not one of the choices of its field."""
+        choices = _extra(cls.model_fields[str(info.field_name)]).get("choices")
+        given = value if isinstance(value, tuple) else (value,)
+        if choices and not {*given} <= {*choices, None}:
+            raise PydanticCustomError("choice", "not a choice")
+        return value
+
     def replace(self, **overrides: Any) -> Self:
         """Return a copy with other values for some fields."""
         return type(self)(**{**dict(self), **overrides})
@@ -122,9 +142,8 @@ class Model(BaseModel):
     def accepted(cls, name: str) -> str:
         """Return what a field accepts, in words: "a whole number [1 to 16]"."""
         field = cls.model_fields[name]
-        extra = field.json_schema_extra
-        own = extra.get("words") if isinstance(extra, dict) else None
-        return f"{own or _words(field.annotation)}{_range(field)}"
+        words = _extra(field).get("words") or _words(field)
+        return f"{words}{_range(field)}"
 
     @classmethod
     def unknown(cls, name: str) -> str:
@@ -153,21 +172,27 @@ def _types(annotation: Any) -> set[Any]:
     return {Literal if origin is Literal else origin or annotation}
 
 
-def _choices(annotation: Any) -> tuple[str, ...]:
-    """Return the words that an annotation, or the items of a tuple, may have."""
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    """Return what :func:`setting` noted beside a field."""
+    return dict(field.json_schema_extra) if isinstance(field.json_schema_extra, dict) else {}
+
+
+def _choices(field: FieldInfo) -> tuple[str, ...]:
+    """Return the words that a field, or the items of a tuple, may have."""
+    return tuple(_extra(field).get("choices") or _literals(field.annotation))
+
+
+def _literals(annotation: Any) -> tuple[str, ...]:
     if typing.get_origin(annotation) is Literal:
         return typing.get_args(annotation)
-    for part in typing.get_args(annotation):
-        if found := _choices(part):
-            return found
-    return ()
+    return next(filter(None, map(_literals, typing.get_args(annotation))), ())
 
 
-def _words(annotation: Any) -> str:
-    """Return what an annotation accepts, in words."""
-    kinds = _types(annotation)
+def _words(field: FieldInfo) -> str:
+    """Return what a field accepts, in words."""
+    kinds = _types(field.annotation)
     if tuple in kinds or list in kinds:
-        return "words" if _choices(annotation) else "names"
+        return "words" if _choices(field) else "names"
     if bool in kinds:
         return "true or false"
     if dict in kinds:
@@ -178,7 +203,7 @@ def _words(annotation: Any) -> str:
 
 def _range(field: FieldInfo) -> str:
     """Return the words or the range that a field accepts, in brackets."""
-    if choices := _choices(field.annotation):
+    if choices := _choices(field):
         return f" [{' | '.join(choices)}]"
     limits = {type(one).__name__: one for one in field.metadata}
     if "Ge" in limits and "Le" in limits:

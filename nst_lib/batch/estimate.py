@@ -1,14 +1,13 @@
 """What a condition will take, from one evaluation of its own loss on noise.
 
-The seconds of an evaluation are measured here, at most at `SECONDS` and `CHANNELS`, and scaled:
-kernels of infinite width grow with the square of the positions, all else with the length, and drawn
-networks with their multiplications. On a CPU they are those that it computes: what else runs does
-not count, so an estimate is of a machine that does nothing else. So is the memory measured that an
-evaluation keeps for its gradient. It is an estimate: 30 % off is common, and twice as long happens.
+The seconds of an evaluation are measured in small and scaled; each system says how it is tried in
+small, and how much more the whole takes (:meth:`nst_lib.system.System.in_small`, `growth`). On a
+CPU they are seconds of computing: an estimate is for a machine that does nothing else. The memory
+that an evaluation keeps for its gradient is measured too. It is an estimate: 30 % off is common,
+and twice as long happens.
 """
 
 import heapq
-import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,14 +15,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nst_lib.build import choose_device, count_weights, make_loss, make_transform, make_view
-from nst_lib.config import TransferConfig
+from nst_lib.config import Inversion
 from nst_lib.core.objective import Losses
+from nst_lib.system import System
 
-#: Longest sound of a trial in proportion to which time grows, and with the square of which.
-SECONDS, SECONDS_SQUARED = 2.5, 5.0
-#: Most channels of a trial.
-CHANNELS = 256
 #: An evaluation is measured again, for the best of three, until it has taken this long (s).
 _ENOUGH = 0.3
 #: Of a batch before its first condition, of the notebook around a transfer (kernel, figures,
@@ -47,12 +42,12 @@ class Estimate:
     memory: float
 
 
-def estimate(config: TransferConfig, *, length: float = 5.0) -> Estimate:
+def estimate(config: System, *, length: float = 5.0) -> Estimate:
     """Return what a transfer takes here; it is built on the way, in small, so bad settings show.
 
     Parameters
     ----------
-    config : TransferConfig
+    config : System
         The settings.
     length : float > 0
         Of the recordings in seconds, where the settings leave them as long as they are.
@@ -78,30 +73,25 @@ def makespan(seconds: Iterable[float], *, jobs: int) -> float:
     return max(ends)
 
 
-def _estimate(config: TransferConfig, duration: float) -> Estimate:
-    small = config
-    trained = config.weights_file is not None
-    squared = "engine" not in config.UNUSED and config.engine == "infinite"
-    if not trained or config.orientation != "time":
-        longest = SECONDS_SQUARED if squared else SECONDS
-        small = small.replace(duration=min(duration, longest))
-    if not trained and "channels" not in config.UNUSED:
-        small = small.replace(channels=min(config.channels, CHANNELS))
-    device = choose_device(config)
-    transform = make_transform(small).to(device)
+def _estimate(config: System, duration: float) -> Estimate:
+    small = config.in_small(duration)
+    device = config.torch_device()
+    transform = small.make_transform().to(device)
     n_samples = max(round((small.duration or duration) * config.sr), transform.min_samples)
     noise = torch.randn(2, n_samples, generator=torch.Generator().manual_seed(0)).to(device)
     style, content = 0.1 * noise
-    view = make_view(small, transform)
+    view = small.view(transform)
     seen = view(style)
-    loss = make_loss(small, transform, style=seen, content=view(content))
+    loss = small.loss(transform, style=seen, content=view(content))
     kept, of_picture = _evaluate(lambda S: loss(S).total, seen, besides=_tensors(loss))
     _, of_view = _evaluate(lambda y: view(y).square().sum(), style)
     longer = duration * config.sr / n_samples
-    growth = _growth(config, small, seen, longer, squared=squared)
+    n_freq, n_frames = seen.shape[-2:]
+    growth = config.growth(small, n_freq=n_freq, n_frames=n_frames, longer=longer)
     domain = {"spectrogram": 0.0, "waveform": 1.0, "hybrid": 0.5}[config.domain]
     evaluation = of_picture * growth.time + domain * of_view * longer
-    inversion = 0.0 if config.domain == "waveform" else config.n_iter * of_view * longer
+    n_iter = config.n_iter if isinstance(config, Inversion) else 0
+    inversion = 0.0 if config.domain == "waveform" else n_iter * of_view * longer
     seconds = config.steps * evaluation + inversion + _NOTEBOOK_SECONDS
     return Estimate(seconds=seconds, memory=_PROCESS_BYTES + growth.weights + kept * growth.memory)
 
@@ -137,26 +127,3 @@ def _evaluate(
             torch.cuda.synchronize()
         seconds.append(clock() - began)
     return sum(kept.values()), min(seconds)
-
-
-@dataclass(frozen=True)
-class _Growth:
-    time: float
-    memory: float
-    weights: float
-
-
-def _growth(
-    config: TransferConfig, small: TransferConfig, seen: Tensor, longer: float, *, squared: bool
-) -> _Growth:
-    """How much more than its trial a transfer takes."""
-    if squared:
-        square = 1.0 if config.orientation == "time" else longer**2
-        return _Growth(time=square, memory=square, weights=0.0)
-    n_freq, n_frames = seen.shape[-2:]
-    few, many = (count_weights(c, n_freq=n_freq, n_frames=n_frames) for c in (small, config))
-    return _Growth(
-        time=longer * (many / few if few else 1),
-        memory=longer * math.ceil(config.channels / small.channels),
-        weights=4.0 * many,
-    )

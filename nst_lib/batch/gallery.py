@@ -34,7 +34,7 @@ from nst_lib.batch.store import Store
 from nst_lib.core.transforms import STFT
 from nst_lib.show import plots
 from nst_lib.sound import audio
-from nst_lib.systems.presets import PRESETS
+from nst_lib.system import PRESETS
 
 #: Folder of a store that the page is written to.
 GALLERY = "gallery"

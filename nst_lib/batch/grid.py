@@ -25,8 +25,9 @@ import yaml
 
 from nst_lib.base import files
 from nst_lib.base.validation import hint
-from nst_lib.config import ConfigError, TransferConfig
+from nst_lib.config import ConfigError
 from nst_lib.sound.datasets import Clip, Dataset, RecordedClip, Synthetic, open_dataset
+from nst_lib.system import DEFAULT, System, TransferConfig
 
 _KEYS = ("title", "dataset", "pairs", "factors", "settings", "seeds")
 #: Settings that are parameters of the notebook by name; the others go through its `settings`.
@@ -47,14 +48,14 @@ class Condition:
         As the grid names them: keys of `Grid.clips`.
     factors : dict of str to Any
         The values of the factors here.
-    config : TransferConfig
+    config : System
         All settings, the seed among them.
     """
 
     style: str
     content: str
     factors: dict[str, Any]
-    config: TransferConfig
+    config: System
 
     @property
     def slug(self) -> str:
@@ -176,13 +177,12 @@ def parse_grid(
     settings = {**_mapping(raw.get("settings"), "settings"), **(overrides or {})}
     factors = _factors(raw.get("factors"), settings)
     seeds = _list(raw.get("seeds", [0]), "seeds")
-    weights_from = Path() if "weights" in (overrides or {}) else folder
     conditions = []
     for (style, content), values, seed in itertools.product(
         pairs, itertools.product(*factors.values()), seeds
     ):
         chosen = dict(zip(factors, values, strict=True))
-        config = _config({**settings, **chosen, "seed": seed}, weights_from)
+        config = _config({**settings, **chosen, "seed": seed}, folder, overrides or {})
         conditions.append(Condition(style=style, content=content, factors=chosen, config=config))
     return Grid(
         name=name,
@@ -240,7 +240,7 @@ def checksum(clip: Clip) -> str:
 
 
 def checksums(grid: Grid) -> dict[str, str]:
-    """Return the checksums of a grid's clips, by their keys, and of its weights, by their paths.
+    """Return the checksums of a grid's clips, by their keys, and of files in settings, by path.
 
     Raises
     ------
@@ -248,9 +248,8 @@ def checksums(grid: Grid) -> dict[str, str]:
         If a file cannot be read.
     """
     sums = {key: checksum(clip) for key, clip in grid.clips.items()}
-    for path in {condition.config.weights_file for condition in grid.conditions}:
-        if path is not None:
-            sums[str(path)] = files.file_checksum(path)
+    for path in {path for one in grid.conditions for path in one.config.files().values()}:
+        sums[str(path)] = files.file_checksum(path)
     return sums
 
 
@@ -281,8 +280,8 @@ def identify(condition: Condition, grid: Grid, checksums: Mapping[str, str], *co
         (grid.clips[key].name, checksums[key]) for key in (condition.style, condition.content)
     ]
     settings = condition.config.to_dict()
-    if condition.config.weights_file is not None:
-        settings["weights"] = checksums[str(condition.config.weights_file)]
+    for name, path in condition.config.files().items():
+        settings[name] = checksums[str(path)]
     covered = json.dumps([settings, sounds, code], sort_keys=True)
     return f"{condition.slug}-{files.checksum(covered.encode())[:10]}"
 
@@ -329,19 +328,18 @@ def _factors(value: Any, settings: Mapping[str, Any]) -> dict[str, list[Any]]:
     return {name: _list(values, f"factor {name}") for name, values in factors.items()}
 
 
-def _config(settings: dict[str, Any], weights_from: Path) -> TransferConfig:
-    preset = settings.pop("preset", "fast")
+def _config(settings: dict[str, Any], folder: Path, overrides: Mapping[str, Any]) -> System:
+    """Return the settings of a condition; files in them start in the grid's folder."""
+    preset = settings.pop("preset", DEFAULT)
     if not isinstance(preset, str):
         raise ConfigError(f"preset {preset!r}; accepted: a name")
     config = TransferConfig.from_preset(preset, **settings)
-    if config.weights_file is None:
-        return config
-    path = (weights_from / config.weights_file).resolve()
-    if not path.is_file():
-        raise ConfigError(
-            f"weights={settings['weights']!r}: no such file ({path}); accepted: a file"
-        )
-    return config.replace(weights=str(path))
+    for name, file in config.files().items():
+        path = (file if name in overrides else folder / file).resolve()
+        if not path.is_file():
+            raise ConfigError(f"{name}={settings[name]!r}: there is no file {path}")
+        config = config.replace(**{name: str(path)})
+    return config
 
 
 def _mapping(value: Any, name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from nst_lib.batch.status import Entry, Status
-from nst_lib.show.progress import STAGES
+from nst_lib.show.progress import STAGE_WORDS
 
 #: Time between two lines about what is running, in seconds.
 _QUIET = 30.0
@@ -81,7 +81,7 @@ def describe(entry: Entry) -> str:
     progress = entry.progress
     if not progress:
         return "starting"
-    words = STAGES.get(progress.get("stage", ""), "")
+    words = STAGE_WORDS.get(progress.get("stage", ""), "")
     if "step" not in progress:
         return words
     return f"{words}, {progress['step']} of {progress['steps']}, style {progress['style']:.3g}"

@@ -11,6 +11,7 @@ import psutil
 import typer
 from tqdm.auto import tqdm
 
+from nst_lib.base.terminal import count, unwatched
 from nst_lib.batch import driver
 from nst_lib.batch.driver import Plan
 from nst_lib.batch.estimate import START_SECONDS, Estimate, estimate, makespan
@@ -20,10 +21,10 @@ from nst_lib.batch.results import RESULTS
 from nst_lib.batch.status import Status
 from nst_lib.batch.store import Store
 from nst_lib.batch.unit import Limits
-from nst_lib.config import TransferConfig, parse_settings
-from nst_lib.show.progress import count, unwatched
+from nst_lib.config import parse_settings
 from nst_lib.sound.datasets import Clip, RecordedClip
 from nst_lib.sound.decoding import AudioError, probe
+from nst_lib.system import System
 
 Out = Annotated[str, typer.Argument(help="Folder or URL that `nst batch` wrote to.")]
 
@@ -200,7 +201,7 @@ def _run(plan: Plan, place: _Place, limits: Limits, estimates: dict[str, Estimat
 
 def _estimate(plan: Plan) -> dict[str, Estimate]:
     """Estimate what is left, each different set of settings once."""
-    known: dict[tuple[TransferConfig, float], Estimate] = {}
+    known: dict[tuple[System, float], Estimate] = {}
     wanted = {
         name: (
             one.config.replace(seed=0),

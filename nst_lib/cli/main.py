@@ -16,17 +16,19 @@ from tqdm import tqdm
 
 from nst_lib import __version__
 from nst_lib.base.files import FIGURE_FORMATS, validate_output
+from nst_lib.base.terminal import unwatched
 from nst_lib.cli import batch as commands
 from nst_lib.cli import opinions, survey
-from nst_lib.config import ConfigError, TransferConfig, parse_settings
+from nst_lib.config import ConfigError, parse_settings
 from nst_lib.pipeline import transfer as run_transfer
 from nst_lib.session import SUFFIXES
 from nst_lib.show import report
-from nst_lib.show.progress import track, track_training, unwatched
+from nst_lib.show.progress import track
 from nst_lib.sound import audio
 from nst_lib.sound.datasets import open_dataset
-from nst_lib.systems.presets import PRESETS, preset
+from nst_lib.system import PRESETS, TransferConfig, preset
 from nst_lib.train import classifier, training
+from nst_lib.train.progress import track_training
 
 app = typer.Typer(
     name="nst",
@@ -156,7 +158,7 @@ def transfer(
             content,
             style,
             config,
-            **progress,
+            callback=progress,
             stop=stop,
             checkpoint=checkpoint,
         )
@@ -297,7 +299,7 @@ def demo(
     from nst_lib.show import demo
 
     with track(demo.CONFIG, hidden=unwatched()) as progress:
-        files = demo.run(out, **progress)
+        files = demo.run(out, callback=progress)
     for path in files:
         print(path)
 

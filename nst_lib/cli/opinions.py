@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nst_lib.base.files import FIGURE_FORMATS, atomic, validate_output
+from nst_lib.base.terminal import count
 from nst_lib.base.validation import hint
-from nst_lib.show.progress import count
 
 if TYPE_CHECKING:
     from nst_lib.opinions.analysis import Opinions

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nst_lib.show.progress import count
+from nst_lib.base.terminal import count
 from nst_lib.survey import LOOPBACK
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -66,7 +65,7 @@ PROTOTYPES = {
 
 @dataclass(frozen=True)
 class FilterBank:
-    """Filters, and how often each is sampled.
+    """Filters, and how often they are sampled.
 
     Attributes
     ----------
@@ -78,9 +77,6 @@ class FilterBank:
         Centre and unit of the prototype's argument in Hz, ascending; response at the centre.
     hop : int > 0
         Samples between frames.
-    hops : tuple of int, length=bands
-        Samples between the coefficients of each band, multiples of `hop`. Where it is larger than
-        that, coefficients are held until the next.
     pad_mode : {"constant", "reflect"}
         What lies beyond the ends of a sound: silence, or its mirror image.
     """
@@ -91,7 +87,6 @@ class FilterBank:
     bandwidths: tuple[float, ...]
     gains: tuple[float, ...]
     hop: int
-    hops: tuple[int, ...]
     pad_mode: str = "constant"
 
     @property
@@ -221,16 +216,6 @@ class _Block:
     responses: Tensor
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Consecutive bands with one hop; `hold` is their hop in frames."""
-
-    hop: int
-    hold: int
-    n_bands: int
-    blocks: list[_Block]
-
-
 class _Plan:
     """A bank's tables for one length, type and device.
 
@@ -243,52 +228,44 @@ class _Plan:
     ) -> None:
         from scipy.fft import next_fast_len
 
-        self.length = length
+        self.length, self.hop, self.n_bands = length, bank.hop, len(bank.freqs)
         self.n_frames = bank.n_frames(length)
         self.reflect = bank.pad_mode == "reflect"
         # No filter may reach from one end of the sound round to the other.
-        coarse = max(bank.hops)
-        self.size = coarse * next_fast_len(-(-(length + bank.longest) // coarse))
+        self.size = bank.hop * next_fast_len(-(-(length + bank.longest) // bank.hop))
         if self.reflect:
             n = np.arange(self.size)
             n = np.where(n < (self.size + length) // 2, n, n - self.size)
             period = max(2 * (length - 1), 1)
             folded = n % period
             self.samples = torch.from_numpy(np.minimum(folded, period - folded)).to(device)
-        self.groups = [
-            _group(bank, slice(*run), self.size, dtype, device) for run in _runs(bank.hops)
-        ]
-        self.energy = _energy(bank, self.groups, self.size).to(device, dtype)
+        self.blocks = _blocks(bank, self.size, dtype, device)
+        self.energy = _energy(bank, self.blocks, self.size).to(device, dtype)
 
     def analyse(self, y: Tensor) -> Tensor:
         spectrum = torch.fft.fft(self._extend(y.reshape(-1, self.length)), norm="forward")
         planes = torch.view_as_real(spectrum).movedim(-1, 1)
-        parts = []
-        for group in self.groups:
-            stretches = planes.reshape(len(spectrum), 2, group.hop, -1)
-            folded = planes.new_zeros(len(spectrum), 2, group.n_bands, stretches.shape[-1])
-            for block in group.blocks:
-                stretch = stretches[:, :, block.stretch, None]
-                folded[:, :, block.bands].addcmul_(stretch, block.responses)
-            coefficients = torch.fft.ifft(torch.complex(folded[:, 0], folded[:, 1]), norm="forward")
-            parts.append(self._hold(coefficients, group.hold))
-        joined = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)
-        return joined.reshape(*y.shape[:-1], *joined.shape[-2:])
+        stretches = planes.reshape(len(spectrum), 2, self.hop, -1)
+        folded = planes.new_zeros(len(spectrum), 2, self.n_bands, stretches.shape[-1])
+        for block in self.blocks:
+            stretch = stretches[:, :, block.stretch, None]
+            folded[:, :, block.bands].addcmul_(stretch, block.responses)
+        coefficients = torch.fft.ifft(torch.complex(folded[:, 0], folded[:, 1]), norm="forward")
+        kept: Tensor = coefficients[..., : self.n_frames]
+        return kept.reshape(*y.shape[:-1], *kept.shape[-2:])
 
     def adjoint(self, coefficients: Tensor) -> Tensor:
         shape = coefficients.shape
-        sizes = [group.n_bands for group in self.groups]
-        parts = torch.split(coefficients.reshape(-1, *shape[-2:]), sizes, dim=-2)
+        flat = coefficients.reshape(-1, *shape[-2:])
+        padded = torch.nn.functional.pad(flat, (0, self.size // self.hop - self.n_frames))
+        planes = torch.view_as_real(torch.fft.fft(padded)).movedim(-1, 1).contiguous()
         spectrum = torch.zeros(
-            len(parts[0]), self.size, dtype=coefficients.dtype, device=coefficients.device
+            len(flat), self.size, dtype=coefficients.dtype, device=coefficients.device
         )
-        for group, part in zip(self.groups, parts, strict=True):
-            folded = torch.fft.fft(self._release(part, group))
-            planes = torch.view_as_real(folded).movedim(-1, 1).contiguous()
-            stretches = torch.view_as_real(spectrum.view(len(spectrum), group.hop, -1))
-            for block in group.blocks:
-                summed = (planes[:, :, block.bands] * block.responses).sum(-2)
-                stretches[:, block.stretch] += summed.movedim(1, -1)
+        stretches = torch.view_as_real(spectrum.view(len(spectrum), self.hop, -1))
+        for block in self.blocks:
+            summed = (planes[:, :, block.bands] * block.responses).sum(-2)
+            stretches[:, block.stretch] += summed.movedim(1, -1)
         y = self._fold(torch.fft.ifft(spectrum).real)
         return y.reshape(*shape[:-2], self.length)
 
@@ -308,38 +285,17 @@ class _Plan:
             return y.index_add_(1, self.samples, extended)
         return extended[:, : self.length]
 
-    def _hold(self, coefficients: Tensor, hold: int) -> Tensor:
-        kept = coefficients[..., : -(-self.n_frames // hold)]
-        return kept.repeat_interleave(hold, dim=-1)[..., : self.n_frames]
-
-    def _release(self, held: Tensor, group: _Group) -> Tensor:
-        """Undo :meth:`_hold` by its adjoint: a sum over the frames of each coefficient."""
-        points = -(-self.n_frames // group.hold)
-        padded = torch.nn.functional.pad(held, (0, points * group.hold - self.n_frames))
-        summed = padded.reshape(*held.shape[:-1], points, group.hold).sum(-1)
-        return torch.nn.functional.pad(summed, (0, self.size // group.hop - points))
-
 
 @lru_cache(maxsize=8)
 def _plan(bank: FilterBank, length: int, dtype: torch.dtype, device: torch.device) -> _Plan:
     return _Plan(bank, length, dtype, device)
 
 
-def _runs(values: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Return where each run of equal values begins and ends."""
-    changes = (np.flatnonzero(np.diff(values)) + 1).tolist()
-    return list(pairwise([0, *changes, len(values)]))
-
-
-def _group(
-    bank: FilterBank, members: slice, size: int, dtype: torch.dtype, device: torch.device
-) -> _Group:
+def _blocks(bank: FilterBank, size: int, dtype: torch.dtype, device: torch.device) -> list[_Block]:
+    """Return the responses of a bank over each stretch of the spectrum that they touch."""
     prototype = PROTOTYPES[bank.prototype]
-    freqs, bandwidths, gains = (
-        np.array(values[members]) for values in (bank.freqs, bank.bandwidths, bank.gains)
-    )
-    hop = bank.hops[members.start]
-    points = size // hop
+    freqs, bandwidths, gains = map(np.array, (bank.freqs, bank.bandwidths, bank.gains))
+    points = size // bank.hop
     resolution = bank.sr / size
     low = np.ceil((freqs - prototype.reach * bandwidths) / resolution) // points
     high = np.floor((freqs + prototype.reach * bandwidths) / resolution) // points
@@ -353,18 +309,17 @@ def _group(
         u = (at - freqs[bands, None]) / bandwidths[bands, None]
         responses = np.where(np.abs(u) <= prototype.reach, prototype.response(u), 0)
         weights = torch.from_numpy(gains[bands, None] * responses)
-        blocks.append(_Block(stretch % hop, bands, weights.to(device, dtype)))
-    return _Group(hop, hop // bank.hop, len(freqs), blocks)
+        blocks.append(_Block(stretch % bank.hop, bands, weights.to(device, dtype)))
+    return blocks
 
 
-def _energy(bank: FilterBank, groups: list[_Group], size: int) -> Tensor:
+def _energy(bank: FilterBank, blocks: list[_Block], size: int) -> Tensor:
     """Return what analysis and adjoint do to each frequency, shape ``(1 + size // 2,)``."""
     energy = torch.zeros(size, dtype=torch.float64)
-    for group in groups:
-        stretches = energy.view(group.hop, -1)
-        for block in group.blocks:
-            power = block.responses.double().square().sum(0).cpu()
-            stretches[block.stretch] += power * group.hold / group.hop
+    stretches = energy.view(bank.hop, -1)
+    for block in blocks:
+        power = block.responses.double().square().sum(0).cpu()
+        stretches[block.stretch] += power / bank.hop
     both = (energy + energy.roll(-1).flip(0))[: size // 2 + 1] / 2  # a real sound has both halves
     first, last = (round(f * size / bank.sr) for f in (bank.freqs[0], bank.freqs[-1]))
     both[:first] = both[:first].clamp_min(FLOOR * float(both[first]))

@@ -101,6 +101,10 @@ class InfiniteCNN(nn.Module):
             weight, bias = variances(init, fan=fan, channels=channels, taps=taps)
             self.variances.append((weight * (channels if stack else 1), bias))
 
+    def distances(self, **arguments: Any) -> "KernelDistances":
+        """Return :class:`KernelDistances` in this network; the arguments are those of its class."""
+        return KernelDistances(self, **arguments)
+
     def arrange(self, S: Tensor) -> Tensor:
         """Bring a spectrogram ``(freq, time)`` to (channels, positions...).
 

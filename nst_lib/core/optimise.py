@@ -135,8 +135,94 @@ class Optimised:
     restart: Snapshot
 
 
-class _End(Exception):  # noqa: N818 - leaves the optimiser from inside its closure, no error
-    pass
+@dataclass(frozen=True)
+class Method:
+    """How :func:`minimise` moves.
+
+    Attributes
+    ----------
+    optimiser : {"lbfgs", "adam"}
+        The method.
+    line_search : {"none", "strong_wolfe"}
+        Of L-BFGS; its evaluations count as steps.
+    learning_rate : float > 0 or None
+        None takes `LEARNING_RATES`.
+    history : int > 0
+        Number of steps that L-BFGS remembers.
+    unit : float > 0
+        What counts as 1 where there is no line search, which has a unit of its own.
+
+    Raises
+    ------
+    ValueError
+        If `optimiser` or `line_search` is unknown.
+    """
+
+    optimiser: str = "lbfgs"
+    line_search: str = "none"
+    learning_rate: float | None = None
+    history: int = 100
+    unit: float = 1.0
+
+    def __post_init__(self) -> None:
+        validate_choice(
+            optimiser=(self.optimiser, OPTIMISERS), line_search=(self.line_search, LINE_SEARCHES)
+        )
+
+    def unit_at(self, start: Tensor) -> float:
+        """Return the unit of x; with a line search, a first step of 1 in L1 is `FIRST_STEP`."""
+        if self.optimiser != "lbfgs" or self.line_search == "none":
+            return self.unit
+        return FIRST_STEP * start.numel() * float(start.square().mean().sqrt()) or 1.0
+
+    def make(self, x: Tensor) -> torch.optim.Optimizer:
+        """Return PyTorch's optimiser of a tensor."""
+        rate = LEARNING_RATES[self.optimiser] if self.learning_rate is None else self.learning_rate
+        if self.optimiser == "adam":
+            return torch.optim.Adam([x], lr=rate)
+        return torch.optim.LBFGS(
+            [x],
+            lr=rate,
+            max_iter=_ITERATIONS[self.line_search],
+            history_size=self.history,
+            line_search_fn=None if self.line_search == "none" else self.line_search,
+        )
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Who looks on while :func:`minimise` works, from its own thread.
+
+    Attributes
+    ----------
+    on_evaluation : callable or None
+        Called after each evaluation with an :class:`Evaluation`.
+    on_point : callable or None
+        Called after that with the point that was evaluated, to look at and not to keep.
+    stop : threading.Event or None
+        When it is set, the best point so far is returned. ``KeyboardInterrupt`` does the same.
+    """
+
+    on_evaluation: Callable[[Evaluation], None] | None = None
+    on_point: Callable[[Tensor], None] | None = None
+    stop: threading.Event | None = None
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where :func:`minimise` goes on, and who keeps where it is.
+
+    Attributes
+    ----------
+    snapshot : Snapshot or None
+        Go on from there. Same arguments, same end as without the break.
+    on_snapshot : callable or None
+        Called with a :class:`Snapshot` every 20 iterations (50 with the line search); it refers to
+        tensors that change afterwards.
+    """
+
+    snapshot: Snapshot | None = None
+    on_snapshot: Callable[[Snapshot], None] | None = None
 
 
 def minimise(
@@ -144,18 +230,11 @@ def minimise(
     start: Tensor,
     *,
     steps: int,
-    optimiser: str = "lbfgs",
-    line_search: str = "none",
-    learning_rate: float | None = None,
-    history: int = 100,
-    unit: float = 1.0,
+    method: Method | None = None,
     domain: str = "spectrogram",
     earlier: Sequence[Evaluation] = (),
-    callback: Callable[[Evaluation], None] | None = None,
-    watch: Callable[[Tensor], None] | None = None,
-    stop: threading.Event | None = None,
-    on_snapshot: Callable[[Snapshot], None] | None = None,
-    resume: Snapshot | None = None,
+    observer: Observer | None = None,
+    resume: Resume | None = None,
 ) -> Optimised:
     """Minimise `loss` from `start`.
 
@@ -171,121 +250,124 @@ def minimise(
         Where to begin; not modified.
     steps : int >= 0
         Evaluations of loss and gradient.
-    optimiser : {"lbfgs", "adam"}
-        The method.
-    line_search : {"none", "strong_wolfe"}
-        For L-BFGS; its evaluations count as steps.
-    learning_rate : float > 0 or None
-        None takes `LEARNING_RATES`.
-    history : int > 0
-        Steps that L-BFGS remembers.
-    unit : float > 0
-        What counts as 1 where there is no line search, which has a unit of its own.
+    method : Method or None
+        How to move; None is the study's.
     domain : {"spectrogram", "waveform"}
         Noted in the evaluations.
     earlier : sequence of Evaluation
-        Of a stage before; steps and seconds go on from there.
-    callback : callable or None
-        Called after each evaluation, from this thread.
-    watch : callable or None
-        Called after that, with the point that was evaluated, for it to look at and not to keep.
-    stop : threading.Event or None
-        When set, the best point so far is returned. ``KeyboardInterrupt`` does the same.
-    on_snapshot : callable or None
-        Called with a :class:`Snapshot` every 20 iterations (50 with the line search); it refers to
-        tensors that change afterwards.
-    resume : Snapshot or None
-        Go on from there. Same arguments, same end as without the break.
+        Evaluations of a stage before; steps and seconds go on from there.
+    observer : Observer or None
+        Who looks on.
+    resume : Resume or None
+        Where to go on, and who keeps where this run is.
 
     Returns
     -------
     Optimised
-
-    Raises
-    ------
-    ValueError
-        If `optimiser` or `line_search` is unknown.
     """
-    unit = _unit(start) if optimiser == "lbfgs" and line_search != "none" else unit
-    z = start.detach().clone(memory_format=torch.contiguous_format).div_(unit).requires_grad_()
-    method = _method(z, optimiser, line_search, learning_rate, history)
-    forgetful = copy.deepcopy(method.state_dict())
-    best, best_step = start.detach().clone(), None
-    evaluations: list[Evaluation] = []
-    if resume is not None:
-        with torch.no_grad():
-            z.copy_(resume.z)
-        best.copy_(resume.best)
-        best_step, evaluations = resume.best_step, list(resume.evaluations)
-        method.load_state_dict(resume.optimiser)
-    outcome = "finished"
-    before = [*earlier, *evaluations][-1].seconds if earlier or evaluations else 0.0
-    began = time.perf_counter() - before
+    run = _Run(loss, start, steps, method or Method(), domain, earlier, observer or Observer())
+    return run.minimise(resume or Resume())
 
-    def closure() -> Tensor:
-        nonlocal best_step, outcome
-        if len(evaluations) >= steps:
-            raise _End
-        if stop is not None and stop.is_set():
-            outcome = "stopped"
-            raise _End
-        z.grad = None
-        x = z * unit
-        losses = loss(x)
+
+class _End(Exception):  # noqa: N818 - leaves the optimiser from inside its closure, no error
+    pass
+
+
+class _Run:
+    """One minimisation: the point, the best one so far, and the evaluations."""
+
+    def __init__(
+        self,
+        loss: Callable[[Tensor], Losses],
+        start: Tensor,
+        steps: int,
+        method: Method,
+        domain: str,
+        earlier: Sequence[Evaluation],
+        observer: Observer,
+    ) -> None:
+        self._loss, self._steps, self._method = loss, steps, method
+        self._domain, self._earlier, self._observer = domain, earlier, observer
+        self._unit = method.unit_at(start)
+        z = start.detach().clone(memory_format=torch.contiguous_format).div_(self._unit)
+        self._z = z.requires_grad_()
+        self._best = start.detach().clone()
+        self._best_step: int | None = None
+        self._evaluations: list[Evaluation] = []
+        self._outcome = "finished"
+
+    def minimise(self, resume: Resume) -> Optimised:
+        optimiser = self._method.make(self._z)
+        forgetful = copy.deepcopy(optimiser.state_dict())
+        if resume.snapshot is not None:
+            self._go_on(resume.snapshot, optimiser)
+        last = [*self._earlier, *self._evaluations][-1:]
+        self._began = time.perf_counter() - (last[0].seconds if last else 0.0)
+        try:
+            self._move(optimiser, resume.on_snapshot)
+        except _End:
+            pass
+        except KeyboardInterrupt:
+            self._outcome = "stopped"
+        restart = self._snapshot(self._best / self._unit, forgetful)
+        return Optimised(self._best, self._evaluations, self._best_step, self._outcome, restart)
+
+    def _go_on(self, snapshot: Snapshot, optimiser: torch.optim.Optimizer) -> None:
+        with torch.no_grad():
+            self._z.copy_(snapshot.z)
+        self._best.copy_(snapshot.best)
+        self._best_step, self._evaluations = snapshot.best_step, list(snapshot.evaluations)
+        optimiser.load_state_dict(snapshot.optimiser)
+
+    def _move(
+        self, optimiser: torch.optim.Optimizer, on_snapshot: Callable[[Snapshot], None] | None
+    ) -> None:
+        while True:
+            done = len(self._evaluations)
+            optimiser.step(self._evaluate)  # type: ignore[arg-type]
+            if self._method.optimiser == "lbfgs" and len(self._evaluations) == done + 1:
+                self._outcome = "converged"  # a call that only looks, and does not move, never will
+                return
+            if on_snapshot is not None:
+                on_snapshot(self._snapshot(self._z.detach(), optimiser.state_dict()))
+
+    def _snapshot(self, z: Tensor, optimiser: dict[str, Any]) -> Snapshot:
+        return Snapshot(z, self._best, self._best_step, self._evaluations, optimiser)
+
+    def _evaluate(self) -> Tensor:
+        """Evaluate loss and gradient where the optimiser is: its closure."""
+        self._end_if_due()
+        self._z.grad = None
+        x = self._z * self._unit
+        losses = self._loss(x)
         evaluation = Evaluation(
-            step=len(earlier) + len(evaluations),
-            seconds=time.perf_counter() - began,
+            step=len(self._earlier) + len(self._evaluations),
+            seconds=time.perf_counter() - self._began,
             losses=losses.values(),
-            domain=domain,
+            domain=self._domain,
         )
-        evaluations.append(evaluation)
+        self._evaluations.append(evaluation)
         if not math.isfinite(evaluation.total):
-            outcome = "diverged"
+            self._outcome = "diverged"
             raise _End
-        if best_step is None or evaluation.total < evaluations[best_step - len(earlier)].total:
-            best.copy_(x.detach())
-            best_step = evaluation.step
-        if callback is not None:
-            callback(evaluation)
-        if watch is not None:
-            watch(x.detach())
+        self._keep(evaluation, x.detach())
+        if self._observer.on_evaluation is not None:
+            self._observer.on_evaluation(evaluation)
+        if self._observer.on_point is not None:
+            self._observer.on_point(x.detach())
         losses.total.backward()  # type: ignore[no-untyped-call]
         return losses.total.detach()
 
-    try:
-        while True:
-            done = len(evaluations)
-            method.step(closure)  # type: ignore[arg-type]
-            if optimiser == "lbfgs" and len(evaluations) == done + 1:
-                outcome = "converged"  # a call that only looks, and does not move, never will
-                break
-            if on_snapshot is not None:
-                state = method.state_dict()
-                on_snapshot(Snapshot(z.detach(), best, best_step, evaluations, state))
-    except _End:
-        pass
-    except KeyboardInterrupt:
-        outcome = "stopped"
-    restart = Snapshot(best / unit, best, best_step, evaluations, forgetful)
-    return Optimised(best, evaluations, best_step, outcome, restart)
+    def _end_if_due(self) -> None:
+        if len(self._evaluations) >= self._steps:
+            raise _End
+        if self._observer.stop is not None and self._observer.stop.is_set():
+            self._outcome = "stopped"
+            raise _End
 
-
-def _unit(start: Tensor) -> float:
-    """Return the unit of x in which a first step of L1 norm 1 is `FIRST_STEP` of the RMS."""
-    return FIRST_STEP * start.numel() * float(start.square().mean().sqrt()) or 1.0
-
-
-def _method(
-    x: Tensor, optimiser: str, line_search: str, learning_rate: float | None, history: int
-) -> torch.optim.Optimizer:
-    validate_choice(optimiser=(optimiser, OPTIMISERS), line_search=(line_search, LINE_SEARCHES))
-    rate = LEARNING_RATES[optimiser] if learning_rate is None else learning_rate
-    if optimiser == "adam":
-        return torch.optim.Adam([x], lr=rate)
-    return torch.optim.LBFGS(
-        [x],
-        lr=rate,
-        max_iter=_ITERATIONS[line_search],
-        history_size=history,
-        line_search_fn=None if line_search == "none" else line_search,
-    )
+    def _keep(self, evaluation: Evaluation, x: Tensor) -> None:
+        """Keep the point if it is the best so far."""
+        step = self._best_step
+        if step is None or evaluation.total < self._evaluations[step - len(self._earlier)].total:
+            self._best.copy_(x)
+            self._best_step = evaluation.step

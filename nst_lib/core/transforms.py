@@ -275,7 +275,6 @@ class _Bands(Transform):
         quality: float,
         energy: float,
         per_octave: int,
-        per_scale: bool,
         sr: int,
         hop_length: int,
         n_bins: int,
@@ -288,11 +287,6 @@ class _Bands(Transform):
         freqs, bandwidths = _log_bands(
             fmin, n_bins, per_octave, quality, sr=sr, hop=hop_length, residual=residual
         )
-        hops = np.full(len(freqs), hop_length)
-        if per_scale:
-            # At a rate of eight standard deviations, aliases are at -70 dB.
-            octaves = np.floor(np.log2(sr / (8 * bandwidths * hop_length))).clip(0)
-            hops = hop_length * 2 ** octaves.astype(int)
         super().__init__(sr=sr, hop_length=hop_length, freqs=freqs, pad_mode=pad_mode)
         self.bank = FilterBank(
             sr=sr,
@@ -301,7 +295,6 @@ class _Bands(Transform):
             bandwidths=tuple(bandwidths.tolist()),
             gains=tuple((scale * np.sqrt(energy * sr / bandwidths)).tolist()),
             hop=hop_length,
-            hops=tuple(hops.tolist()),
             pad_mode=pad_mode,
         )
         self.min_samples = self.bank.shortest
@@ -380,7 +373,6 @@ class CQT(_Bands):
             quality=(spacing + 1) / (spacing - 1),
             energy=1.0,  # the window's sum, half its length N, times librosa's scale, 2 / sqrt(N)
             per_octave=bins_per_octave,
-            per_scale=False,
             sr=sr,
             hop_length=hop_length,
             n_bins=n_bins,
@@ -411,9 +403,6 @@ class CWT(_Bands):
         Centre frequency over bandwidth: radians of the carrier in a standard deviation of the
         wavelet. None is twice `voices`, near to the CQT's windows. Frames further apart than the
         highest wavelet is long, 3 w0 sr / (2 pi f) samples, lose what lies between them.
-    per_scale : bool
-        Whether each scale is sampled at its own hop: `hop_length` times the largest power of two
-        that loses nothing. Values are held in between.
     residual, scale, pad_mode
         As for :class:`CQT`.
 
@@ -432,7 +421,6 @@ class CWT(_Bands):
         voices: int = 64,
         fmin: float = C1,
         w0: float | None = None,
-        per_scale: bool = False,
         residual: bool = False,
         scale: float = 1.0,
         pad_mode: str = "constant",
@@ -446,7 +434,6 @@ class CWT(_Bands):
             quality=w0,
             energy=1 / math.sqrt(math.pi),  # of a wavelet of sr / (2 pi bandwidth) samples
             per_octave=voices,
-            per_scale=per_scale,
             sr=sr,
             hop_length=hop_length,
             n_bins=n_bins,

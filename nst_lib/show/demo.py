@@ -1,15 +1,15 @@
 """One transfer with everything to see and hear of it: what ``make demo`` runs."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
-from nst_lib.config import TransferConfig
-from nst_lib.core.optimise import Evaluation
-from nst_lib.pipeline import TransferResult, load, transfer
+from nst_lib.pipeline import load, transfer
+from nst_lib.result import TransferResult
+from nst_lib.session import Callbacks
 from nst_lib.show import plots, report
 from nst_lib.sound import audio
 from nst_lib.sound.datasets import Synthetic, open_dataset
+from nst_lib.system import TransferConfig
 
 CONFIG = TransferConfig.from_preset()
 
@@ -19,21 +19,15 @@ _NOTE = (
 )
 
 
-def run(
-    out: str | os.PathLike[str],
-    *,
-    callback: Callable[[Evaluation], None] | None = None,
-    on_stage: Callable[[str], None] | None = None,
-    on_inversion: Callable[[int, float], None] | None = None,
-) -> list[Path]:
+def run(out: str | os.PathLike[str], *, callback: Callbacks | None = None) -> list[Path]:
     """Transfer the study's first pair and write sounds, record, figure and page into `out`.
 
     Parameters
     ----------
     out : path
         A folder; made where it is missing.
-    callback, on_stage, on_inversion : callable or None
-        Progress; see :func:`nst_lib.transfer`.
+    callback : Callbacks or None
+        Functions that are called as the transfer gets on.
 
     Returns
     -------
@@ -42,14 +36,7 @@ def run(
     """
     dataset = open_dataset()
     pair = dataset.pairs(seed=0)[0]
-    result = transfer(
-        pair.content,
-        pair.style,
-        CONFIG,
-        callback=callback,
-        on_stage=on_stage,
-        on_inversion=on_inversion,
-    )
+    result = transfer(pair.content, pair.style, CONFIG, callback=callback)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: folder / f"{name}.wav" for name in ("content", "style", "result")}

@@ -6,12 +6,12 @@ from typing import Any
 import ipywidgets
 from IPython.display import display
 
-from nst_lib.config import TRANSFORMS, TransferConfig
+from nst_lib.config import TRANSFORMS
 from nst_lib.show.kept import Kept
 from nst_lib.show.live import LiveTransfer
 from nst_lib.show.player import Compare
 from nst_lib.sound.datasets import Clip, Dataset, open_dataset
-from nst_lib.systems.presets import PRESETS
+from nst_lib.system import System, TransferConfig, installed_presets
 
 #: Content weights to choose from: logarithmic, and 0. A preset's own is added.
 WEIGHTS = (0.0, *(n / tens for tens in (1000, 100, 10) for n in (1, 2, 3, 5, 7)), 1.0)
@@ -54,15 +54,15 @@ class Explorer:
         self.interactive = interactive
         self.live: LiveTransfer | None = None
         self._dataset, self._opened, self._filling = open_dataset(dataset), str(dataset), True
-        config = TransferConfig.from_preset(preset)
+        config: System = TransferConfig.from_preset(preset)
         text = {"style": {"description_width": "9em"}, "layout": {"width": "24em"}}
         self._name = ipywidgets.Text(str(dataset), description="Dataset", continuous_update=False)
         self._roles = {role: self._choices(role) for role in ("content", "style")}
         self._preset = ipywidgets.Dropdown(
-            options=list(PRESETS), value=preset, description="Preset", **text
+            options=list(installed_presets()), value=preset, description="Preset", **text
         )
         self._transform = ipywidgets.Dropdown(
-            options=TRANSFORMS, value=config.transform, description="Transform", **text
+            options=TRANSFORMS, value=_of(config, "transform"), description="Transform", **text
         )
         self._weight = ipywidgets.SelectionSlider(
             options=_stops(), description="Content weight", continuous_update=False, **text
@@ -100,7 +100,7 @@ class Explorer:
             display(self._pair())
 
     @property
-    def config(self) -> TransferConfig:
+    def config(self) -> System:
         """The settings that are chosen.
 
         Raises
@@ -110,9 +110,10 @@ class Explorer:
         """
         settings: dict[str, Any] = {}
         chosen = self._chosen()
-        if self._transform.value != chosen.transform:
+        if self._transform.value != _of(chosen, "transform"):
             settings["transform"] = self._transform.value
-        if chosen.content_weight is not None and self._weight.value != chosen.content_weight:
+        weight = _of(chosen, "content_weight")
+        if weight is not None and self._weight.value != weight:
             settings["content_weight"] = self._weight.value
         if self._steps.value != chosen.steps:
             settings["steps"] = self._steps.value
@@ -135,16 +136,16 @@ class Explorer:
             self._message.value = " ".join(str(error).split())
             return
         self._message.value = ""
-        self._kept.heading = f"{self._said()}, preset {config.preset}, {config.transform}"
+        self._kept.heading = f"{self._said()}, preset {config.preset}, {self._transform.value}"
         self._kept.heading += f", {config.steps} evaluations"
-        if config.content_weight is not None:
-            self._kept.heading += f", content weight {config.content_weight:g}"
+        if (weight := _of(config, "content_weight")) is not None:
+            self._kept.heading += f", content weight {weight:g}"
         self._kept.keep("")
         self._result.outputs = ()
         self._result.append_display_data(self.live.widget)
         self.live.start()
 
-    def _chosen(self) -> TransferConfig:
+    def _chosen(self) -> System:
         return TransferConfig.from_preset(self._preset.value)
 
     def _choices(self, role: str) -> tuple[ipywidgets.Dropdown, ipywidgets.Dropdown]:
@@ -194,12 +195,13 @@ class Explorer:
         sounds = {role: self.clip(role) for role in self._roles}
         return Compare(sounds, interactive=self.interactive)
 
-    def _adopt(self, config: TransferConfig) -> None:
+    def _adopt(self, config: System) -> None:
         """Show a preset's own settings."""
-        self._transform.value = config.transform
-        self._weight.disabled = config.content_weight is None
-        self._weight.options = _stops(config.content_weight or 0.0)
-        self._weight.value = config.content_weight or 0.0
+        weight = _of(config, "content_weight")
+        self._transform.value = _of(config, "transform")
+        self._weight.disabled = weight is None
+        self._weight.options = _stops(weight or 0.0)
+        self._weight.value = weight or 0.0
         self._steps.value = config.steps
 
     def _open(self) -> None:
@@ -217,6 +219,11 @@ class Explorer:
         self._fill(
             {role: clips[name] for role, name in chosen.items()} if kept else _first(self._dataset)
         )
+
+
+def _of(config: System, name: str) -> Any:
+    """Return a setting, or None for a system that does not have it."""
+    return config.to_dict().get(name)
 
 
 def _stops(*own: float) -> list[tuple[str, float]]:

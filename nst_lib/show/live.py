@@ -22,15 +22,15 @@ from IPython.display import Image, display
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nst_lib.build import make_transform
-from nst_lib.config import TransferConfig
 from nst_lib.core.optimise import Evaluation
-from nst_lib.pipeline import Source, TransferResult, load, transfer
-from nst_lib.session import Pause
+from nst_lib.pipeline import Recording, load, transfer
+from nst_lib.result import TransferResult
+from nst_lib.session import Callbacks, Pause
 from nst_lib.show import plots
 from nst_lib.show.kept import Kept
 from nst_lib.show.player import Compare, data_url
-from nst_lib.show.progress import STAGES, track
+from nst_lib.show.progress import STAGE_WORDS, track
+from nst_lib.system import DEFAULT, System, preset
 
 #: Least seconds between two pictures; and drawing takes a fifth of the time at most.
 INTERVAL = 0.7
@@ -57,7 +57,7 @@ class LiveTransfer:
         What happens when; see :func:`nst_lib.transfer`.
     style : path, Clip or np.ndarray, or sequence of them
         What it is to sound like.
-    config : TransferConfig or None
+    config : System or None
         Settings; None is the preset ``fast``.
     interactive : bool
         Without, there are no widgets: a progress bar, then the figure and plain audio, for
@@ -77,19 +77,19 @@ class LiveTransfer:
 
     def __init__(
         self,
-        content: Source | None,
-        style: Source | Sequence[Source],
-        config: TransferConfig | None = None,
+        content: Recording | None,
+        style: Recording | Sequence[Recording],
+        config: System | None = None,
         *,
         interactive: bool = True,
         kept: Kept | None = None,
     ) -> None:
-        self.config = TransferConfig.from_preset() if config is None else config
+        self.config = preset(DEFAULT).config if config is None else config
         self.interactive = interactive
         self.result: TransferResult | None = None
         self.error: Exception | None = None
         self._sounds = content, style
-        self._transform = make_transform(self.config)
+        self._transform = self.config.analysis()
         self._pause, self._event, self._done = Pause(), threading.Event(), threading.Event()
         self._done.set()
         self._evaluations: list[Evaluation] = []
@@ -117,9 +117,15 @@ class LiveTransfer:
     def start(self) -> None:
         """Start, or go on where it was stopped, and return; without effect while it runs."""
         self._kept.go_on()
-        self._begin(callback=self._callback, watch=self._watch, on_stage=self._on_stage)
+        self._begin(
+            Callbacks(
+                on_evaluation=self._on_evaluation,
+                on_spectrogram=self._on_spectrogram,
+                on_stage=self._on_stage,
+            )
+        )
 
-    def _begin(self, **callbacks: Callable[..., None]) -> None:
+    def _begin(self, callbacks: Callbacks) -> None:
         if self.running:
             return
         self._event.clear()
@@ -176,7 +182,7 @@ class LiveTransfer:
             self.start()
             return await self._end()
         with track(self.config) as callbacks:
-            self._begin(**callbacks)
+            self._begin(callbacks)
             result = await self._end()
         with mpl.style.context(plots.STYLE):
             fig = plots.transfer_figure(Figure(), result)
@@ -201,7 +207,7 @@ class LiveTransfer:
         while not self._done.wait(_POLL):
             pass
 
-    def _work(self, callbacks: dict[str, Any]) -> None:
+    def _work(self, callbacks: Callbacks) -> None:
         content, style = self._sounds
         before = self.result.evaluations if self.result and self._pause.state else []
         self._evaluations = list(before)
@@ -212,8 +218,8 @@ class LiveTransfer:
                 style,
                 self.config,
                 stop=self._event,
+                callback=callbacks,
                 checkpoint=self._pause,
-                **callbacks,
             )
         except Exception as error:
             self.error = error
@@ -263,13 +269,13 @@ class LiveTransfer:
         return Compare(sounds, sr=self.config.sr, interactive=self.interactive)
 
     def _on_stage(self, stage: str) -> None:
-        self._text.value = STAGES[stage]
+        self._text.value = STAGE_WORDS[stage]
 
-    def _callback(self, evaluation: Evaluation) -> None:
+    def _on_evaluation(self, evaluation: Evaluation) -> None:
         self._evaluations.append(evaluation)
         self._bar.value = evaluation.step + 1
 
-    def _watch(self, current: Callable[[], npt.NDArray[np.float32]]) -> None:
+    def _on_spectrogram(self, current: Callable[[], npt.NDArray[np.float32]]) -> None:
         now = time.perf_counter()
         if now < self._next:
             return

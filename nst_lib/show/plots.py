@@ -20,7 +20,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from nst_lib.base.files import FIGURE_FORMATS, atomic, validate_output
 from nst_lib.core.optimise import Evaluation
 from nst_lib.core.transforms import Transform
-from nst_lib.pipeline import TransferResult
+from nst_lib.result import TransferResult
 
 STYLE = "nst_lib.show.nst"
 #: Its colours for spectrograms.

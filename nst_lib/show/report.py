@@ -13,7 +13,7 @@ from string import Template
 from typing import Any
 
 from nst_lib.base.files import atomic
-from nst_lib.pipeline import TransferResult
+from nst_lib.result import TransferResult
 from nst_lib.sound import audio
 
 #: Packages whose versions are recorded.

@@ -19,44 +19,24 @@ penalty on the best match in time.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from nst_lib.build import count_weights, make_loss, make_network, network_for
-from nst_lib.config import ConfigError, TransferConfig, number
+from nst_lib.base.validation import setting
+from nst_lib.config import Analysis, ConfigError, Inversion, StyleWeight
 from nst_lib.core.losses import StyleTerm, several, side_by_side
 from nst_lib.core.objective import Losses
 from nst_lib.core.parallel import ParallelCNN, n_weights
 from nst_lib.core.transforms import Transform
-from nst_lib.systems import NETWORK, WEIGHING, Preset
+from nst_lib.system import Preset, System
 
 #: Frames that filters span. Six up to 128 were published, 256 is on the authors' page.
 WIDTHS = (2, 4, 8, 16, 64, 128, 256)
 #: Shortest and longest lag in seconds.
 LAGS = (0.2, 2.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Antognini2019(TransferConfig):
-    """Settings of a synthesis that minds rhythm, and that it is no copy."""
-
-    UNUSED: ClassVar[frozenset[str]] = NETWORK | WEIGHING
-
-    filters: int = number(512, 1, 65536, "of each network")
-    widest: int = number(
-        128, 2, 256, "frames of the widest filter: of 2, 4, 8, 16, 64, 128 and 256, those up to it"
-    )
-    autocorrelation: float = number(1.0, 0, 1e15, "weight of rhythm; shown: 0, 1, 1e3, 1e5")
-    diversity: float = number(1e-5, 0, 1e15, "weight of the likeness to a copy; shown: 1e-5, 1e-3")
-
-    @property
-    def sizes(self) -> list[tuple[int]]:
-        """Sizes of the filters, one for each network."""
-        return [(width,) for width in WIDTHS if width <= self.widest]
 
 
 def autocorrelation(F: Tensor, lags: range) -> Tensor:
@@ -230,33 +210,52 @@ class TextureLoss(nn.Module):
         return Losses.of({k: self.beta * term for k, term in terms.items()}, {}, zero=zero)
 
 
-@count_weights.register
-def _(config: Antognini2019, *, n_freq: int, n_frames: int) -> int:
-    return n_weights(config.sizes, shape=(n_freq,), filters=config.filters)
+class Antognini2019(StyleWeight, Inversion, Analysis, System):
+    """A synthesis that keeps the style's rhythm, and avoids to copy the style."""
 
+    trial_width = {"filters": 64}  # noqa: RUF012
 
-@make_network.register
-def _(config: Antognini2019, *, n_freq: int, n_frames: int) -> ParallelCNN:
-    return ParallelCNN(config.sizes, shape=(n_freq,), filters=config.filters, seed=config.seed)
-
-
-@make_loss.register
-def _(
-    config: Antognini2019,
-    transform: Transform,
-    *,
-    style: Tensor | Sequence[Tensor],
-    content: Tensor | None,
-) -> TextureLoss:
-    styles = several(style)
-    return TextureLoss(
-        network_for(config, styles[0]),
-        styles,
-        beta=config.beta,
-        autocorrelation=config.autocorrelation,
-        diversity=config.diversity,
-        frame_rate=config.sr / transform.hop_length,
+    filters: int = setting(512, "number of filters of each network", ge=1, le=65536)
+    widest: int = setting(
+        128,
+        "length of the widest filter (frames): of 2, 4, 8, 16, 64, 128 and 256, those up to it",
+        ge=2,
+        le=256,
     )
+    autocorrelation: float = setting(
+        1.0, "weight of the rhythm term; the authors show 0, 1, 1e3, 1e5", ge=0, le=1e15
+    )
+    diversity: float = setting(
+        1e-5, "weight of the penalty on copies; the authors show 1e-5, 1e-3", ge=0, le=1e15
+    )
+
+    @property
+    def sizes(self) -> list[tuple[int]]:
+        """Sizes of the filters, one for each network."""
+        return [(width,) for width in WIDTHS if width <= self.widest]
+
+    def n_weights(self, *, n_freq: int, n_frames: int) -> int:
+        """Return the number of weights of all networks."""
+        return n_weights(self.sizes, shape=(n_freq,), filters=self.filters)
+
+    def network(self, *, n_freq: int, n_frames: int) -> ParallelCNN:
+        """Return the networks for spectrograms of `n_freq` bins."""
+        return ParallelCNN(self.sizes, shape=(n_freq,), filters=self.filters, seed=self.seed)
+
+    def loss(
+        self, transform: Transform, *, style: Tensor | Sequence[Tensor], content: Tensor | None
+    ) -> TextureLoss:
+        """Return the three terms."""
+        styles = several(style)
+        n_freq, n_frames = styles[0].shape[-2:]
+        return TextureLoss(
+            self.network(n_freq=n_freq, n_frames=n_frames).to(styles[0]),
+            styles,
+            beta=self.beta,
+            autocorrelation=self.autocorrelation,
+            diversity=self.diversity,
+            frame_rate=self.sr / transform.hop_length,
+        )
 
 
 PRESETS = (

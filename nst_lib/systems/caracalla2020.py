@@ -19,40 +19,23 @@ preset says.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nst_lib.base.validation import validate_memory
-from nst_lib.build import count_weights, make_loss, make_network, make_view, network_for
-from nst_lib.config import choice, number
+from nst_lib.base.validation import setting, validate_memory
+from nst_lib.config import SoundItself, StyleWeight
 from nst_lib.core.losses import several
 from nst_lib.core.objective import Losses
 from nst_lib.core.parallel import ParallelCNN, n_weights
 from nst_lib.core.transforms import Transform
-from nst_lib.systems import NETWORK, WEIGHING, Preset, SoundConfig
+from nst_lib.system import Preset, System
 
 #: Height (frequency bins) and width (frames) of the filters.
 SIZES = ((101, 2), (53, 3), (11, 5), (3, 3), (5, 5), (11, 11), (19, 19), (27, 27))
 BOUND = 0.05
 COMPRESSION = 10.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Caracalla2020(SoundConfig):
-    """Settings of a synthesis through real and imaginary parts."""
-
-    UNUSED: ClassVar[frozenset[str]] = (
-        SoundConfig.UNUSED
-        | NETWORK
-        | WEIGHING
-        | {"n_bins", "bins_per_octave", "fmin", "w0", "per_scale", "residual", "scale"}
-    )
-
-    transform: str = choice("stft", ("stft",), "whose real and imaginary part the networks see")
-    filters: int = number(128, 1, 65536, "of each of the eight networks")
 
 
 class RISpectrogram(nn.Module):
@@ -133,41 +116,46 @@ def n_kept(filters: int, *, n_freq: int, n_frames: int) -> int:
     )
 
 
-@make_view.register
-def _(config: Caracalla2020, transform: Transform) -> RISpectrogram:
-    return RISpectrogram(transform)
+class Caracalla2020(StyleWeight, SoundItself, System):
+    """A synthesis of the sound itself, through real and imaginary part of its STFT."""
 
+    trial_width = {"filters": 16}  # noqa: RUF012
 
-@count_weights.register
-def _(config: Caracalla2020, *, n_freq: int, n_frames: int) -> int:
-    return n_weights(SIZES, shape=(2, n_freq), filters=config.filters)
-
-
-@make_network.register
-def _(config: Caracalla2020, *, n_freq: int, n_frames: int) -> ParallelCNN:
-    return ParallelCNN(
-        SIZES, shape=(2, n_freq), filters=config.filters, bound=BOUND, seed=config.seed
+    transform: str = setting(
+        "stft", "transform whose real and imaginary part the networks see", choices=("stft",)
     )
+    filters: int = setting(128, "number of filters of each of the eight networks", ge=1, le=65536)
 
+    def view(self, transform: Transform) -> RISpectrogram:
+        """Return what compresses real and imaginary part."""
+        return RISpectrogram(transform)
 
-@make_loss.register
-def _(
-    config: Caracalla2020,
-    transform: Transform,
-    *,
-    style: Tensor | Sequence[Tensor],
-    content: Tensor | None,
-) -> TimeGramLoss:
-    styles = several(style)
-    seconds = config.texture_duration or 0.0
-    lengths = [x.shape[-1] for x in (*styles, *([] if content is None else [content]))]
-    n_frames = max(*lengths, transform.n_frames(round(seconds * config.sr)))
-    validate_memory(
-        n_kept(config.filters, n_freq=styles[0].shape[-2], n_frames=n_frames),
-        of=f"filters={config.filters}, {n_frames} frames: feature maps and their products",
-        accepted="fewer filters, or shorter sounds",
-    )
-    return TimeGramLoss(network_for(config, styles[0]), styles, beta=config.beta)
+    def n_weights(self, *, n_freq: int, n_frames: int) -> int:
+        """Return the number of weights of the eight networks."""
+        return n_weights(SIZES, shape=(2, n_freq), filters=self.filters)
+
+    def network(self, *, n_freq: int, n_frames: int) -> ParallelCNN:
+        """Return the eight networks for views of `n_freq` bins."""
+        return ParallelCNN(
+            SIZES, shape=(2, n_freq), filters=self.filters, bound=BOUND, seed=self.seed
+        )
+
+    def loss(
+        self, transform: Transform, *, style: Tensor | Sequence[Tensor], content: Tensor | None
+    ) -> TimeGramLoss:
+        """Return the relative distance of H, if feature maps and products fit in memory."""
+        styles = several(style)
+        seconds = self.texture_duration or 0.0
+        lengths = [x.shape[-1] for x in (*styles, *([] if content is None else [content]))]
+        n_frames = max(*lengths, transform.n_frames(round(seconds * self.sr)))
+        n_freq = styles[0].shape[-2]
+        validate_memory(
+            n_kept(self.filters, n_freq=n_freq, n_frames=n_frames),
+            of=f"filters={self.filters}, {n_frames} frames: feature maps and their products",
+            accepted="fewer filters, or shorter sounds",
+        )
+        network = self.network(n_freq=n_freq, n_frames=n_frames).to(styles[0])
+        return TimeGramLoss(network, styles, beta=self.beta)
 
 
 PRESETS = (

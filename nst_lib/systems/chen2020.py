@@ -6,7 +6,8 @@ spectrograms of the continuous wavelet transform, inverted by Griffin-Lim, is wh
 the study say of it. Its wavelet, scales, filters and numbers of iterations are unpublished.
 """
 
-from nst_lib.systems import Preset, ulyanov2016
+from nst_lib.system import Preset
+from nst_lib.systems import ulyanov2016
 
 PRESETS = (
     Preset(

@@ -12,14 +12,12 @@ there is none, within 0.05, only for rhythm with 4 and 6. Depth itself copies: 8
 than five seconds, and half of the style's course comes back (:func:`nst_lib.metrics.copying`).
 """
 
-from dataclasses import dataclass
 from typing import Any, Self
 
-from nst_lib.config import TransferConfig
-from nst_lib.systems import Preset, fast
+from nst_lib.system import Preset, TransferConfig
+from nst_lib.systems import fast
 
 
-@dataclass(frozen=True, kw_only=True)
 class Deep(TransferConfig):
     """Settings of the core; where `stacks` is replaced, the style layers follow."""
 

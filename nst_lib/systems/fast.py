@@ -1,7 +1,6 @@
 """The default: what came out best in our own search, `benchmarks/front.md`."""
 
-from nst_lib.config import TransferConfig
-from nst_lib.systems import Preset
+from nst_lib.system import Preset, TransferConfig
 
 CONFIG = TransferConfig(
     preset="fast",

@@ -17,27 +17,22 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 from http.client import HTTPException
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from nst_lib.base.validation import validate_choice
-from nst_lib.build import count_weights, make_loss, make_network, network_for, transfer_loss
-from nst_lib.config import ConfigError, TransferConfig, choice, layers
+from nst_lib.base.validation import setting, validate_choice
+from nst_lib.config import ConfigError
 from nst_lib.core import tensors
-from nst_lib.core.losses import several
 from nst_lib.core.network import validate_layers
-from nst_lib.core.objective import TransferLoss
-from nst_lib.core.transforms import Transform
-from nst_lib.systems import NETWORK, Preset
+from nst_lib.system import FeatureTransfer, Preset
 
 URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 POOLINGS = {"average": nn.AvgPool2d, "max": nn.MaxPool2d}
@@ -75,40 +70,6 @@ SHAPES = {
     for key, channels, fan in CHANNELS.values()
     for part, shape in (("weight", (channels, fan, 3, 3)), ("bias", (channels,)))
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gatys2016(TransferConfig):
-    """Settings of a transfer by the features of VGG-19."""
-
-    UNUSED: ClassVar[frozenset[str]] = NETWORK - {"pooling", "style_layers", "content_layers"}
-
-    weights: str | None = field(
-        default=None,
-        metadata={
-            "about": "state dict of VGG-19: a file or a URL; null: PyTorch's, 548 MB; random: drawn"
-        },
-    )
-    rescale: bool = field(
-        default=True,
-        metadata={"about": "bring every filter's mean activation over the recordings to 1"},
-    )
-    pooling: str = choice("average", tuple(POOLINGS), "pooling by 2 x 2 after each block")
-    style_layers: tuple[str, ...] = layers(
-        ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), "feature maps of the style loss"
-    )
-    content_layers: tuple[str, ...] = layers(("conv4_2",), "feature maps of the content loss")
-
-    def layer_names(self) -> tuple[str, ...]:
-        """Return the names of the network's feature maps."""
-        return LAYERS
-
-    @property
-    def weights_file(self) -> Path | None:
-        """The file that weights are read from, if any; PyTorch's cache is not one."""
-        if self.weights is None or self.weights == "random" or "://" in self.weights:
-            return None
-        return Path(os.path.expanduser(self.weights))
 
 
 class VGG19(nn.Module):
@@ -310,31 +271,53 @@ def _refusal(given: str, reason: str) -> ConfigError:
     )
 
 
-@count_weights.register
-def _(config: Gatys2016, *, n_freq: int, n_frames: int) -> int:
-    return sum(math.prod(shape) for shape in SHAPES.values())
+class Gatys2016(FeatureTransfer):
+    """A transfer by the features of VGG-19."""
 
+    weights: str | None = setting(
+        None, "state dict of VGG-19: a file or a URL; null: PyTorch's, 548 MB; random: drawn"
+    )
+    rescale: bool = setting(
+        True, "whether each filter's mean activation over the recordings is brought to 1"
+    )
+    pooling: str = setting("average", "pooling by 2 x 2 after each block", choices=tuple(POOLINGS))
+    style_layers: tuple[str, ...] = setting(
+        ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
+        "feature maps of the style loss",
+        words="names of feature maps",
+    )
+    content_layers: tuple[str, ...] = setting(
+        ("conv4_2",), "feature maps of the content loss", words="names of feature maps"
+    )
 
-@make_network.register
-def _(config: Gatys2016, *, n_freq: int, n_frames: int) -> VGG19:
-    drawn = config.weights == "random"
-    state = draw_weights(config.seed) if drawn else read_weights(config.weights)
-    return VGG19(state, pooling=config.pooling)
+    def layer_names(self) -> tuple[str, ...]:
+        """Return the names of the network's feature maps."""
+        return LAYERS
 
+    def files(self) -> dict[str, Path]:
+        """Return the file of weights, if the setting names one; PyTorch's cache is not one."""
+        if self.weights is None or self.weights == "random" or "://" in self.weights:
+            return {}
+        return {"weights": Path(os.path.expanduser(self.weights))}
 
-@make_loss.register
-def _(
-    config: Gatys2016,
-    transform: Transform,
-    *,
-    style: Tensor | Sequence[Tensor],
-    content: Tensor | None,
-) -> TransferLoss:
-    sounds = several(style) if content is None else [*several(style), content]
-    network: Any = network_for(config, sounds[-1])
-    if config.rescale:
-        network.rescale(sounds, {*config.style_layers, *config.content_layers})
-    return transfer_loss(config, network, transform, style=style, content=content)
+    def n_weights(self, *, n_freq: int, n_frames: int) -> int:
+        """Return the number of weights and biases of the convolutions."""
+        return sum(math.prod(shape) for shape in SHAPES.values())
+
+    def network(self, *, n_freq: int, n_frames: int) -> VGG19:
+        """Return VGG-19 with its weights, or drawn ones."""
+        drawn = self.weights == "random"
+        state = draw_weights(self.seed) if drawn else read_weights(self.weights)
+        return VGG19(state, pooling=self.pooling)
+
+    def prepare(
+        self, network: nn.Module, style: Sequence[Tensor], content: Tensor | None
+    ) -> nn.Module:
+        """Return the network with its filters rescaled to the recordings."""
+        if self.rescale and isinstance(network, VGG19):
+            sounds = [*style] if content is None else [*style, content]
+            network.rescale(sounds, {*self.style_layers, *self.content_layers})
+        return network
 
 
 PRESETS = (

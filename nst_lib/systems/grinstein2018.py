@@ -16,26 +16,17 @@ they found noisy, is not here: its weights are trained on sounds and not to be h
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from nst_lib import metrics
-from nst_lib.build import count_weights, make_loss, make_view
-from nst_lib.config import ConfigError
+from nst_lib.config import Analysis, ConfigError, SoundItself, StyleWeight
 from nst_lib.core.losses import several
 from nst_lib.core.objective import Losses
 from nst_lib.core.transforms import Transform
-from nst_lib.systems import NETWORK, WEIGHING, Preset, SoundConfig, ulyanov2016
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextureStatistics(SoundConfig):
-    """Settings of the core without a network: only statistics of the sound are compared."""
-
-    UNUSED: ClassVar[frozenset[str]] = SoundConfig.UNUSED | NETWORK | WEIGHING
+from nst_lib.system import Preset, System
+from nst_lib.systems import ulyanov2016
 
 
 class StatisticsLoss(nn.Module):
@@ -74,33 +65,27 @@ class StatisticsLoss(nn.Module):
         return Losses.of(terms, {}, zero=E.new_zeros(()))
 
 
-@count_weights.register
-def _(config: TextureStatistics, *, n_freq: int, n_frames: int) -> int:
-    return 0
+class TextureStatistics(StyleWeight, SoundItself, Analysis, System):
+    """A transfer without a network: only statistics of the sound are compared."""
 
+    def view(self, transform: Transform) -> Callable[[Tensor], Tensor]:
+        """Return what makes the envelopes ``(bands, frames)`` of a waveform."""
 
-@make_view.register
-def _(config: TextureStatistics, transform: Transform) -> Callable[[Tensor], Tensor]:
-    def view(y: Tensor) -> Tensor:
-        if y.shape[-1] < metrics.MIN_SAMPLES:
-            raise ConfigError(
-                f"sound of {y.shape[-1]} samples; accepted: {metrics.MIN_SAMPLES} or more for "
-                "texture statistics"
-            )
-        return metrics.envelopes(y, sr=config.sr)
+        def view(y: Tensor) -> Tensor:
+            if y.shape[-1] < metrics.MIN_SAMPLES:
+                raise ConfigError(
+                    f"sound of {y.shape[-1]} samples; accepted: {metrics.MIN_SAMPLES} or more for "
+                    "texture statistics"
+                )
+            return metrics.envelopes(y, sr=self.sr)
 
-    return view
+        return view
 
-
-@make_loss.register
-def _(
-    config: TextureStatistics,
-    transform: Transform,
-    *,
-    style: Tensor | Sequence[Tensor],
-    content: Tensor | None,
-) -> StatisticsLoss:
-    return StatisticsLoss(several(style), content=content, beta=config.beta)
+    def loss(
+        self, transform: Transform, *, style: Tensor | Sequence[Tensor], content: Tensor | None
+    ) -> StatisticsLoss:
+        """Return the distance to the style's statistics."""
+        return StatisticsLoss(several(style), content=content, beta=self.beta)
 
 
 _SOURCE = "E. Grinstein, N. Q. K. Duong, A. Ozerov, P. Perez, Audio style transfer, ICASSP 2018"

@@ -17,20 +17,21 @@ matrix over the STFT, is left out, since `transform` offers a CQT.
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Self
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 
-from nst_lib.build import make_loss, make_network
-from nst_lib.config import ConfigError, TransferConfig, choice, number
+from nst_lib.base.validation import setting
+from nst_lib.config import ConfigError
 from nst_lib.core import tensors
 from nst_lib.core.losses import several
 from nst_lib.core.objective import Losses
 from nst_lib.core.transforms import Transform
-from nst_lib.systems import Preset
+from nst_lib.system import Preset, TransferConfig
 
 #: Settings that trained weights belong to; those of orientation "time" to a duration too.
 BELONGS = (
@@ -52,52 +53,14 @@ BELONGS = (
     "level_target",
     "pad_mode",
     "w0",
-    "per_scale",
     "scale",
 )
 #: Which of them each transform has no use for.
 NO_USE = {
-    "stft": {"n_bins", "bins_per_octave", "fmin", "residual", "w0", "per_scale", "scale"},
-    "cqt": {"n_fft", "w0", "per_scale"},
+    "stft": {"n_bins", "bins_per_octave", "fmin", "residual", "w0", "scale"},
+    "cqt": {"n_fft", "w0"},
     "cwt": {"n_fft"},
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Huzaifah2020(TransferConfig):
-    """Settings of a transfer between spectrograms of a fixed range."""
-
-    CLIP: ClassVar[bool] = True
-
-    content_terms: tuple[str, ...] = choice(
-        ("features",),
-        ("features", "spectrogram"),
-        "what the content loss compares; features: content_layers",
-    )
-    log_range: float = number(7.0, 0.1, 100, "log-magnitude that is scaled to 1")
-    bound: float = number(1e-3, 0, 1e15, "weight of what leaves the range from 0 to log_range")
-    weights: str | None = field(
-        default=None,
-        metadata={"about": "of the network: a file that `nst train` wrote; null: random"},
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, only in (("engine", "finite"), ("convolution", "direct")):
-            if self.weights is not None and getattr(self, name) != only:
-                raise ConfigError(
-                    f"{name}={getattr(self, name)!r} with trained weights; accepted: {only}"
-                )
-
-    @property
-    def unit(self) -> float:
-        """What is 1 in the scaled spectrogram."""
-        return self.log_range
-
-    @property
-    def weights_file(self) -> Path | None:
-        """The file that weights are read from, if any."""
-        return None if self.weights is None else Path(os.path.expanduser(self.weights))
 
 
 class BoundedLoss(nn.Module):
@@ -157,15 +120,75 @@ def _belonging(trained: dict[str, Any]) -> list[str]:
     return [name for name in names if name not in no_use]
 
 
-@make_network.register
-def _(config: Huzaifah2020, *, n_freq: int, n_frames: int) -> nn.Module:
-    network = make_network.dispatch(TransferConfig)(config, n_freq=n_freq, n_frames=n_frames)
-    if config.weights_file is not None:
-        trained = read_weights(config.weights_file)
-        _validate_settings(config, trained["settings"])
-        _validate_network(config, trained["network"], network)
-        network.load_state_dict({name: trained["network"][name] for name in network.state_dict()})
-    return network
+class Huzaifah2020(TransferConfig):
+    """A transfer between spectrograms of a fixed range, by random or trained weights."""
+
+    content_terms: tuple[str, ...] = setting(
+        ("features",),
+        "what the content loss compares; features are the content_layers",
+        choices=("features", "spectrogram"),
+    )
+    log_range: float = setting(7.0, "log-magnitude that is scaled to 1", ge=0.1, le=100)
+    bound: float = setting(
+        1e-3, "weight of what leaves the range from 0 to log_range", ge=0, le=1e15
+    )
+    weights: str | None = setting(
+        None, "trained weights of the network: a file that `nst train` wrote; null: random weights"
+    )
+
+    @model_validator(mode="after")
+    def _trained(self) -> Self:
+        for name, only in (("engine", "finite"), ("convolution", "direct")):
+            if self.weights is not None and getattr(self, name) != only:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} with trained weights; accepted: {only}"
+                )
+        return self
+
+    @property
+    def unit(self) -> float:
+        """What is 1 in the scaled spectrogram."""
+        return self.log_range
+
+    def files(self) -> dict[str, Path]:
+        """Return the file of trained weights, if there is one."""
+        return {} if self.weights is None else {"weights": Path(os.path.expanduser(self.weights))}
+
+    def network(self, *, n_freq: int, n_frames: int) -> nn.Module:
+        """Return the network with random weights, or with the trained ones that fit it."""
+        network = super().network(n_freq=n_freq, n_frames=n_frames)
+        for path in self.files().values():
+            trained = read_weights(path)
+            _validate_settings(self, trained["settings"])
+            _validate_network(self, trained["network"], network)
+            state = {name: trained["network"][name] for name in network.state_dict()}
+            network.load_state_dict(state)
+        return network
+
+    def loss(
+        self, transform: Transform, *, style: Tensor | Sequence[Tensor], content: Tensor | None
+    ) -> BoundedLoss:
+        """Return the loss of the scaled spectrogram, and the cost of leaving its range."""
+        loss = super().loss(
+            transform,
+            style=[S / self.log_range for S in several(style)],
+            content=None if content is None else content / self.log_range,
+        )
+        return BoundedLoss(loss, log_range=self.log_range, bound=self.bound)
+
+    def finish(self, S: Tensor) -> Tensor:
+        """Return the optimised spectrogram without what is left below 0."""
+        return S.clamp_min(0)
+
+    def in_small(self, length: float) -> Self:
+        """Return settings of a trial; trained weights keep their width, and some their duration."""
+        small = super().in_small(length)
+        if self.weights is None:
+            return small
+        fixed: dict[str, Any] = {"channels": self.channels}
+        if self.orientation == "time":
+            fixed["duration"] = self.duration
+        return small.replace(**fixed)
 
 
 def _validate_settings(config: Huzaifah2020, trained: dict[str, Any]) -> None:
@@ -203,23 +226,6 @@ def _validate_network(config: Huzaifah2020, trained: dict[str, Any], network: nn
             raise _refusal(config.weights, f"{name} has shape {shapes}")
         if not value.isfinite().all():
             raise _refusal(config.weights, f"{name} is not finite")
-
-
-@make_loss.register
-def _(
-    config: Huzaifah2020,
-    transform: Transform,
-    *,
-    style: Tensor | Sequence[Tensor],
-    content: Tensor | None,
-) -> BoundedLoss:
-    loss = make_loss.dispatch(TransferConfig)(
-        config,
-        transform,
-        style=[S / config.log_range for S in several(style)],
-        content=None if content is None else content / config.log_range,
-    )
-    return BoundedLoss(loss, log_range=config.log_range, bound=config.bound)
 
 
 _TRANSFER = Huzaifah2020(

@@ -4,8 +4,7 @@ Two spectrograms (STFT, CQT) with two poolings (max, average), over five pairs o
 settings are those of its public code, which are the defaults of :class:`nst_lib.TransferConfig`.
 """
 
-from nst_lib.config import TransferConfig
-from nst_lib.systems import Preset
+from nst_lib.system import Preset, TransferConfig
 
 PRESETS = (
     Preset(

@@ -13,41 +13,17 @@ bins, where we have 1025.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from nst_lib.build import make_loss, make_view
-from nst_lib.config import TransferConfig, layers, number
+from nst_lib.config import Analysis, Filters, SoundItself, Weighing
 from nst_lib.core.losses import ContentTerm, StyleTerm, several, side_by_side
 from nst_lib.core.network import variances
-from nst_lib.core.objective import Losses
+from nst_lib.core.objective import Losses, transfer_loss
 from nst_lib.core.transforms import Transform
-from nst_lib.systems import Preset, SoundConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mital2017(SoundConfig):
-    """Settings of the core; its depth and its layers are fixed."""
-
-    UNUSED: ClassVar[frozenset[str]] = SoundConfig.UNUSED | {
-        "orientation",
-        "stacks",
-        "pooling",
-        "batch_norm",
-        "style_layers",
-        "content_layers",
-        "layer_weights",
-        "content_terms",
-        "content_weight",
-    }
-
-    stacks: int = number(1, 1, 1, "depth")
-    batch_norm: bool = field(default=False, metadata={"about": "none"})
-    style_layers: tuple[str, ...] = layers(("relu1",), "beside the magnitude")
-    content_layers: tuple[str, ...] = layers(("relu1",), "beside the input")
+from nst_lib.system import Preset, System, random_network, random_weights
 
 
 class Stack(nn.Module):
@@ -76,8 +52,8 @@ class Mital2017Loss(nn.Module):
         Stacks of the styles.
     content : Tensor, shape=(3 freq, time), or None
         Stack of the content.
-    config : Mital2017
-        Has the weights.
+    config : Weighing
+        Weights and normalisation of the losses.
     """
 
     def __init__(
@@ -87,7 +63,7 @@ class Mital2017Loss(nn.Module):
         gain: float,
         style: Sequence[Tensor],
         content: Tensor | None,
-        config: Mital2017,
+        config: Weighing,
     ) -> None:
         super().__init__()
         self.features, self.gain = features, gain
@@ -114,28 +90,43 @@ def _magnitude(V: Tensor) -> Tensor:
     return V[V.shape[-2] // 3 * 2 :]
 
 
-@make_view.register
-def _(config: Mital2017, transform: Transform) -> Stack:
-    return Stack(transform)
+class Mital2017(Weighing, Filters, SoundItself, Analysis, System):
+    """A transfer of the sound itself, through one random layer over its complex spectrogram."""
 
+    trial_width = {"channels": 256}  # noqa: RUF012
 
-@make_loss.register
-def _(
-    config: Mital2017,
-    transform: Transform,
-    *,
-    style: Tensor | Sequence[Tensor],
-    content: Tensor | None,
-) -> Mital2017Loss:
-    styles = several(style)
-    gain = _gain(config, n_freq=styles[0].shape[-2])
-    features = make_loss.dispatch(TransferConfig)(
-        config,
-        transform,
-        style=[gain * V for V in styles],
-        content=None if content is None else gain * content,
-    )
-    return Mital2017Loss(features, gain=gain, style=styles, content=content, config=config)
+    def view(self, transform: Transform) -> Stack:
+        """Return what stacks real part, imaginary part and magnitude."""
+        return Stack(transform)
+
+    def network(self, *, n_freq: int, n_frames: int) -> nn.Module:
+        """Return the random layer for stacks of `n_freq` rows."""
+        return random_network(self, n_freq=n_freq, n_frames=n_frames, seed=self.seed)
+
+    def n_weights(self, *, n_freq: int, n_frames: int) -> int:
+        """Return the number of weights of the random layer."""
+        return random_weights(self, n_freq=n_freq, n_frames=n_frames)
+
+    def loss(
+        self, transform: Transform, *, style: Tensor | Sequence[Tensor], content: Tensor | None
+    ) -> Mital2017Loss:
+        """Return the losses of relu1 and of the input."""
+        styles = several(style)
+        seen = styles[0] if content is None else content
+        gain = _gain(self, n_freq=seen.shape[-2])
+        network = self.network(n_freq=seen.shape[-2], n_frames=seen.shape[-1])
+        features = transfer_loss(
+            network.to(seen.device, seen.dtype),
+            style=[gain * V for V in styles],
+            content=None if content is None else gain * content,
+            style_layers=("relu1",),
+            content_layers=("relu1",),
+            alpha=self.alpha,
+            beta=self.beta,
+            normalisation=self.normalisation,
+            transform=transform,
+        )
+        return Mital2017Loss(features, gain=gain, style=styles, content=content, config=self)
 
 
 def _gain(config: Mital2017, *, n_freq: int) -> float:

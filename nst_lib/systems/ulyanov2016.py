@@ -5,8 +5,7 @@ feature maps the content term compares values, first-order statistics, and the s
 products, second-order ones.
 """
 
-from nst_lib.config import TransferConfig
-from nst_lib.systems import Preset
+from nst_lib.system import Preset, TransferConfig
 
 #: Settings of the code, which others of its time took over.
 CONFIG = TransferConfig(

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from nst_lib.base.validation import hint
-from nst_lib.build import make_network
 from nst_lib.config import ConfigError
 from nst_lib.systems.huzaifah2020 import BELONGS, PRESETS, Huzaifah2020
 
@@ -65,7 +64,7 @@ class Classifier(nn.Module):
     def __init__(self, config: Huzaifah2020, *, n_freq: int, n_frames: int, n_classes: int) -> None:
         super().__init__()
         self.log_range, self.last = config.log_range, f"pool{config.stacks}"
-        self.network = make_network(config, n_freq=n_freq, n_frames=n_frames)
+        self.network = config.network(n_freq=n_freq, n_frames=n_frames)
         for norm in self._norms():
             norm.momentum = None  # the mean over batches, since the last reset
         with torch.no_grad():

@@ -26,7 +26,6 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from nst_lib.base.validation import validate_positive
-from nst_lib.build import choose_device, make_transform
 from nst_lib.config import ConfigError
 from nst_lib.pipeline import load
 from nst_lib.session import Checkpoint
@@ -149,7 +148,7 @@ def _spectrograms(
     stop: threading.Event | None,
 ) -> Tensor:
     """Return the log-magnitude spectrograms ``(clips, freq, time)``."""
-    transform = make_transform(config)
+    transform = config.make_transform()
     S = torch.empty(0)
     for n, clip in enumerate(clips):
         _give_way(stop)
@@ -203,7 +202,7 @@ class _Run:
 
     def __init__(self, task: _Task, fold: int) -> None:
         self.task, self.fold = task, fold
-        self.device = choose_device(task.config)
+        self.device = task.config.torch_device()
         n_freq, n_frames = task.S.shape[1:]
         self.classifier = Classifier(
             task.config, n_freq=n_freq, n_frames=n_frames, n_classes=task.n_classes

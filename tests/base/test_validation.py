@@ -19,6 +19,7 @@ class Meal(Model):
     price: float | None = setting(None, "in euros", ge=0)
     extras: tuple[Literal["salt", "bread"], ...] = setting((), "beside the dish")
     names: tuple[str, ...] = setting((), "of the guests", words="names of guests", max_length=3)
+    drink: str = setting("tea", "what is drunk", choices=("tea", "milk"))
     warm: bool = setting(True, "whether it is warm")
 
     @model_validator(mode="after")
@@ -48,6 +49,7 @@ def test_values_are_read_as_json_and_yaml_write_them():
         ({"price": True}, "price=True; accepted: a number or null"),
         ({"extras": ["salt", "jam"]}, "extras=['salt', 'jam']; accepted: words [salt | bread]"),
         ({"names": [1]}, "names=[1]; accepted: names of guests"),
+        ({"drink": "rum"}, "drink='rum'; accepted: a word [tea | milk]"),
         ({"warm": 1}, "warm=1; accepted: true or false"),
         ({"guest": 1}, "unknown setting 'guest'; did you mean guests?"),
         ({"qqq": 1}, "unknown setting 'qqq'; accepted: dish, guests, price"),

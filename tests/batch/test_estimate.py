@@ -9,9 +9,8 @@ import torch
 from nst_lib import TransferConfig
 from nst_lib.batch.driver import slowdown
 from nst_lib.batch.estimate import estimate, makespan
-from nst_lib.build import make_network, make_transform
 from nst_lib.core.network import n_weights
-from nst_lib.systems.presets import PRESETS
+from nst_lib.system import PRESETS
 from nst_lib.train.classifier import training_config
 from tests.conftest import ROOT
 
@@ -59,8 +58,8 @@ def test_kernels_grow_with_the_square_of_the_sound():
 )
 def test_trained_weights_are_taken_as_they_are(settings, tmp_path):
     config = training_config(**{"duration": 1.0, "channels": 8, **settings})
-    n_frames = 1 + round(1.5 * config.sr) // make_transform(config).hop_length
-    network = make_network(config, n_freq=513, n_frames=n_frames).state_dict()
+    n_frames = 1 + round(1.5 * config.sr) // config.make_transform().hop_length
+    network = config.network(n_freq=513, n_frames=n_frames).state_dict()
     torch.save({"settings": config.to_dict(), "network": network}, tmp_path / "w.pt")
     trained = config.replace(weights=str(tmp_path / "w.pt"), style_layers=["relu1"], n_iter=0)
     assert estimate(trained, length=1.5).seconds > 0

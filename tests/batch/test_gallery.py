@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from nst_lib.batch.gallery import AXES, write_gallery
 from nst_lib.batch.store import Store
 from nst_lib.batch.unit import Outcome, leave_failure
-from nst_lib.systems.presets import PRESETS
+from nst_lib.system import PRESETS
 from tests.pages import watch
 
 SETTINGS = {"steps": 4, "duration": 1.0, "n_iter": 2}

@@ -19,7 +19,7 @@ import soundfile as sf
 
 from nst_lib import TransferConfig, __version__
 from nst_lib.sound.datasets import open_dataset
-from nst_lib.systems.presets import PRESETS
+from nst_lib.system import PRESETS
 
 FAST = ("--channels", 16, "--steps", 3, "--set", "n_iter=2", "--set", "duration=1")
 

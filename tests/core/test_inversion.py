@@ -12,7 +12,6 @@ TRANSFORMS = {
     "cqt": CQT(),
     "cqt, residual": CQT(residual=True),
     "cwt": CWT(),
-    "cwt, per scale": CWT(per_scale=True),
 }
 
 

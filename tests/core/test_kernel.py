@@ -6,7 +6,7 @@ import torch
 
 from nst_lib import ESC50, STFT, RandomCNN
 from nst_lib.core.kernel import InfiniteCNN, _DiagonalSum
-from nst_lib.core.objective import TransferLoss
+from nst_lib.core.objective import TradeOff, WeightedSum, transfer_loss
 
 SIZE = {"n_freq": 24, "kernel": 5, "init": "pytorch"}
 LAYERS = {"style_layers": ("relu1", "relu2"), "content_layers": ("relu2",)}
@@ -24,7 +24,7 @@ def sounds(rng) -> tuple[torch.Tensor, ...]:
     return tuple(torch.from_numpy(3 * rng.random((24, n)) ** 2) for n in (40, 50, 50))
 
 
-def finite(sounds, channels: int, seed: int, **weights) -> TransferLoss:
+def finite(sounds, channels: int, seed: int, **weights) -> WeightedSum | TradeOff:
     """A finite network whose weights and biases are Gaussian, with the limit's variances."""
     style, content, _ = sounds
     network = RandomCNN(channels=channels, stacks=2, pooling="average", **SIZE).double()
@@ -34,13 +34,13 @@ def finite(sounds, channels: int, seed: int, **weights) -> TransferLoss:
         std = 1 / math.sqrt(3 * layer.weight[0].numel())
         layer.weight.normal_(0, std, generator=generator)
         layer.bias.normal_(0, std, generator=generator)
-    return TransferLoss(network, style=style, content=content, **LAYERS, **weights)
+    return transfer_loss(network, style=style, content=content, **LAYERS, **weights)
 
 
-def infinite(sounds, channels: int = 64, **weights) -> TransferLoss:
+def infinite(sounds, channels: int = 64, **weights) -> WeightedSum | TradeOff:
     style, content, _ = sounds
     network = InfiniteCNN(channels=channels, stacks=2, **SIZE)
-    return TransferLoss(network, style=style, content=content, **LAYERS, **weights)
+    return transfer_loss(network, style=style, content=content, **LAYERS, **weights)
 
 
 NORMAL = {"n_freq": 24, "kernel": 5, "init": "ulyanov2016", "stacks": 2, "batch_norm": False}
@@ -54,7 +54,7 @@ def unbiased(kind, *, pooling="average", padding="same", dtype=torch.float64, **
 def assert_mean_of_drawn(values, x, settings, **network):
     """Losses of the limit are about the means of three drawn networks."""
     drawn = [
-        TransferLoss(unbiased(RandomCNN, seed=seed, **network), **settings)(x).values()
+        transfer_loss(unbiased(RandomCNN, seed=seed, **network), **settings)(x).values()
         for seed in range(3)
     ]
     for name, value in values.items():
@@ -66,7 +66,7 @@ def assert_mean_of_drawn(values, x, settings, **network):
 def test_other_paddings_draws_and_normalisations_in_the_limit(sounds, padding, normalisation):
     style, content, x = sounds
     settings = {"style": style, "content": content, "normalisation": normalisation, **LAYERS}
-    limit = TransferLoss(unbiased(InfiniteCNN, padding=padding), **settings)
+    limit = transfer_loss(unbiased(InfiniteCNN, padding=padding), **settings)
     assert_mean_of_drawn(limit(x).values(), x, settings, padding=padding)
 
 
@@ -75,7 +75,7 @@ def test_several_styles_in_the_limit(sounds, normalisation):
     style, content, x = sounds
     styles = [style, content.flip(0)]
     settings = {"style": styles, "content": content, "normalisation": normalisation, **LAYERS}
-    limit = TransferLoss(unbiased(InfiniteCNN), **settings)
+    limit = transfer_loss(unbiased(InfiniteCNN), **settings)
     assert_mean_of_drawn(limit(x).values(), x, settings)
 
 
@@ -84,14 +84,14 @@ def test_digital_silence_without_biases(sounds, pooling):
     style, content, x = (S.clone() for S in sounds)
     style[:, 10:31], content[:, 5:28], x[:, 20:44] = 0, 0, 0
     settings = {"style": style, "content": content, **LAYERS}
-    limit = TransferLoss(unbiased(InfiniteCNN, pooling=pooling), **settings)
+    limit = transfer_loss(unbiased(InfiniteCNN, pooling=pooling), **settings)
     x.requires_grad_()
     losses = limit(x)
     losses.total.backward()
     assert x.grad.isfinite().all()
     assert x.grad.abs().sum() > 0
     assert_mean_of_drawn(losses.values(), x, settings, pooling=pooling)
-    single = TransferLoss(
+    single = transfer_loss(
         unbiased(InfiniteCNN, pooling=pooling, dtype=torch.float32),
         **{**settings, "style": style.float(), "content": content.float()},
     )
@@ -113,7 +113,7 @@ def test_too_short_for_valid_padding(sounds):
 def test_published_start_of_each_layer(esc50_root, style, content, relu1, relu2):
     dataset = ESC50(esc50_root)
     S_s, S_c = (STFT()(torch.from_numpy(dataset[name].load())) for name in (style, content))
-    loss = TransferLoss(
+    loss = transfer_loss(
         InfiniteCNN(),
         style=S_s,
         content=S_c,
@@ -167,7 +167,7 @@ def test_finite_networks_converge_as_one_over_the_root_of_the_width(sounds):
 @pytest.mark.parametrize("with_content", [False, True])
 def test_gradients(rng, with_content):
     style, content, x = (torch.from_numpy(rng.random((4, n))) for n in (9, 12, 12))
-    loss = TransferLoss(
+    loss = transfer_loss(
         InfiniteCNN(n_freq=4, stacks=2, channels=16, kernel=3, init="pytorch"),
         style=style,
         content=content if with_content else None,
@@ -192,7 +192,7 @@ def test_order_of_distant_frames_does_not_matter(sounds):
     a, b = sounds[0][:, :8], sounds[0][:, 8:16]
     one, other = (torch.cat([silent, p, silent, q, silent], 1) for p, q in ((a, b), (b, a)))
     network = InfiniteCNN(stacks=1, **SIZE)
-    loss = TransferLoss(
+    loss = transfer_loss(
         network, style=one, content=None, style_layers=("relu1",), content_layers=(), beta=1.0
     )
     assert abs(loss(other).total.item()) < 1e-15
@@ -239,7 +239,7 @@ def test_every_engine_is_the_mean_over_wide_draws(rng, orientation, pooling):
     layers = {"style_layers": ("relu1", "relu2", "relu3"), "content_layers": ("relu3",)}
 
     def values(network) -> dict[str, float]:
-        return TransferLoss(network, **terms, **layers)(x).values()
+        return transfer_loss(network, **terms, **layers)(x).values()
 
     exact = values(InfiniteCNN(**settings))
     draws = []
@@ -275,7 +275,7 @@ def test_gradients_of_every_engine(rng, orientation, pooling):
         kernel=3,
         init="pytorch",
     )
-    loss = TransferLoss(network, style=style, content=content, **LAYERS, alpha=2.0, beta=3.0)
+    loss = transfer_loss(network, style=style, content=content, **LAYERS, alpha=2.0, beta=3.0)
     assert torch.autograd.gradcheck(lambda S: loss(S).total, x.requires_grad_())
 
 
@@ -285,8 +285,8 @@ def test_one_stack_is_the_same_along_time_of_the_transposed(sounds):
     settings = {"stacks": 1, "kernel": 5, "init": "pytorch"}
     along = InfiniteCNN(n_freq=24, **settings)
     across = InfiniteCNN(n_freq=50, n_frames=24, orientation="time", **settings)
-    one = TransferLoss(along, style=style, content=None, **layers)(x)
-    other = TransferLoss(across, style=style.mT, content=None, **layers)(x.mT)
+    one = transfer_loss(along, style=style, content=None, **layers)(x)
+    other = transfer_loss(across, style=style.mT, content=None, **layers)(x.mT)
     assert one.total.item() == pytest.approx(other.total.item(), rel=1e-12)
 
 
@@ -299,12 +299,12 @@ def test_max_pooling_on_recordings_against_wide_networks(esc50_root):
     settings = {"n_freq": 513, "stacks": 2, "pooling": "max", "channels": 1024}
     arguments = {"style": style, "content": content, **layers}
     with torch.no_grad():
-        exact = TransferLoss(InfiniteCNN(**settings), **arguments)(content).values()
+        exact = transfer_loss(InfiniteCNN(**settings), **arguments)(content).values()
         draws = [
-            TransferLoss(RandomCNN(**settings, seed=seed), **arguments)(content).values()
+            transfer_loss(RandomCNN(**settings, seed=seed), **arguments)(content).values()
             for seed in range(6)
         ]
-        average = TransferLoss(InfiniteCNN(**{**settings, "pooling": "average"}), **arguments)
+        average = transfer_loss(InfiniteCNN(**{**settings, "pooling": "average"}), **arguments)
     for name in ("style relu1", "style relu2"):
         sample = [draw[name] for draw in draws]
         error = np.std(sample, ddof=1) / math.sqrt(len(sample))
@@ -329,7 +329,7 @@ def test_what_is_not_tractable_is_refused(sounds):
     with pytest.raises(ValueError, match=r"442206 positions .*; accepted: 8192 or fewer"):
         InfiniteCNN(orientation="2d")(torch.zeros(513, 862), depth=1)
     with pytest.raises(ValueError, match="sounds of 40 and 50 frames, which are channels"):
-        TransferLoss(
+        transfer_loss(
             InfiniteCNN(n_frames=50, orientation="time", stacks=1),
             style=sounds[0],
             content=sounds[1],
@@ -341,6 +341,6 @@ def test_what_is_not_tractable_is_refused(sounds):
         network(torch.ones(24, 3, dtype=torch.float64), depth=3)
     arguments = {"style": sounds[0], "content": None, "content_layers": ()}
     with pytest.raises(ValueError, match="layer conv1; accepted: relu1, relu2, relu3"):
-        TransferLoss(network, **arguments, style_layers=("conv1",))
+        transfer_loss(network, **arguments, style_layers=("conv1",))
     with pytest.raises(ValueError, match="nothing to match"):
-        TransferLoss(network, **arguments, style_layers=())
+        transfer_loss(network, **arguments, style_layers=())

@@ -4,7 +4,7 @@ import torch
 
 from nst_lib import RandomCNN
 from nst_lib.core.losses import ContentTerm, StyleTerm, gram_distance, gram_matrix, side_by_side
-from nst_lib.core.objective import TransferLoss
+from nst_lib.core.objective import transfer_loss
 
 
 def features(rng, channels, positions, dtype="float32") -> torch.Tensor:
@@ -121,7 +121,7 @@ def restated(network, S_c, S_s, S_x, pool, normalisation):
 def test_losses_equal_a_numpy_restatement(rng, channels, pooling, normalisation):
     S_c, S_s, S_x = (3 * rng.random((30, 45)) for _ in range(3))
     network = RandomCNN(n_freq=30, channels=channels, pooling=pooling).double()
-    loss = TransferLoss(
+    loss = transfer_loss(
         network,
         style=torch.from_numpy(S_s),
         content=torch.from_numpy(S_c),
@@ -156,7 +156,7 @@ def test_gradients(rng, channels, pooling, orientation):
         init="pytorch",
     ).double()
     S_c, S_s, S_x = (torch.from_numpy(rng.random(size)) for _ in range(3))
-    loss = TransferLoss(
+    loss = transfer_loss(
         network,
         style=S_s,
         content=S_c,
@@ -173,8 +173,8 @@ def test_bad_settings(rng):
     network = RandomCNN(n_freq=8, channels=4, stacks=1)
     arguments = {"style": S, "content": None, "style_layers": ["relu1"], "content_layers": []}
     with pytest.raises(ValueError, match="normalisation 'l2'; accepted: code, report"):
-        TransferLoss(network, **arguments, normalisation="l2")
+        transfer_loss(network, **arguments, normalisation="l2")
     with pytest.raises(ValueError, match="layer relu2; accepted: conv1, bn1, relu1, pool1"):
-        TransferLoss(network, **{**arguments, "style_layers": ["relu2"]})
+        transfer_loss(network, **{**arguments, "style_layers": ["relu2"]})
     with pytest.raises(ValueError, match="nothing to match"):
-        TransferLoss(network, **{**arguments, "style_layers": [], "content_layers": ["relu1"]})
+        transfer_loss(network, **{**arguments, "style_layers": [], "content_layers": ["relu1"]})

@@ -4,7 +4,7 @@ import torch
 
 from nst_lib import STFT, RandomCNN, TransferConfig, transfer
 from nst_lib.core.kernel import InfiniteCNN
-from nst_lib.core.objective import TransferLoss
+from nst_lib.core.objective import TradeOff, WeightedSum, published_weight, transfer_loss
 
 NETWORKS = {
     "finite": lambda: RandomCNN(n_freq=24, stacks=2, channels=64, kernel=3).double(),
@@ -24,9 +24,9 @@ def sounds(rng) -> tuple[torch.Tensor, ...]:
     return tuple(torch.from_numpy(3 * rng.random((24, n)) ** 2) for n in (40, 50, 50))
 
 
-def objective(network, sounds, **settings) -> TransferLoss:
+def objective(network, sounds, **settings) -> WeightedSum | TradeOff:
     style, content, _ = sounds
-    return TransferLoss(network, style=style, content=content, **{**LAYERS, **settings})
+    return transfer_loss(network, style=style, content=content, **{**LAYERS, **settings})
 
 
 def test_published_terms_add_up(network, sounds):
@@ -45,7 +45,7 @@ def test_balanced_layers_have_equal_shares_at_the_content(network, sounds):
 
 
 def test_balanced_without_a_content_is_by_silence(network, sounds):
-    loss = TransferLoss(network, style=sounds[0], content=None, **LAYERS, layer_weights="balanced")
+    loss = transfer_loss(network, style=sounds[0], content=None, **LAYERS, layer_weights="balanced")
     values = loss(torch.zeros_like(sounds[0])).values()
     assert values["style relu2"] == pytest.approx(values["style relu1"], rel=1e-6)
 
@@ -60,7 +60,7 @@ def test_content_weight_spans_style_and_content(network, sounds):
 
 
 def test_a_sound_that_is_its_own_style_has_nothing_to_gain(network, sounds):
-    loss = TransferLoss(network, style=sounds[1], content=sounds[1], **LAYERS, content_weight=0.5)
+    loss = transfer_loss(network, style=sounds[1], content=sounds[1], **LAYERS, content_weight=0.5)
     x = sounds[1].clone().requires_grad_()
     total = loss(x).total
     assert total.item() < 1e-3
@@ -77,10 +77,8 @@ def test_mapping_to_alpha_and_beta(network, sounds):
     (expected,) = torch.autograd.grad(losses.total, x)
     style_only = objective(network, sounds, content_weight=0.0, alpha=alpha, beta=beta)
     relative = sum(v for k, v in style_only(x).values().items() if k.startswith("style relu"))
-    acting = objective(
-        network, sounds, content_weight=0.5, alpha=alpha, beta=beta, content_layers=("relu2",)
-    )
-    weight = acting.published_weight(relative_style_loss=relative)
+    acting = objective(network, sounds, content_weight=0.5, content_layers=("relu2",))
+    weight = published_weight(acting.terms, alpha=alpha, beta=beta, relative_style_loss=relative)
     assert 0 < weight < 1
     same = objective(network, sounds, content_weight=weight, content_layers=("relu2",))
     (gradient,) = torch.autograd.grad(same(x).total, x)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nst_lib.core.objective import Losses
-from nst_lib.core.optimise import minimise
+from nst_lib.core.optimise import Method, Observer, minimise
 
 
 def bowl(target: torch.Tensor, scale: float = 1.0):
@@ -31,9 +31,7 @@ def test_finds_the_bottom(optimiser, line_search, steps, rate):
         bowl(target),
         torch.zeros(3),
         steps=steps,
-        optimiser=optimiser,
-        line_search=line_search,
-        learning_rate=rate,
+        method=Method(optimiser=optimiser, line_search=line_search, learning_rate=rate),
     )
     torch.testing.assert_close(result.x, target, atol=1e-2, rtol=0)
     assert result.evaluations[result.best_step].total == min(e.total for e in result.evaluations)
@@ -43,7 +41,9 @@ def test_evaluations_are_counted_exactly():
     for line_search in ("none", "strong_wolfe"):
         for steps in (1, 7, 33):
             start = torch.tensor([-1.2, 1.0], dtype=torch.float64)
-            result = minimise(rosenbrock, start, steps=steps, line_search=line_search)
+            result = minimise(
+                rosenbrock, start, steps=steps, method=Method(line_search=line_search)
+            )
             assert [e.step for e in result.evaluations] == list(range(steps))
             assert result.outcome == "finished"
 
@@ -90,7 +90,10 @@ def test_vanished_gradient_converges():
 def test_keeps_the_best_of_a_run_that_climbs():
     # Steps of 1.5 / curvature overshoot ever more.
     result = minimise(
-        bowl(torch.zeros(1), scale=20), torch.ones(1), steps=6, optimiser="adam", learning_rate=5.0
+        bowl(torch.zeros(1), scale=20),
+        torch.ones(1),
+        steps=6,
+        method=Method("adam", learning_rate=5.0),
     )
     totals = [e.total for e in result.evaluations]
     assert result.best_step == totals.index(min(totals))
@@ -102,7 +105,7 @@ def test_diverged_run_keeps_the_best():
         style = torch.where(x < -1, torch.inf, x).sum()
         return Losses(style=style, content=0 * style.detach().nan_to_num(), terms={})
 
-    result = minimise(loss, torch.ones(1), steps=99, optimiser="adam", learning_rate=0.5)
+    result = minimise(loss, torch.ones(1), steps=99, method=Method("adam", learning_rate=0.5))
     assert result.outcome == "diverged"
     assert -1 <= float(result.x) < 0
     assert len(result.evaluations) < 99
@@ -118,7 +121,7 @@ def test_stop_event_from_another_thread():
             threading.Thread(target=stop.set).start()
             stop.wait(5)
 
-    result = minimise(rosenbrock, torch.zeros(2), steps=500, callback=callback, stop=stop)
+    result = minimise(rosenbrock, torch.zeros(2), steps=500, observer=Observer(callback, stop=stop))
     assert result.outcome == "stopped"
     assert seen == result.evaluations
     assert len(seen) == 5
@@ -129,7 +132,7 @@ def test_keyboard_interrupt_returns_the_best():
         if evaluation.step == 10:
             raise KeyboardInterrupt
 
-    result = minimise(rosenbrock, torch.zeros(2), steps=500, callback=callback)
+    result = minimise(rosenbrock, torch.zeros(2), steps=500, observer=Observer(callback))
     assert result.outcome == "stopped"
     assert len(result.evaluations) == 11
     assert float(rosenbrock(result.x).total) == result.evaluations[result.best_step].total
@@ -137,6 +140,6 @@ def test_keyboard_interrupt_returns_the_best():
 
 def test_unknown_names():
     with pytest.raises(ValueError, match="optimiser 'sgd'; accepted: lbfgs, adam"):
-        minimise(rosenbrock, torch.zeros(2), steps=1, optimiser="sgd")
+        Method("sgd")
     with pytest.raises(ValueError, match="line_search 'wolfe'; accepted: none, strong_wolfe"):
-        minimise(rosenbrock, torch.zeros(2), steps=1, line_search="wolfe")
+        Method(line_search="wolfe")

@@ -88,7 +88,6 @@ def test_amplitude_of_a_tone_in_the_cwt(hz):
         CQT(n_bins=256, bins_per_octave=32),
         CQT(n_bins=84, bins_per_octave=12),
         CWT(n_bins=256, voices=32),
-        CWT(n_bins=84, voices=12, per_scale=True),
         CQT(n_bins=256, bins_per_octave=32, residual=True),
     ],
 )
@@ -132,7 +131,6 @@ SMALL = [
     CQT(sr=1000, hop_length=4, n_bins=8, bins_per_octave=4, fmin=80),
     CQT(sr=1000, hop_length=4, n_bins=8, bins_per_octave=4, fmin=80, pad_mode="reflect"),
     CQT(sr=1000, hop_length=4, n_bins=8, bins_per_octave=4, fmin=80, residual=True),
-    CWT(sr=1000, hop_length=2, n_bins=8, voices=4, fmin=80, per_scale=True),
 ]
 
 

@@ -15,10 +15,9 @@ import soundfile as sf
 from matplotlib import image
 
 import nst_lib
-from nst_lib.config import TransferConfig
 from nst_lib.opinions.analysis import SIMULATED
 from nst_lib.opinions.claims import CLAIMS, CONTRADICTED, SUPPORTED, UNDECIDED
-from nst_lib.systems.presets import PRESETS
+from nst_lib.system import PRESETS, TransferConfig
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

@@ -32,7 +32,7 @@ from nst_lib.show.live import INTERVAL, LiveTransfer
 from nst_lib.show.player import Compare
 from nst_lib.sound.audio import AudioError
 from nst_lib.sound.datasets import Clip, Pair, open_dataset
-from nst_lib.systems.presets import PRESETS
+from nst_lib.system import PRESETS
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 GONE = "The controls of this cell need a running kernel. Run the cell to have them again."

@@ -11,9 +11,8 @@ import torch
 from torch.nn import functional
 
 from nst_lib import TransferConfig, transfer
-from nst_lib.build import count_weights, make_loss, make_network, make_transform
 from nst_lib.config import ConfigError
-from nst_lib.core.objective import TransferLoss
+from nst_lib.core.objective import TradeOff
 from nst_lib.sound.datasets import open_dataset
 from nst_lib.systems import gatys2016
 from nst_lib.systems.gatys2016 import CONVOLUTIONS, LAYERS, LEAST, SHAPES, VGG19, read_weights
@@ -85,7 +84,7 @@ def test_features_equal_a_plain_restatement(state, sounds, pooling, pool):
 
 
 def test_architecture(config):
-    network = make_network(config, n_freq=64, n_frames=48)
+    network = config.network(n_freq=64, n_frames=48)
     assert (len(CONVOLUTIONS), len(LAYERS) - len(CONVOLUTIONS)) == (16, 5)
     with torch.no_grad():
         maps = network(torch.zeros(64, 48))
@@ -98,7 +97,7 @@ def test_architecture(config):
         "pool5": (512, 2, 1),
     }
     published = 20_024_384  # of torchvision's vgg19().features
-    assert count_weights(config, n_freq=64, n_frames=48) == published
+    assert config.n_weights(n_freq=64, n_frames=48) == published
     assert sum(parameter.numel() for parameter in network.parameters()) == published
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
@@ -120,7 +119,7 @@ def test_losses_are_the_equations_of_the_paper(config, state, sounds):
     a, p = (S.double() for S in sounds)
     x = p.flip(1).requires_grad_()
     config = config.replace(rescale=False)
-    losses = make_loss(config, make_transform(config), style=a, content=p)(x)
+    losses = config.loss(config.make_transform(), style=a, content=p)(x)
     double = {name: value.double() for name, value in state.items()}
 
     def maps(S):
@@ -148,10 +147,10 @@ def test_losses_are_the_equations_of_the_paper(config, state, sounds):
 
 def test_rescaled_filters_have_a_mean_activation_of_1(config, sounds):
     style, content = sounds
-    plain = make_network(config, n_freq=40, n_frames=32)
-    network = make_loss(
-        config, make_transform(config), style=style, content=content
-    ).distances.network
+    plain = config.network(n_freq=40, n_frames=32)
+    network = config.loss(
+        config.make_transform(), style=style, content=content
+    ).terms.distances.network
     for name in ("conv1_1", "conv1_2", "conv2_1", "conv3_4", "conv4_2", "conv5_1"):
         F, F_plain = (
             torch.cat([n(S, [name])[name].flatten(1) for S in sounds], dim=1)
@@ -196,19 +195,22 @@ def test_rescaling_is_a_setting(config, sounds):
     style, content = sounds
     config = config.replace(style_layers=["conv1_1", "conv1_2"], content_layers=[])
     for rescale, mean in ((False, pytest.approx(0.4, abs=0.3)), (True, pytest.approx(63 / 64))):
-        loss = make_loss(
-            config.replace(rescale=rescale), make_transform(config), style=style, content=content
+        loss = config.replace(rescale=rescale).loss(
+            config.make_transform(), style=style, content=content
         )
-        maps = [loss.distances.network(S, ["conv1_1"])["conv1_1"] for S in sounds]
+        maps = [loss.terms.distances.network(S, ["conv1_1"])["conv1_1"] for S in sounds]
         assert torch.cat(maps, dim=-1).mean().item() == mean
         assert loss(style).total.item() == pytest.approx(0, abs=1e-6)
 
 
 def test_the_other_settings_of_the_loss_act(config, sounds):
     style, content = sounds
-    make = partial(make_loss, transform=make_transform(config), content=content)
-    weighed = make(config.replace(content_weight=0.3, layer_weights="balanced"), style=style)
-    assert isinstance(weighed, TransferLoss)
+
+    def make(config, style):
+        return config.loss(config.make_transform(), style=style, content=content)
+
+    weighed = make(config.replace(content_weight=0.3, layer_weights="balanced"), style)
+    assert isinstance(weighed, TradeOff)
     at_content = weighed(content)
     assert at_content.content.item() == 0
     assert at_content.style.item() == pytest.approx(0.7)
@@ -217,9 +219,9 @@ def test_the_other_settings_of_the_loss_act(config, sounds):
         "content conv4_2",
     }
     half = config.replace(style_layers=["conv1_1"], content_layers=[])
-    both, one, other = (make(half, style=s)(content).style for s in (sounds, style, content))
+    both, one, other = (make(half, s)(content).style for s in (sounds, style, content))
     assert other < both < one
-    texture = make_loss(half, make_transform(half), style=style, content=None)
+    texture = half.loss(half.make_transform(), style=style, content=None)
     assert texture(style).total.item() == pytest.approx(0, abs=1e-6)
 
 
@@ -231,7 +233,7 @@ def test_settings():
     assert "kernel" not in config.to_dict()
     assert config.describe()["pooling"].endswith("[average | max]")
     for setting, message in (
-        ({"channels": 8}, "channels=8: gatys2016 has no use for it; accepted: preset"),
+        ({"channels": 8}, "gatys2016 has no setting 'channels'; `nst presets gatys2016`"),
         ({"pooling": "none"}, r"pooling='none'; accepted: a word \[average | max\]"),
         ({"style_layers": "relu1"}, "style_layers: layer relu1; accepted: conv1_1, conv1_2, pool1"),
         ({"weights": 3}, "weights=3; accepted: a word or null"),
@@ -389,7 +391,7 @@ def test_drawn_weights_keep_the_size_of_a_signal(sounds):
     assert torch.equal(drawn["features.0.weight"], again["features.0.weight"])
     assert not torch.equal(drawn["features.0.weight"], other["features.0.weight"])
     config = TransferConfig.from_preset("gatys2016", weights="random", seed=3)
-    network = make_network(config, n_freq=40, n_frames=48)
+    network = config.network(n_freq=40, n_frames=48)
     maps = network(sounds[0], ["conv1_2", "conv4_4"])
     ratio = maps["conv4_4"].square().mean() / maps["conv1_2"].square().mean()
     assert 0.05 < float(ratio) < 5

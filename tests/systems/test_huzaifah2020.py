@@ -1,7 +1,6 @@
 """Spectrograms of a fixed range, textures, trained weights."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +9,9 @@ import torch
 from torch.nn.functional import conv1d
 
 from nst_lib import RandomCNN, TransferConfig, transfer
-from nst_lib.build import make_loss, make_network, make_transform
 from nst_lib.config import ConfigError
+from nst_lib.system import preset
 from nst_lib.systems.huzaifah2020 import BELONGS, NO_USE
-from nst_lib.systems.presets import preset
 from nst_lib.train.classifier import SETTINGS, Classifier, training_config
 from nst_lib.train.trained import Fold, Trained
 
@@ -32,7 +30,7 @@ def texture():
 
 @pytest.fixture(scope="session")
 def spectrograms(pair, config):
-    transform = make_transform(config)
+    transform = config.make_transform()
     return [
         transform(torch.from_numpy(clip.load(duration=1.0))) for clip in (pair.style, pair.content)
     ]
@@ -42,16 +40,16 @@ def spectrograms(pair, config):
 def losses_of(config, spectrograms):
     def losses_of(S, **overrides):
         settings = config.replace(**overrides)
-        transform = make_transform(settings)
+        transform = settings.make_transform()
         style, content = spectrograms
-        return make_loss(settings, transform, style=style, content=content)(S)
+        return settings.loss(transform, style=style, content=content)(S)
 
     return losses_of
 
 
 def test_published_settings():
     config = preset("huzaifah2020").config
-    transform = make_transform(config)
+    transform = config.make_transform()
     assert (transform.n_freq, transform.n_frames(5 * 22050)) == (513, 431)
     assert (config.stacks, config.channels, config.kernel, config.pooling) == (3, 4096, 11, "max")
     assert (config.steps, config.n_iter, config.momentum, config.beta) == (500, 500, 0, 1e7)
@@ -138,8 +136,8 @@ def test_a_texture_of_another_length_between_several_styles(dataset, texture):
     assert result.audio.shape == (round(1.7 * 22050),)
     first, best = result.evaluations[0], result.evaluations[result.best_step]
     assert best.losses["style"] < 0.5 * first.losses["style"]
-    network = make_network(config, n_freq=513, n_frames=87)
-    transform = make_transform(config)
+    network = config.network(n_freq=513, n_frames=87)
+    transform = config.make_transform()
 
     def gram(S):
         M = network(S / 7, ["relu1"])["relu1"].double()
@@ -197,8 +195,10 @@ def test_trained_weights_are_those_of_the_transfer(trained, weights, spectrogram
     features = {}
     for name in (weights, None):
         config = TransferConfig.from_preset("huzaifah2020", weights=name, **settings)
-        loss = make_loss(config, make_transform(config), style=style, content=content)
-        features[name] = loss.loss.distances.network(content / config.log_range, ["pool3"])["pool3"]
+        loss = config.loss(config.make_transform(), style=style, content=content)
+        features[name] = loss.loss.terms.distances.network(content / config.log_range, ["pool3"])[
+            "pool3"
+        ]
     expected = trained.classifier.features(content[None]).reshape(features[weights].shape)
     assert torch.equal(features[weights], expected)
     assert not torch.allclose(features[None], expected, rtol=0.1)
@@ -223,7 +223,7 @@ def test_weights_of_another_network_are_refused(trained, weights, pair):
 
     def refusal(**overrides):
         with pytest.raises(ConfigError) as error:
-            make_network(config.replace(**overrides), n_freq=513, n_frames=87)
+            config.replace(**overrides).network(n_freq=513, n_frames=87)
         return str(error.value).removeprefix(f"weights={weights!r} ")
 
     assert refusal(channels=8) == "has channels=6; accepted: --set channels=6"
@@ -237,12 +237,12 @@ def test_weights_of_another_network_are_refused(trained, weights, pair):
     if orientation == "time":
         assert refusal(duration=2.0) == "has duration=1.0; accepted: --set duration=1.0"
     else:
-        assert make_network(config.replace(duration=2.0), n_freq=513, n_frames=173)
+        assert config.replace(duration=2.0).network(n_freq=513, n_frames=173)
     assert refusal(level="rms", pad_mode="constant") == (
         "has level=off, pad_mode=reflect; accepted: --set level=off --set pad_mode=reflect"
     )
     no_use = {"n_bins": 99, "fmin": 50, "w0": 20, "scale": 30, "level_target": -30}
-    assert make_network(config.replace(**no_use), n_freq=513, n_frames=87)
+    assert config.replace(**no_use).network(n_freq=513, n_frames=87)
     assert {*BELONGS} <= set(SETTINGS)
 
 
@@ -251,13 +251,13 @@ def test_settings_that_a_transform_has_no_use_for(pair, transform):
     config = training_config(duration=1.0, transform=transform, n_bins=60, bins_per_octave=12)
     config = config.replace(hop_length=64)
     other = {"n_fft": 512, "n_bins": 72, "bins_per_octave": 10, "fmin": 40.0, "residual": True}
-    other |= {"w0": 8.0, "per_scale": True, "scale": 30.0, "pad_mode": "constant"}
+    other |= {"w0": 8.0, "scale": 30.0, "pad_mode": "constant"}
     y = torch.from_numpy(pair.style.load(duration=1.0))
-    S = make_transform(config)(y)
+    S = config.make_transform()(y)
     same = {
         name
         for name, value in other.items()
-        if torch.equal(make_transform(config.replace(**{name: value}))(y), S)
+        if torch.equal(config.replace(**{name: value}).make_transform()(y), S)
     }
     assert same == NO_USE[transform]
 
@@ -274,13 +274,13 @@ def test_a_spectrogram_of_bands(tmp_path):
     )
     made.write(tmp_path / "t.pt")
     config = config.replace(weights=str(tmp_path / "t.pt"))
-    assert make_network(config.replace(n_fft=2048), n_freq=8, n_frames=9)
+    assert config.replace(n_fft=2048).network(n_freq=8, n_frames=9)
     with pytest.raises(ConfigError, match=r"has w0=9.0, scale=1.0; accepted: --set w0=9.0 --set "):
-        make_network(config.replace(w0=None, scale=30.0), n_freq=8, n_frames=9)
+        config.replace(w0=None, scale=30.0).network(n_freq=8, n_frames=9)
     with pytest.raises(
         ConfigError, match=r"has transform=cwt, n_bins=8, w0=9.0; accepted: --set t"
     ):
-        make_network(config.replace(transform="stft", n_bins=9, w0=None), n_freq=8, n_frames=9)
+        config.replace(transform="stft", n_bins=9, w0=None).network(n_freq=8, n_frames=9)
 
 
 def test_sounds_of_another_length(trained, weights):
@@ -288,11 +288,11 @@ def test_sounds_of_another_length(trained, weights):
     settings["orientation"] = trained.config.orientation
     config = TransferConfig.from_preset("huzaifah2020", weights=weights, **settings)
     if config.orientation != "time":
-        assert make_network(config, n_freq=513, n_frames=90)
+        assert config.network(n_freq=513, n_frames=90)
         return
     message = "trained.pt' is of sounds of 87 frames, not 90; accepted: recordings as long as in"
     with pytest.raises(ConfigError, match=message):
-        make_network(config, n_freq=513, n_frames=90)
+        config.network(n_freq=513, n_frames=90)
 
 
 def test_a_checkpoint_is_of_the_weights_as_they_were(trained, weights, pair, tmp_path):
@@ -332,7 +332,7 @@ def test_damaged_weights(trained, weights, name, value, message):
     torch.save(saved, weights)
     message = rf"trained.pt': {message}.*; accepted: a file that `nst train` wrote$"
     with pytest.raises(ConfigError, match=message):
-        make_network(trained.config.replace(weights=weights), n_freq=513, n_frames=87)
+        trained.config.replace(weights=weights).network(n_freq=513, n_frames=87)
 
 
 def test_bad_weights(config, make_wav, tmp_path, monkeypatch):
@@ -342,19 +342,19 @@ def test_bad_weights(config, make_wav, tmp_path, monkeypatch):
     with pytest.raises(
         ConfigError, match=r"bad.pt': cannot be read \(No such file or dir.*\); acc"
     ):
-        make_network(config, n_freq=513, n_frames=87)
+        config.network(n_freq=513, n_frames=87)
     for write in (lambda: path.write_text("not one"), lambda: make_wav().rename(path)):
         write()
         with pytest.raises(ConfigError, match=r"bad.pt': is not a file of tensors by torch.save;"):
-            make_network(config, n_freq=513, n_frames=87)
+            config.network(n_freq=513, n_frames=87)
     torch.save([torch.zeros(3)], path)
     with pytest.raises(ConfigError, match=r"bad.pt': holds something else; accepted: a file that"):
-        make_network(config, n_freq=513, n_frames=87)
+        config.network(n_freq=513, n_frames=87)
     with pytest.raises(ConfigError, match="engine='infinite' with trained weights; accepted: fin"):
         config.replace(engine="infinite")
     with pytest.raises(ConfigError, match="convolution='fft' with trained weights; accepted: dir"):
         config.replace(convolution="fft")
-    assert replace(config, weights=None).replace(convolution="fft").convolution == "fft"
+    assert config.replace(weights=None).replace(convolution="fft").convolution == "fft"
 
 
 def test_convolution_by_fft(config, losses_of, spectrograms):

@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from nst_lib import RandomCNN, TransferConfig, metrics, transfer
-from nst_lib.build import count_weights, make_loss, make_network, make_transform, make_view
 from nst_lib.config import ConfigError
-from nst_lib.systems.presets import PRESETS
+from nst_lib.system import PRESETS
 
 SECOND = {"duration": 1.0}
 
@@ -20,19 +19,19 @@ def waves(pair):
 
 def loss_of(config, *waves):
     """Return a system's loss towards a style and a content, and what it sees of a sound."""
-    transform = make_transform(config)
-    view = make_view(config, transform)
+    transform = config.make_transform()
+    view = config.view(transform)
     style, content = (view(y) for y in waves)
-    return make_loss(config, transform, style=style, content=content), view
+    return config.loss(transform, style=style, content=content), view
 
 
 def test_ulyanov_has_the_published_sizes():
     config = TransferConfig.from_preset("ulyanov2016")
-    transform = make_transform(config)
+    transform = config.make_transform()
     assert (transform.n_freq, transform.hop_length) == (1025, 512)
-    network = make_network(config.replace(channels=8), n_freq=1025, n_frames=430)
+    network = config.replace(channels=8).network(n_freq=1025, n_frames=430)
     assert network(torch.rand(1025, 430), ["relu1"])["relu1"].shape == (8, 420), "430 leave 420"
-    assert count_weights(config, n_freq=1025, n_frames=430) == 1025 * 4096 * 11
+    assert config.n_weights(n_freq=1025, n_frames=430) == 1025 * 4096 * 11
 
 
 def test_ulyanov_sums_squares_of_one_layer(waves):
@@ -131,7 +130,7 @@ def test_chen_is_ulyanov_on_wavelets():
     analysis = {"transform", "hop_length", "n_bins", "bins_per_octave", "residual", "scale"}
     assert differing == {"preset"} | analysis
     assert PRESETS["chen2020"].source.startswith("inspired by")
-    transform = make_transform(PRESETS["chen2020"].config)
+    transform = PRESETS["chen2020"].config.make_transform()
     assert type(transform).__name__ == "CWT"
     octave = transform.freqs[transform.bins][48] / transform.freqs[transform.bins][0]
     assert octave == pytest.approx(2)
@@ -139,8 +138,8 @@ def test_chen_is_ulyanov_on_wavelets():
 
 def test_mital_sees_real_part_imaginary_part_and_magnitude(waves):
     config = TransferConfig.from_preset("mital2017", channels=16)
-    transform = make_transform(config)
-    V = make_view(config, transform)(waves[0])
+    transform = config.make_transform()
+    V = config.view(transform)(waves[0])
     expected = torch.stft(
         waves[0],
         2048,
@@ -151,7 +150,7 @@ def test_mital_sees_real_part_imaginary_part_and_magnitude(waves):
         return_complex=True,
     )
     torch.testing.assert_close(V, torch.cat([expected.real, expected.imag, expected.abs()]))
-    assert count_weights(config.replace(channels=4096), n_freq=len(V), n_frames=V.shape[1]) == (
+    assert config.replace(channels=4096).n_weights(n_freq=len(V), n_frames=V.shape[1]) == (
         4096 * 3 * 1025 * 15
     )
 
@@ -177,7 +176,7 @@ def test_mital_style_is_a_linear_magnitude_and_relu1(waves):
 def test_mital_draws_for_one_plane(waves):
     config = TransferConfig.from_preset("mital2017", channels=64)
     (style, content), (loss, view) = waves, loss_of(config, *waves)
-    W = loss.features.distances.network.layers["conv1"].weight
+    W = loss.features.terms.distances.network.layers["conv1"].weight
     W = W / W.std() * (4 / ((1025 + 64) * 15)) ** 0.5
     relu1 = [torch.relu(torch.nn.functional.conv1d(view(y), W)) for y in (style, content)]
     gram = [F @ F.T / F.shape[1] for F in relu1]
@@ -226,11 +225,11 @@ def test_a_content_weight_needs_a_content_loss():
 
 def test_deep_signals_do_not_fade(waves):
     config = TransferConfig.from_preset("deep")
-    transform = make_transform(config)
+    transform = config.make_transform()
     S = transform(torch.from_numpy(np.tile(waves[0].numpy(), 3)))
     depth = {}
     for init in ("ulyanov2016", "milacic2020"):
-        network = make_network(config.replace(init=init), n_freq=1025, n_frames=S.shape[1])
+        network = config.replace(init=init).network(n_freq=1025, n_frames=S.shape[1])
         layers = network(S, depth=8)
         # How much of a kernel is neither bias nor mean: what tells positions apart.
         depth[init] = [float(layer.own.std() / layer.own.mean()) for layer in layers]

@@ -1,0 +1,650 @@
+"""What a system is: settings, what it sees of a sound, its network, its loss, its trial in small.
+
+A system is one class that inherits its groups of settings (:mod:`nst_lib.config`) and overrides
+what differs. :mod:`nst_lib.systems` has one file for each system of the literature, and enters
+their presets here. Presets of installed packages are found by the entry point
+``nst_lib.systems``, which names a :class:`Preset` or a sequence of them.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from pydantic import PrivateAttr, model_validator
+from torch import Tensor, nn
+
+from nst_lib.base.validation import hint, setting, validate_memory
+from nst_lib.config import (
+    Analysis,
+    Balance,
+    ConfigError,
+    Filters,
+    Frames,
+    Inversion,
+    Layers,
+    Machine,
+    Recordings,
+    Search,
+    Settings,
+    Stacks,
+)
+from nst_lib.core.kernel import InfiniteCNN
+from nst_lib.core.losses import several
+from nst_lib.core.network import RandomCNN, n_weights
+from nst_lib.core.objective import ContentTermMaker, Losses, transfer_loss
+from nst_lib.core.transforms import Transform
+
+#: The preset of a transfer that is given no settings.
+DEFAULT = "fast"
+#: Group of entry points by which an installed package adds presets.
+ENTRY_POINTS = "nst_lib.systems"
+#: Longest sound of a trial in seconds, and that of a trial whose time grows with its square.
+TRIAL_SECONDS, TRIAL_SECONDS_SQUARED = 2.5, 5.0
+#: Settings that say nothing where a caller brings a part of their own.
+REPLACED = {
+    "transform": [name for name in Analysis.model_fields if name not in Recordings.model_fields],
+    "network": [*Stacks.model_fields],
+    "content_term": ["content_terms"],
+}
+#: Settings of older versions, and the only value that still means what it meant.
+RETIRED = {"per_scale": False}
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How much more a transfer takes than its trial.
+
+    Attributes
+    ----------
+    time, memory : float
+        Factors of the time and of the memory of one evaluation.
+    weights : float
+        Bytes of the network's weights.
+    """
+
+    time: float
+    memory: float
+    weights: float = 0.0
+
+
+class Name(Settings):
+    """Where the settings come from."""
+
+    preset: str = setting("own", "name of the preset that the settings come from")
+
+
+class System(Machine, Search, Frames, Name):
+    """A system of style transfer: settings that every transfer has, and what a system may override.
+
+    A subclass that is no preset of this package has a `preset` name of its own: what is recorded
+    is what ran.
+    """
+
+    #: Settings that say how wide feature maps are, with the width of a trial in small.
+    trial_width: ClassVar[Mapping[str, int]] = {}
+    #: Parts that the system lets a caller replace; see :meth:`using`.
+    replaceable: ClassVar[frozenset[str]] = frozenset({"transform"})
+
+    _parts: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    # What a system is made of.
+
+    def analysis(self) -> Transform:
+        """Return the transform: the caller's own, or the one that the settings describe."""
+        own: Transform | None = self._parts.get("transform")
+        if own is None:
+            return self.make_transform()
+        if own.sr != self.sr:
+            raise ConfigError(
+                f"a transform of your own at {own.sr} Hz, and recordings at sr={self.sr}; give "
+                "both the same rate"
+            )
+        return own
+
+    def view(self, transform: Transform) -> Callable[[Tensor], Tensor]:
+        """Return what the loss sees of a waveform; by default the transform's spectrogram."""
+        return transform
+
+    def loss(
+        self, transform: Transform, *, style: Tensor | Sequence[Tensor], content: Tensor | None
+    ) -> Callable[[Tensor], Losses]:
+        """Return the loss of what :meth:`view` sees, on its device.
+
+        Parameters
+        ----------
+        transform : Transform
+            What spectrograms are of.
+        style : Tensor, shape=(..., freq, time), or sequence of them
+            View of the style, or of several styles at once.
+        content : Tensor or None
+            View of the content.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no loss")
+
+    def n_weights(self, *, n_freq: int, n_frames: int) -> int:
+        """Return the number of weights of the network, for views of a size."""
+        return 0
+
+    def finish(self, S: Tensor) -> Tensor:
+        """Return an optimised spectrogram as it is to be inverted."""
+        return S
+
+    @property
+    def unit(self) -> float:
+        """What the optimiser takes for 1 in a spectrogram, where there is no line search."""
+        return 1.0
+
+    def files(self) -> dict[str, Path]:
+        """Return the files that settings name, by setting: a result depends on what is in them."""
+        return {}
+
+    # How to try it in small.
+
+    def in_small(self, length: float) -> Self:
+        """Return settings of a trial: shorter and narrower, otherwise the same.
+
+        Parameters
+        ----------
+        length : float > 0
+            Length of the recordings in seconds.
+        """
+        narrow = {name: min(getattr(self, name), width) for name, width in self.trial_width.items()}
+        return self.replace(duration=min(length, TRIAL_SECONDS), **narrow)
+
+    def growth(self, small: Self, *, n_freq: int, n_frames: int, longer: float) -> Growth:
+        """Return how much more a transfer takes than a trial of `small`.
+
+        Parameters
+        ----------
+        small : System
+            What :meth:`in_small` returned.
+        n_freq, n_frames : int > 0
+            Size of the trial's view.
+        longer : float >= 1
+            Length of the recordings over that of the trial.
+        """
+        few, many = (one.n_weights(n_freq=n_freq, n_frames=n_frames) for one in (small, self))
+        wider = max(
+            (getattr(self, name) / getattr(small, name) for name in self.trial_width), default=1.0
+        )
+        return Growth(
+            time=longer * (many / few if few else 1.0),
+            memory=longer * math.ceil(wider),
+            weights=4.0 * many,
+        )
+
+    # What it runs on, and with.
+
+    def torch_device(self) -> torch.device:
+        """Return the device of the network; "auto" is CUDA where there is one."""
+        available = torch.cuda.is_available()
+        if self.device == "cuda" and not available:
+            raise ConfigError("device='cuda': this machine has none; accepted: auto, cpu")
+        return torch.device("cuda" if available and self.device != "cpu" else "cpu")
+
+    def using(self, **parts: Any) -> Self:
+        """Return the same settings with parts of your own in place of what the settings name.
+
+        Parameters
+        ----------
+        transform : Transform or None
+            Makes and inverts spectrograms.
+        network : nn.Module or None
+            Called with a spectrogram ``(freq, time)`` and names, it returns a dict of feature maps
+            ``(channels, positions)``. Its attribute `style_layers`, or else `layer_names`, names
+            those of the style loss; `content_layers`, if it has any, those of the content loss.
+        content_term : callable or None
+            Called with the content's spectrogram and the transform, it returns a function: a
+            spectrogram's distance to the content, 0 at the content and about 1 far from it.
+
+        Raises
+        ------
+        ConfigError
+            If the system does not take such a part.
+        """
+        given = {name: part for name, part in parts.items() if part is not None}
+        for name in given:
+            if name not in self.replaceable:
+                takes = ", ".join(sorted(self.replaceable))
+                raise ConfigError(f"{self.preset} takes no {name} of your own; accepted: {takes}")
+        copy = self.replace()
+        copy._parts = {**self._parts, **given}
+        return copy
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The classes of the caller's own parts, by role: "module.Class"."""
+        return {
+            role: _qualified(part if isinstance(part, type) else type(part))
+            for role, part in self._parts.items()
+        }
+
+    def own_modules(self) -> list[nn.Module]:
+        """Return the caller's own parts that may have weights."""
+        return [part for part in self._parts.values() if isinstance(part, nn.Module)]
+
+    # Settings to and from words.
+
+    def replace(self, **overrides: Any) -> Self:
+        """Return a copy with other values for some settings; another preset is not one of them.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such setting, its value is not accepted, or it is a preset's name.
+        """
+        for name in overrides:
+            self._validate_name(name, self.preset)
+        name = overrides.get("preset", self.preset)
+        if name != self.preset and name in PRESETS:
+            raise ConfigError(
+                f"preset={name!r}: these settings are those of {self.preset}; take "
+                f"TransferConfig.from_preset({name!r}), or a name that is no preset"
+            )
+        copy = super().replace(**overrides)
+        copy._parts = self._parts
+        return copy
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON's types, and the class of a system that is no preset.
+
+        Parts of the caller's own are named in "parts", in place of the settings that they replace.
+        """
+        settings = {"preset": self.preset, **super().to_dict()}
+        for role in self._parts:
+            for name in REPLACED[role]:
+                settings.pop(name, None)
+        if self._parts:
+            settings["parts"] = self.parts
+        if self.preset not in PRESETS and type(self) is not TransferConfig:
+            settings["system"] = _qualified(type(self))
+        return settings
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> "System":
+        """Return the settings that :meth:`to_dict` wrote, as the system that they belong to.
+
+        "preset" says which system it is; a name that is no preset is of this class. A setting that
+        is left out has its default.
+
+        Raises
+        ------
+        ConfigError
+            If a setting is unknown or not accepted, is left out where the preset has another value
+            than the default, or if the settings are of another class.
+        """
+        settings = dict(settings)
+        name = str(settings.get("preset", cls.model_fields["preset"].default))
+        system = settings.pop("system", None)
+        known = find_preset(name)
+        kind = cls if known is None else type(known.config)
+        if not cls._may_return(kind) or system not in (None, _qualified(kind)):
+            raise ConfigError(
+                f"preset={name!r}: these are settings of {system or _qualified(kind)}, and not of "
+                f"{_qualified(cls)}; read them with from_dict of that class"
+            )
+        if "parts" in settings:
+            raise ConfigError(
+                f"these settings had parts of somebody's own ({settings['parts']}); take "
+                "from_preset and using() with the same parts"
+            )
+        for retired, value in RETIRED.items():
+            if settings.pop(retired, value) != value:
+                raise ConfigError(f"{retired} is no longer a setting; leave it out")
+        for setting_name in settings:
+            kind._validate_name(setting_name, name)
+        if known is not None:
+            known.validate_complete(settings)
+        return kind(**settings)
+
+    @classmethod
+    def from_json(cls, text: str) -> "System":
+        """Return the settings that :meth:`to_json` wrote."""
+        import json
+
+        return cls.from_dict(json.loads(text))
+
+    @classmethod
+    def from_preset(cls, name: str = DEFAULT, **overrides: Any) -> "System":
+        """Return a preset with some settings overridden; `nst presets` lists all.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such preset or setting, or the preset is of another class.
+        """
+        config = preset(name).config
+        if not cls._may_return(type(config)):
+            raise ConfigError(
+                f"preset {name!r}: its settings are {_qualified(type(config))}, and not "
+                f"{_qualified(cls)}; take TransferConfig.from_preset({name!r}), or "
+                f"{cls.__name__}(preset='a name of your own', ...)"
+            )
+        return config.replace(**overrides)
+
+    @classmethod
+    def describe(cls) -> dict[str, str]:
+        """Return the meaning of each setting, and what it accepts; "preset" comes first."""
+        described = super().describe()
+        return {"preset": described["preset"], **described}
+
+    @classmethod
+    def _may_return(cls, kind: type) -> bool:
+        """Whether this class, or the front door :class:`TransferConfig`, stands for `kind`."""
+        return issubclass(kind, cls) or cls is TransferConfig
+
+    @classmethod
+    def _validate_name(cls, name: str, preset: str) -> None:
+        if name not in cls.model_fields:
+            known = list(cls.describe())
+            if any(name in type(one.config).model_fields for one in PRESETS.values()):
+                raise ConfigError(
+                    f"{preset} has no setting {name!r}; `nst presets {preset}` lists its settings"
+                )
+            raise ConfigError(f"unknown setting {name!r}; {hint(name, known)}")
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        """Refuse the name of a preset for settings of another class."""
+        known = PRESETS.get(self.preset)
+        own = _qualified(type(self))
+        kind = own if known is None else _qualified(type(known.config))
+        if own != kind:  # by name: a cell that defines a class may be run again
+            raise ValueError(
+                f"preset={self.preset!r}: its settings are {kind}, and these are {own}; take "
+                f"TransferConfig.from_preset({self.preset!r}), or a name of your own"
+            )
+        return self
+
+
+class FeatureTransfer(Balance, Layers, Inversion, Analysis, System):
+    """A system whose loss compares the feature maps of a network."""
+
+    replaceable = frozenset({"transform", "network", "content_term"})
+
+    def network(self, *, n_freq: int, n_frames: int) -> nn.Module:
+        """Return the network for views of a size."""
+        raise NotImplementedError(f"{type(self).__name__} has no network")
+
+    def loss(
+        self, transform: Transform, *, style: Tensor | Sequence[Tensor], content: Tensor | None
+    ) -> Callable[[Tensor], Losses]:
+        """Return the loss in the feature maps; see :meth:`System.loss`."""
+        styles = several(style)
+        network, layers = self._own_network()
+        if network is None:
+            network = self.network_for(styles[0] if content is None else content)
+        term: ContentTermMaker | None = self._parts.get("content_term")
+        return transfer_loss(
+            self.prepare(network.to(styles[0].device, styles[0].dtype), styles, content),
+            style=styles,
+            content=content,
+            alpha=self.alpha,
+            beta=self.beta,
+            normalisation=self.normalisation,
+            layer_weights=self.layer_weights,
+            content_terms=self.content_terms if term is None else (),
+            content_weight=self.content_weight,
+            transform=transform,
+            own_term=term,
+            **layers,
+        )
+
+    def prepare(
+        self, network: nn.Module, style: Sequence[Tensor], content: Tensor | None
+    ) -> nn.Module:
+        """Return the network, fitted to views of the recordings if the system does that."""
+        return network
+
+    def network_for(self, view: Tensor) -> nn.Module:
+        """Return the network for a view ``(..., freq, time)``: size, device and precision."""
+        n_freq, n_frames = view.shape[-2:]
+        return self.network(n_freq=n_freq, n_frames=n_frames).to(view.device, view.dtype)
+
+    def _own_network(self) -> tuple[nn.Module | None, dict[str, Sequence[str]]]:
+        """Return the caller's own network, if any, and the layers that are compared."""
+        network: nn.Module | None = self._parts.get("network")
+        if network is None:
+            return None, {
+                "style_layers": self.style_layers,
+                "content_layers": self.content_layers,
+            }
+        names = getattr(network, "style_layers", None) or getattr(network, "layer_names", None)
+        if not names:
+            raise ConfigError(
+                f"network {type(network).__name__} does not name its feature maps; give it an "
+                "attribute layer_names, or style_layers and content_layers"
+            )
+        return network, {
+            "style_layers": tuple(names),
+            "content_layers": tuple(getattr(network, "content_layers", ())),
+        }
+
+    @model_validator(mode="after")
+    def _has_content(self) -> Self:
+        without = set() if self.content_layers else {"features"}
+        if self.content_weight and not {*self.content_terms} - without:
+            raise ValueError(
+                f"content_weight={self.content_weight:g}: {self.preset} has no content loss; "
+                "take null, or give content_layers or content_terms too"
+            )
+        return self
+
+
+def random_network(
+    filters: Filters,
+    *,
+    n_freq: int,
+    n_frames: int,
+    seed: int,
+    stacks: int = 1,
+    orientation: str = "freq",
+    pooling: str = "average",
+    batch_norm: bool = False,
+) -> RandomCNN | InfiniteCNN:
+    """Return a network of random filters, drawn or in the limit, if its weights fit in memory."""
+    settings: dict[str, Any] = {
+        "orientation": orientation,
+        "stacks": stacks,
+        "channels": filters.channels,
+        "kernel": filters.kernel,
+        "padding": filters.padding,
+        "pooling": pooling,
+        "batch_norm": batch_norm,
+        "init": filters.init,
+    }
+    if filters.engine == "infinite":
+        return InfiniteCNN(n_freq=n_freq, n_frames=n_frames, **settings)
+    needed = random_weights(
+        filters, n_freq=n_freq, n_frames=n_frames, stacks=stacks, orientation=orientation
+    )
+    validate_memory(
+        4 * needed,
+        of=f"channels={filters.channels}, stacks={stacks}: the weights",
+        accepted="fewer",
+    )
+    return RandomCNN(
+        n_freq=n_freq,
+        n_frames=n_frames,
+        convolution=filters.convolution,
+        seed=seed,
+        **settings,
+    )
+
+
+def random_weights(
+    filters: Filters, *, n_freq: int, n_frames: int, stacks: int = 1, orientation: str = "freq"
+) -> int:
+    """Return the number of weights that :func:`random_network` draws."""
+    return n_weights(
+        fan={"freq": n_freq, "time": n_frames, "2d": 1}[orientation],
+        stacks=stacks,
+        channels=filters.channels,
+        kernel=filters.kernel,
+        dimensions=2 if orientation == "2d" else 1,
+        convolution=filters.convolution,
+    )
+
+
+class TransferConfig(Stacks, FeatureTransfer):
+    """Settings of a transfer by a network with random weights; the defaults are the study's.
+
+    What a transfer takes where it is given none is the preset ``fast``.
+    ``TransferConfig.from_preset(name)`` gives the settings of any system,
+    ``TransferConfig.describe()`` the meaning of each setting and what it accepts. A value that is
+    not accepted raises :class:`nst_lib.config.ConfigError`.
+    """
+
+    trial_width = {"channels": 256}  # noqa: RUF012
+
+    preset: str = setting("milacic2020", "name of the preset that the settings come from")
+
+    def network(self, *, n_freq: int, n_frames: int) -> nn.Module:
+        """Return the random network for views of a size, if its weights fit in memory."""
+        return random_network(
+            self,
+            n_freq=n_freq,
+            n_frames=n_frames,
+            seed=self.seed,
+            stacks=self.stacks,
+            orientation=self.orientation,
+            pooling=self.pooling,
+            batch_norm=self.batch_norm,
+        )
+
+    def prepare(
+        self, network: nn.Module, style: Sequence[Tensor], content: Tensor | None
+    ) -> nn.Module:
+        """Return the network, if it is the one that the settings, and so the record, name."""
+        kind = InfiniteCNN if self.engine == "infinite" else RandomCNN
+        if "network" not in self._parts and not isinstance(network, kind):
+            raise ConfigError(
+                f"engine={self.engine!r}: the network of {type(self).__name__} is no "
+                f"{kind.__name__}, and the record would name one; inherit FeatureTransfer "
+                "(nst_lib.system) in place of TransferConfig"
+            )
+        return network
+
+    def n_weights(self, *, n_freq: int, n_frames: int) -> int:
+        """Return the number of weights of the network, for views of a size."""
+        return random_weights(
+            self,
+            n_freq=n_freq,
+            n_frames=n_frames,
+            stacks=self.stacks,
+            orientation=self.orientation,
+        )
+
+    def in_small(self, length: float) -> Self:
+        """Return settings of a trial; it is longer where the time grows with the square."""
+        small = super().in_small(length)
+        if self.engine == "infinite":
+            return small.replace(duration=min(length, TRIAL_SECONDS_SQUARED))
+        return small
+
+    def growth(self, small: Self, *, n_freq: int, n_frames: int, longer: float) -> Growth:
+        """Return how much more a transfer takes than a trial; kernels grow with the square."""
+        if self.engine == "infinite":
+            square = 1.0 if self.orientation == "time" else longer**2
+            return Growth(time=square, memory=square)
+        return super().growth(small, n_freq=n_freq, n_frames=n_frames, longer=longer)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings that someone published, or that we recommend.
+
+    Attributes
+    ----------
+    config : System
+        The settings; ``config.preset`` is the name of the preset.
+    source : str
+        Where they come from.
+    about : str
+        What the system does, in a sentence or two.
+    exact, ours : str
+        What is as published, and what is our choice, where the source leaves it open.
+    """
+
+    config: System
+    source: str
+    about: str
+    exact: str = ""
+    ours: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name to ask for it by."""
+        return self.config.preset
+
+    def validate_complete(self, settings: Mapping[str, Any]) -> None:
+        """Raise ConfigError where what is left out may be the default or the preset's."""
+        for name, field in type(self.config).model_fields.items():
+            value = getattr(self.config, name)
+            if name not in settings and value != field.default:
+                raise ConfigError(
+                    f"{name} is left out, and preset={self.name!r} has {value!r}; give all "
+                    f"settings, or take TransferConfig.from_preset({self.name!r}, ...)"
+                )
+
+
+#: Presets by name: those of this package, and those of installed packages once they are asked for.
+PRESETS: dict[str, Preset] = {}
+
+
+def register(presets: Preset | Iterable[Preset]) -> None:
+    """Enter a preset, or several, under their names.
+
+    Raises
+    ------
+    ConfigError
+        If there is a preset of another class under a name.
+    """
+    for entry in [presets] if isinstance(presets, Preset) else presets:
+        known = PRESETS.get(entry.name)
+        if known and _qualified(type(known.config)) != _qualified(type(entry.config)):
+            raise ConfigError(
+                f"preset {entry.name!r} is {_qualified(type(known.config))} already; choose "
+                "another name"
+            )
+        PRESETS[entry.name] = entry
+
+
+def installed_presets() -> dict[str, Preset]:
+    """Return all presets, with those that installed packages add."""
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            register(point.load())
+        except Exception as error:  # of a package that is none of ours
+            raise ConfigError(
+                f"{point.name} ({point.value}) adds no preset: {error}; repair or remove that "
+                "package"
+            ) from error
+    return PRESETS
+
+
+def find_preset(name: str) -> Preset | None:
+    """Return a preset by name, or None."""
+    return PRESETS.get(name) or installed_presets().get(name)
+
+
+def preset(name: str) -> Preset:
+    """Return a preset by name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name; the message has the nearest.
+    """
+    found = find_preset(name)
+    if found is None:
+        raise ConfigError(f"unknown preset {name!r}; {hint(str(name), PRESETS)}")
+    return found
+
+
+def _qualified(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
