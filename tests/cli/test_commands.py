@@ -144,7 +144,7 @@ def test_presets(nst):
     assert verbose.count("    As published: ") == verbose.count("    Our choice: ") == len(PRESETS)
     assert "no use for" not in verbose
     own = nst("presets", "antognini2019").stdout
-    assert "autocorrelation = 1.0    # weight of rhythm" in own
+    assert "autocorrelation = 1.0    # weight of the rhythm term" in own
     assert "stacks = " not in own
     shown = nst("presets", "milacic2020").stdout
     assert (

@@ -25,7 +25,8 @@ from matplotlib import pyplot as plt
 
 from nst_lib import TransferConfig, transfer
 from nst_lib.config import ConfigError
-from nst_lib.pipeline import STAGES, TransferResult, load
+from nst_lib.pipeline import STAGES, load
+from nst_lib.result import TransferResult
 from nst_lib.show import plots, progress
 from nst_lib.show.explorer import Explorer
 from nst_lib.show.live import INTERVAL, LiveTransfer
@@ -241,8 +242,8 @@ class TestRun:
         assert seen.text.value == f"finished after 6 evaluations: {said}"
         style = expected.evaluations[0].losses["style"]
         assert f"evaluation 1 of 6; style {style:.3g}" in texts
-        assert [text for text in texts if text in progress.STAGES.values()] == [
-            progress.STAGES[stage] for stage in STAGES
+        assert [text for text in texts if text in progress.STAGE_WORDS.values()] == [
+            progress.STAGE_WORDS[stage] for stage in STAGES
         ]
         assert seen.bar.max == 6
         expect_whole(live)
@@ -675,8 +676,9 @@ class TestSettings:
             assert find(explorer, "Transform").value == config.transform
             assert find(explorer, "Evaluations").value == config.steps
             weight = find(explorer, "Content weight")
-            assert weight.disabled == (config.content_weight is None)
-            assert weight.value == (config.content_weight or 0)
+            own = config.to_dict().get("content_weight")
+            assert weight.disabled == (own is None)
+            assert weight.value == (own or 0)
 
     def test_only_what_differs_is_set(self, explorer):
         expected = PRESETS["fast"].config

@@ -22,12 +22,12 @@ def evaluation(step):
 def test_the_file_follows_the_transfer(file):
     with track(TransferConfig(steps=3), hidden=True) as callbacks:
         assert read(file) == {}
-        callbacks["on_stage"]("analyse")
+        callbacks.on_stage("analyse")
         assert read(file) == {"stage": "analyse"}
         for step in range(3):
-            callbacks["callback"](evaluation(step))
-        callbacks["on_inversion"](1, 0.1)
-        callbacks["on_stage"]("score")
+            callbacks.on_evaluation(evaluation(step))
+        callbacks.on_inversion(1, 0.1)
+        callbacks.on_stage("score")
     assert read(file) == {"stage": "score", "step": 3, "steps": 3, "style": 0.5}
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
@@ -35,17 +35,17 @@ def test_the_file_follows_the_transfer(file):
 def test_a_file_that_cannot_be_written_stops_nothing(file, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(file.parent / "no" / "progress.json"))
     with track(TransferConfig(), hidden=True) as callbacks:
-        callbacks["on_stage"]("read")
-        callbacks["callback"](evaluation(0))
+        callbacks.on_stage("read")
+        callbacks.on_evaluation(evaluation(0))
 
 
 def test_the_bar_counts_and_says_what_is_being_done(capsys, monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
     with track(TransferConfig(steps=5, n_iter=7)) as callbacks:
-        callbacks["on_stage"]("invert")
-        callbacks["on_inversion"](2, 0.1)
-        callbacks["on_stage"]("refine")
-        callbacks["callback"](evaluation(0))
+        callbacks.on_stage("invert")
+        callbacks.on_inversion(2, 0.1)
+        callbacks.on_stage("refine")
+        callbacks.on_evaluation(evaluation(0))
     shown = capsys.readouterr().err
     assert "inverting the spectrogram, 2 of 7" in shown
     assert "refining the sound" in shown
