@@ -135,8 +135,14 @@ class Model(BaseModel):
     def describe(cls) -> dict[str, str]:
         """Return the meaning of each field, and what it accepts."""
         return {
-            name: f"{field.description}{_range(field)}" for name, field in cls.model_fields.items()
+            name: f"{cls._about(name)}{_range(field)}" for name, field in cls.model_fields.items()
         }
+
+    @classmethod
+    def _about(cls, name: str) -> str:
+        """Return what a field means: in the nearest class that says so."""
+        fields = [kind.model_fields.get(name) for kind in cls.__mro__ if issubclass(kind, Model)]
+        return next((field.description for field in fields if field and field.description), "")
 
     @classmethod
     def accepted(cls, name: str) -> str:

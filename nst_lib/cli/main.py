@@ -26,7 +26,7 @@ from nst_lib.show import report
 from nst_lib.show.progress import track
 from nst_lib.sound import audio
 from nst_lib.sound.datasets import open_dataset
-from nst_lib.system import PRESETS, TransferConfig, preset
+from nst_lib.system import TransferConfig, installed_presets, preset
 from nst_lib.train import classifier, training
 from nst_lib.train.progress import track_training
 
@@ -193,7 +193,7 @@ def presets(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what each does.")] = False,
 ) -> None:
     """List the presets with their sources, or one with all its settings."""
-    for entry in PRESETS.values() if name is None else [preset(name)]:
+    for entry in installed_presets().values() if name is None else [preset(name)]:
         print(f"{entry.name}: {entry.source}")
         if verbose or name is not None:
             for text in (

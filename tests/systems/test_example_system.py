@@ -1,0 +1,81 @@
+"""The example package: a system that an installed package adds, without an edit here."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+SOURCE = ROOT / "docs" / "example_system"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Install the package into a folder of its own, as pip does; return what PYTHONPATH adds."""
+    folder = tmp_path_factory.mktemp("installed")
+    shutil.copytree(SOURCE, folder / "source")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    pip += ["--no-build-isolation", "--target", str(folder / "site"), str(folder / "source")]
+    subprocess.run(pip, check=True, capture_output=True)
+    return os.pathsep.join([str(folder / "site"), os.environ.get("PYTHONPATH", "")])
+
+
+def test_it_is_short():
+    text = (SOURCE / "mean_spectrum.py").read_text("utf-8")
+    lines = text[text.index("class ") : text.index("PRESET =")].strip().splitlines()
+    assert len(lines) <= 20
+
+
+def test_presets_list_it(nst, site):
+    listed = nst("presets", PYTHONPATH=site)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "mean_spectrum: an example" in listed.stdout
+    shown = nst("presets", "mean_spectrum", PYTHONPATH=site).stdout
+    assert "beta = 1.0    # weight of the style loss" in shown
+    assert "preset = mean_spectrum    # name of the preset" in shown
+    assert "channels" not in shown
+
+
+def test_a_transfer_runs_it(nst, site, make_wav, tmp_path):
+    make_wav("a.wav")
+    made = nst(
+        *("transfer", "--preset", "mean_spectrum", "--content", "a.wav", "--style", "a.wav"),
+        *("--out", "out.wav", "--set", "duration=0.5", "--set", "start=noise", "--steps", 8),
+        PYTHONPATH=site,
+    )
+    assert (made.returncode, made.stderr) == (0, "")
+    record = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    assert record["config"]["preset"] == "mean_spectrum"
+    losses = [row["style mean spectrum"] for row in record["losses"]]
+    assert losses[-1] < 0.1 * losses[0]
+
+
+def test_a_batch_knows_it(nst, site, tmp_path):
+    grid = {
+        "dataset": "synthetic",
+        "pairs": [["snoring", "hand_saw"]],
+        "settings": {"preset": "mean_spectrum", "duration": 1.0},
+        "factors": {"transform": ["stft", "cqt"]},
+    }
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid), encoding="utf-8")
+    planned = nst("batch", "grid.yaml", "--out", "out", "--dry-run", PYTHONPATH=site)
+    assert planned.returncode == 0, planned.stderr
+    assert planned.stdout.splitlines()[-1].startswith("2 conditions, 2 to run")
+
+
+def test_a_package_that_adds_none_is_named(nst, site, tmp_path):
+    broken = tmp_path / "broken-1.0.dist-info"
+    broken.mkdir()
+    (broken / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n", "utf-8")
+    (broken / "entry_points.txt").write_text("[nst_lib.systems]\nworse = no.such:P\n", "utf-8")
+    listed = nst("presets", PYTHONPATH=os.pathsep.join([str(tmp_path), site]))
+    assert listed.returncode == 2
+    assert listed.stderr == (
+        "nst: worse (no.such:P) adds no preset: No module named 'no'; repair or remove that "
+        "package\n"
+    )
