@@ -7,9 +7,9 @@ rhythm comes out. Start at :func:`nst_lib.transfer`.
 import nst_lib.systems  # noqa: F401 - enters the presets
 from nst_lib.core.network import RandomCNN
 from nst_lib.core.transforms import CQT, CWT, STFT
+from nst_lib.features import TransferConfig
 from nst_lib.pipeline import transfer
 from nst_lib.sound.datasets import ESC50, Synthetic
-from nst_lib.system import TransferConfig
 
 __version__ = "0.1.0"
 

@@ -17,39 +17,27 @@ import torch
 from pydantic import PrivateAttr, model_validator
 from torch import Tensor, nn
 
-from nst_lib.base.validation import hint, setting, validate_memory
+from nst_lib.base.validation import hint, setting
 from nst_lib.config import (
     Analysis,
-    Balance,
     ConfigError,
-    Filters,
     Frames,
-    Inversion,
-    Layers,
     Machine,
     Recordings,
     Search,
     Settings,
-    Stacks,
 )
-from nst_lib.core.kernel import InfiniteCNN
-from nst_lib.core.losses import several
-from nst_lib.core.network import RandomCNN, n_weights
-from nst_lib.core.objective import ContentTermMaker, Losses, transfer_loss
+from nst_lib.core.objective import Losses
 from nst_lib.core.transforms import Transform
 
 #: The preset of a transfer that is given no settings.
 DEFAULT = "fast"
 #: Group of entry points by which an installed package adds presets.
 ENTRY_POINTS = "nst_lib.systems"
-#: Longest sound of a trial in seconds, and that of a trial whose time grows with its square.
-TRIAL_SECONDS, TRIAL_SECONDS_SQUARED = 2.5, 5.0
-#: Settings that say nothing where a caller brings a part of their own.
-REPLACED = {
-    "transform": [name for name in Analysis.model_fields if name not in Recordings.model_fields],
-    "network": [*Stacks.model_fields],
-    "content_term": ["content_terms"],
-}
+#: Longest sound of a trial, in seconds.
+TRIAL_SECONDS = 2.5
+#: Settings of the transform, besides the rate.
+ANALYSIS = tuple(name for name in Analysis.model_fields if name not in Recordings.model_fields)
 #: Settings of older versions, and the only value that still means what it meant.
 RETIRED = {"per_scale": False}
 
@@ -84,10 +72,12 @@ class System(Machine, Search, Frames, Name):
     is what ran.
     """
 
+    #: Whether the class stands for all systems, as in ``TransferConfig.from_preset(name)``.
+    front_door: ClassVar[bool] = False
     #: Settings that say how wide feature maps are, with the width of a trial in small.
     trial_width: ClassVar[Mapping[str, int]] = {}
-    #: Parts that the system lets a caller replace; see :meth:`using`.
-    replaceable: ClassVar[frozenset[str]] = frozenset({"transform"})
+    #: Parts that a caller may replace (:meth:`using`), with the settings that then say nothing.
+    replaceable: ClassVar[Mapping[str, Sequence[str]]] = {"transform": ANALYSIS}
 
     _parts: dict[str, Any] = PrivateAttr(default_factory=dict)
 
@@ -256,11 +246,11 @@ class System(Machine, Search, Frames, Name):
         """
         settings = {"preset": self.preset, **super().to_dict()}
         for role in self._parts:
-            for name in REPLACED[role]:
+            for name in self.replaceable[role]:
                 settings.pop(name, None)
         if self._parts:
             settings["parts"] = self.parts
-        if self.preset not in PRESETS and type(self) is not TransferConfig:
+        if self.preset not in PRESETS and not self.front_door:
             settings["system"] = _qualified(type(self))
         return settings
 
@@ -334,8 +324,8 @@ class System(Machine, Search, Frames, Name):
 
     @classmethod
     def _may_return(cls, kind: type) -> bool:
-        """Whether this class, or the front door :class:`TransferConfig`, stands for `kind`."""
-        return issubclass(kind, cls) or cls is TransferConfig
+        """Whether this class stands for `kind`."""
+        return cls.front_door or issubclass(kind, cls)
 
     @classmethod
     def _validate_name(cls, name: str, preset: str) -> None:
@@ -359,199 +349,6 @@ class System(Machine, Search, Frames, Name):
                 f"TransferConfig.from_preset({self.preset!r}), or a name of your own"
             )
         return self
-
-
-class FeatureTransfer(Balance, Layers, Inversion, Analysis, System):
-    """A system whose loss compares the feature maps of a network."""
-
-    replaceable = frozenset({"transform", "network", "content_term"})
-
-    def network(self, *, n_freq: int, n_frames: int) -> nn.Module:
-        """Return the network for views of a size."""
-        raise NotImplementedError(f"{type(self).__name__} has no network")
-
-    def loss(
-        self, transform: Transform, *, style: Tensor | Sequence[Tensor], content: Tensor | None
-    ) -> Callable[[Tensor], Losses]:
-        """Return the loss in the feature maps; see :meth:`System.loss`."""
-        styles = several(style)
-        network, layers = self._own_network()
-        if network is None:
-            network = self.network_for(styles[0] if content is None else content)
-        term: ContentTermMaker | None = self._parts.get("content_term")
-        return transfer_loss(
-            self.prepare(network.to(styles[0].device, styles[0].dtype), styles, content),
-            style=styles,
-            content=content,
-            alpha=self.alpha,
-            beta=self.beta,
-            normalisation=self.normalisation,
-            layer_weights=self.layer_weights,
-            content_terms=self.content_terms if term is None else (),
-            content_weight=self.content_weight,
-            transform=transform,
-            own_term=term,
-            **layers,
-        )
-
-    def prepare(
-        self, network: nn.Module, style: Sequence[Tensor], content: Tensor | None
-    ) -> nn.Module:
-        """Return the network, fitted to views of the recordings if the system does that."""
-        return network
-
-    def network_for(self, view: Tensor) -> nn.Module:
-        """Return the network for a view ``(..., freq, time)``: size, device and precision."""
-        n_freq, n_frames = view.shape[-2:]
-        return self.network(n_freq=n_freq, n_frames=n_frames).to(view.device, view.dtype)
-
-    def _own_network(self) -> tuple[nn.Module | None, dict[str, Sequence[str]]]:
-        """Return the caller's own network, if any, and the layers that are compared."""
-        network: nn.Module | None = self._parts.get("network")
-        if network is None:
-            return None, {
-                "style_layers": self.style_layers,
-                "content_layers": self.content_layers,
-            }
-        names = getattr(network, "style_layers", None) or getattr(network, "layer_names", None)
-        if not names:
-            raise ConfigError(
-                f"network {type(network).__name__} does not name its feature maps; give it an "
-                "attribute layer_names, or style_layers and content_layers"
-            )
-        return network, {
-            "style_layers": tuple(names),
-            "content_layers": tuple(getattr(network, "content_layers", ())),
-        }
-
-    @model_validator(mode="after")
-    def _has_content(self) -> Self:
-        without = set() if self.content_layers else {"features"}
-        if self.content_weight and not {*self.content_terms} - without:
-            raise ValueError(
-                f"content_weight={self.content_weight:g}: {self.preset} has no content loss; "
-                "take null, or give content_layers or content_terms too"
-            )
-        return self
-
-
-def random_network(
-    filters: Filters,
-    *,
-    n_freq: int,
-    n_frames: int,
-    seed: int,
-    stacks: int = 1,
-    orientation: str = "freq",
-    pooling: str = "average",
-    batch_norm: bool = False,
-) -> RandomCNN | InfiniteCNN:
-    """Return a network of random filters, drawn or in the limit, if its weights fit in memory."""
-    settings: dict[str, Any] = {
-        "orientation": orientation,
-        "stacks": stacks,
-        "channels": filters.channels,
-        "kernel": filters.kernel,
-        "padding": filters.padding,
-        "pooling": pooling,
-        "batch_norm": batch_norm,
-        "init": filters.init,
-    }
-    if filters.engine == "infinite":
-        return InfiniteCNN(n_freq=n_freq, n_frames=n_frames, **settings)
-    needed = random_weights(
-        filters, n_freq=n_freq, n_frames=n_frames, stacks=stacks, orientation=orientation
-    )
-    validate_memory(
-        4 * needed,
-        of=f"channels={filters.channels}, stacks={stacks}: the weights",
-        accepted="fewer",
-    )
-    return RandomCNN(
-        n_freq=n_freq,
-        n_frames=n_frames,
-        convolution=filters.convolution,
-        seed=seed,
-        **settings,
-    )
-
-
-def random_weights(
-    filters: Filters, *, n_freq: int, n_frames: int, stacks: int = 1, orientation: str = "freq"
-) -> int:
-    """Return the number of weights that :func:`random_network` draws."""
-    return n_weights(
-        fan={"freq": n_freq, "time": n_frames, "2d": 1}[orientation],
-        stacks=stacks,
-        channels=filters.channels,
-        kernel=filters.kernel,
-        dimensions=2 if orientation == "2d" else 1,
-        convolution=filters.convolution,
-    )
-
-
-class TransferConfig(Stacks, FeatureTransfer):
-    """Settings of a transfer by a network with random weights; the defaults are the study's.
-
-    What a transfer takes where it is given none is the preset ``fast``.
-    ``TransferConfig.from_preset(name)`` gives the settings of any system,
-    ``TransferConfig.describe()`` the meaning of each setting and what it accepts. A value that is
-    not accepted raises :class:`nst_lib.config.ConfigError`.
-    """
-
-    trial_width = {"channels": 256}  # noqa: RUF012
-
-    preset: str = setting("milacic2020", "name of the preset that the settings come from")
-
-    def network(self, *, n_freq: int, n_frames: int) -> nn.Module:
-        """Return the random network for views of a size, if its weights fit in memory."""
-        return random_network(
-            self,
-            n_freq=n_freq,
-            n_frames=n_frames,
-            seed=self.seed,
-            stacks=self.stacks,
-            orientation=self.orientation,
-            pooling=self.pooling,
-            batch_norm=self.batch_norm,
-        )
-
-    def prepare(
-        self, network: nn.Module, style: Sequence[Tensor], content: Tensor | None
-    ) -> nn.Module:
-        """Return the network, if it is the one that the settings, and so the record, name."""
-        kind = InfiniteCNN if self.engine == "infinite" else RandomCNN
-        if "network" not in self._parts and not isinstance(network, kind):
-            raise ConfigError(
-                f"engine={self.engine!r}: the network of {type(self).__name__} is no "
-                f"{kind.__name__}, and the record would name one; inherit FeatureTransfer "
-                "(nst_lib.system) in place of TransferConfig"
-            )
-        return network
-
-    def n_weights(self, *, n_freq: int, n_frames: int) -> int:
-        """Return the number of weights of the network, for views of a size."""
-        return random_weights(
-            self,
-            n_freq=n_freq,
-            n_frames=n_frames,
-            stacks=self.stacks,
-            orientation=self.orientation,
-        )
-
-    def in_small(self, length: float) -> Self:
-        """Return settings of a trial; it is longer where the time grows with the square."""
-        small = super().in_small(length)
-        if self.engine == "infinite":
-            return small.replace(duration=min(length, TRIAL_SECONDS_SQUARED))
-        return small
-
-    def growth(self, small: Self, *, n_freq: int, n_frames: int, longer: float) -> Growth:
-        """Return how much more a transfer takes than a trial; kernels grow with the square."""
-        if self.engine == "infinite":
-            square = 1.0 if self.orientation == "time" else longer**2
-            return Growth(time=square, memory=square)
-        return super().growth(small, n_freq=n_freq, n_frames=n_frames, longer=longer)
 
 
 @dataclass(frozen=True)

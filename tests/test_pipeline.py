@@ -9,11 +9,11 @@ from torch import nn
 from nst_lib import STFT, TransferConfig, transfer
 from nst_lib.config import ConfigError
 from nst_lib.core.transforms import Transform
+from nst_lib.features import FeatureTransfer
 from nst_lib.pipeline import STAGES
 from nst_lib.session import Callbacks, Pause
 from nst_lib.show import report
 from nst_lib.sound.audio import AudioError
-from nst_lib.system import FeatureTransfer
 
 SMALL = {"channels": 48, "kernel": 5, "steps": 12, "n_iter": 4, "duration": 1.0}
 

@@ -26,8 +26,9 @@ import yaml
 from nst_lib.base import files
 from nst_lib.base.validation import hint
 from nst_lib.config import ConfigError
+from nst_lib.features import TransferConfig
 from nst_lib.sound.datasets import Clip, Dataset, RecordedClip, Synthetic, open_dataset
-from nst_lib.system import DEFAULT, System, TransferConfig
+from nst_lib.system import DEFAULT, System
 
 _KEYS = ("title", "dataset", "pairs", "factors", "settings", "seeds")
 #: Settings that are parameters of the notebook by name; the others go through its `settings`.

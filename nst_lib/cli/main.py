@@ -20,13 +20,14 @@ from nst_lib.base.terminal import unwatched
 from nst_lib.cli import batch as commands
 from nst_lib.cli import opinions, survey
 from nst_lib.config import ConfigError, parse_settings
+from nst_lib.features import TransferConfig
 from nst_lib.pipeline import transfer as run_transfer
 from nst_lib.session import SUFFIXES
 from nst_lib.show import report
 from nst_lib.show.progress import track
 from nst_lib.sound import audio
 from nst_lib.sound.datasets import open_dataset
-from nst_lib.system import TransferConfig, installed_presets, preset
+from nst_lib.system import installed_presets, preset
 from nst_lib.train import classifier, training
 from nst_lib.train.progress import track_training
 

@@ -3,13 +3,13 @@
 import os
 from pathlib import Path
 
+from nst_lib.features import TransferConfig
 from nst_lib.pipeline import load, transfer
 from nst_lib.result import TransferResult
 from nst_lib.session import Callbacks
 from nst_lib.show import plots, report
 from nst_lib.sound import audio
 from nst_lib.sound.datasets import Synthetic, open_dataset
-from nst_lib.system import TransferConfig
 
 CONFIG = TransferConfig.from_preset()
 

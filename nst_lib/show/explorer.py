@@ -7,11 +7,12 @@ import ipywidgets
 from IPython.display import display
 
 from nst_lib.config import TRANSFORMS
+from nst_lib.features import TransferConfig
 from nst_lib.show.kept import Kept
 from nst_lib.show.live import LiveTransfer
 from nst_lib.show.player import Compare
 from nst_lib.sound.datasets import Clip, Dataset, open_dataset
-from nst_lib.system import System, TransferConfig, installed_presets
+from nst_lib.system import System, installed_presets
 
 #: Content weights to choose from: logarithmic, and 0. A preset's own is added.
 WEIGHTS = (0.0, *(n / tens for tens in (1000, 100, 10) for n in (1, 2, 3, 5, 7)), 1.0)

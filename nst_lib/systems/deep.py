@@ -14,7 +14,8 @@ than five seconds, and half of the style's course comes back (:func:`nst_lib.met
 
 from typing import Any, Self
 
-from nst_lib.system import Preset, TransferConfig
+from nst_lib.features import TransferConfig
+from nst_lib.system import Preset
 from nst_lib.systems import fast
 
 

@@ -1,6 +1,7 @@
 """The default: what came out best in our own search, `benchmarks/front.md`."""
 
-from nst_lib.system import Preset, TransferConfig
+from nst_lib.features import TransferConfig
+from nst_lib.system import Preset
 
 CONFIG = TransferConfig(
     preset="fast",

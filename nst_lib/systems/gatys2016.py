@@ -32,7 +32,8 @@ from nst_lib.base.validation import setting, validate_choice
 from nst_lib.config import ConfigError
 from nst_lib.core import tensors
 from nst_lib.core.network import validate_layers
-from nst_lib.system import FeatureTransfer, Preset
+from nst_lib.features import FeatureTransfer
+from nst_lib.system import Preset
 
 URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 POOLINGS = {"average": nn.AvgPool2d, "max": nn.MaxPool2d}

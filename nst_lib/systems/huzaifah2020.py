@@ -31,7 +31,8 @@ from nst_lib.core import tensors
 from nst_lib.core.losses import several
 from nst_lib.core.objective import Losses
 from nst_lib.core.transforms import Transform
-from nst_lib.system import Preset, TransferConfig
+from nst_lib.features import TransferConfig
+from nst_lib.system import Preset
 
 #: Settings that trained weights belong to; those of orientation "time" to a duration too.
 BELONGS = (

@@ -4,7 +4,8 @@ Two spectrograms (STFT, CQT) with two poolings (max, average), over five pairs o
 settings are those of its public code, which are the defaults of :class:`nst_lib.TransferConfig`.
 """
 
-from nst_lib.system import Preset, TransferConfig
+from nst_lib.features import TransferConfig
+from nst_lib.system import Preset
 
 PRESETS = (
     Preset(

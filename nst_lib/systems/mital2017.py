@@ -23,7 +23,8 @@ from nst_lib.core.losses import ContentTerm, StyleTerm, several, side_by_side
 from nst_lib.core.network import variances
 from nst_lib.core.objective import Losses, transfer_loss
 from nst_lib.core.transforms import Transform
-from nst_lib.system import Preset, System, random_network, random_weights
+from nst_lib.features import random_network, random_weights
+from nst_lib.system import Preset, System
 
 
 class Stack(nn.Module):

@@ -5,7 +5,8 @@ feature maps the content term compares values, first-order statistics, and the s
 products, second-order ones.
 """
 
-from nst_lib.system import Preset, TransferConfig
+from nst_lib.features import TransferConfig
+from nst_lib.system import Preset
 
 #: Settings of the code, which others of its time took over.
 CONFIG = TransferConfig(

@@ -8,7 +8,7 @@ import soundfile as sf
 
 from nst_lib.batch.driver import describe, plan
 from nst_lib.batch.grid import GridError, checksums, identify, parse_grid, read_grid
-from nst_lib.system import TransferConfig
+from nst_lib.features import TransferConfig
 from tests.conftest import ROOT
 
 PAIRS = [["snoring", "hand_saw"], ["hen", "car_horn"]]

@@ -15,9 +15,10 @@ import soundfile as sf
 from matplotlib import image
 
 import nst_lib
+from nst_lib.features import TransferConfig
 from nst_lib.opinions.analysis import SIMULATED
 from nst_lib.opinions.claims import CLAIMS, CONTRADICTED, SUPPORTED, UNDECIDED
-from nst_lib.system import PRESETS, TransferConfig
+from nst_lib.system import PRESETS
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

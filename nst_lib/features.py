@@ -1,0 +1,217 @@
+"""Systems that compare the feature maps of a network, among them the study's random network."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+from pydantic import model_validator
+from torch import Tensor, nn
+
+from nst_lib.base.validation import setting, validate_memory
+from nst_lib.config import Analysis, Balance, ConfigError, Filters, Inversion, Layers, Stacks
+from nst_lib.core.kernel import InfiniteCNN
+from nst_lib.core.losses import several
+from nst_lib.core.network import RandomCNN, n_weights
+from nst_lib.core.objective import ContentTermMaker, Losses, transfer_loss
+from nst_lib.core.transforms import Transform
+from nst_lib.system import ANALYSIS, Growth, System
+
+#: Longest sound of a trial whose time grows with the square of the length, in seconds.
+TRIAL_SECONDS_SQUARED = 5.0
+
+
+class FeatureTransfer(Balance, Layers, Inversion, Analysis, System):
+    """A system whose loss compares the feature maps of a network."""
+
+    replaceable = {  # noqa: RUF012
+        "transform": ANALYSIS,
+        "network": tuple(Stacks.model_fields),
+        "content_term": ("content_terms",),
+    }
+
+    def network(self, *, n_freq: int, n_frames: int) -> nn.Module:
+        """Return the network for views of a size."""
+        raise NotImplementedError(f"{type(self).__name__} has no network")
+
+    def loss(
+        self, transform: Transform, *, style: Tensor | Sequence[Tensor], content: Tensor | None
+    ) -> Callable[[Tensor], Losses]:
+        """Return the loss in the feature maps; see :meth:`System.loss`."""
+        styles = several(style)
+        network, layers = self._own_network()
+        if network is None:
+            network = self.network_for(styles[0] if content is None else content)
+        term: ContentTermMaker | None = self._parts.get("content_term")
+        return transfer_loss(
+            self.prepare(network.to(styles[0].device, styles[0].dtype), styles, content),
+            style=styles,
+            content=content,
+            alpha=self.alpha,
+            beta=self.beta,
+            normalisation=self.normalisation,
+            layer_weights=self.layer_weights,
+            content_terms=self.content_terms if term is None else (),
+            content_weight=self.content_weight,
+            transform=transform,
+            own_term=term,
+            **layers,
+        )
+
+    def prepare(
+        self, network: nn.Module, style: Sequence[Tensor], content: Tensor | None
+    ) -> nn.Module:
+        """Return the network, fitted to views of the recordings if the system does that."""
+        return network
+
+    def network_for(self, view: Tensor) -> nn.Module:
+        """Return the network for a view ``(..., freq, time)``: size, device and precision."""
+        n_freq, n_frames = view.shape[-2:]
+        return self.network(n_freq=n_freq, n_frames=n_frames).to(view.device, view.dtype)
+
+    def _own_network(self) -> tuple[nn.Module | None, dict[str, Sequence[str]]]:
+        """Return the caller's own network, if any, and the layers that are compared."""
+        network: nn.Module | None = self._parts.get("network")
+        if network is None:
+            return None, {
+                "style_layers": self.style_layers,
+                "content_layers": self.content_layers,
+            }
+        names = getattr(network, "style_layers", None) or getattr(network, "layer_names", None)
+        if not names:
+            raise ConfigError(
+                f"network {type(network).__name__} does not name its feature maps; give it an "
+                "attribute layer_names, or style_layers and content_layers"
+            )
+        return network, {
+            "style_layers": tuple(names),
+            "content_layers": tuple(getattr(network, "content_layers", ())),
+        }
+
+    @model_validator(mode="after")
+    def _has_content(self) -> Self:
+        without = set() if self.content_layers else {"features"}
+        if self.content_weight and not {*self.content_terms} - without:
+            raise ValueError(
+                f"content_weight={self.content_weight:g}: {self.preset} has no content loss; "
+                "take null, or give content_layers or content_terms too"
+            )
+        return self
+
+
+def random_network(
+    filters: Filters,
+    *,
+    n_freq: int,
+    n_frames: int,
+    seed: int,
+    stacks: int = 1,
+    orientation: str = "freq",
+    pooling: str = "average",
+    batch_norm: bool = False,
+) -> RandomCNN | InfiniteCNN:
+    """Return a network of random filters, drawn or in the limit, if its weights fit in memory."""
+    settings: dict[str, Any] = {
+        "orientation": orientation,
+        "stacks": stacks,
+        "channels": filters.channels,
+        "kernel": filters.kernel,
+        "padding": filters.padding,
+        "pooling": pooling,
+        "batch_norm": batch_norm,
+        "init": filters.init,
+    }
+    if filters.engine == "infinite":
+        return InfiniteCNN(n_freq=n_freq, n_frames=n_frames, **settings)
+    needed = random_weights(
+        filters, n_freq=n_freq, n_frames=n_frames, stacks=stacks, orientation=orientation
+    )
+    validate_memory(
+        4 * needed,
+        of=f"channels={filters.channels}, stacks={stacks}: the weights",
+        accepted="fewer",
+    )
+    return RandomCNN(
+        n_freq=n_freq,
+        n_frames=n_frames,
+        convolution=filters.convolution,
+        seed=seed,
+        **settings,
+    )
+
+
+def random_weights(
+    filters: Filters, *, n_freq: int, n_frames: int, stacks: int = 1, orientation: str = "freq"
+) -> int:
+    """Return the number of weights that :func:`random_network` draws."""
+    return n_weights(
+        fan={"freq": n_freq, "time": n_frames, "2d": 1}[orientation],
+        stacks=stacks,
+        channels=filters.channels,
+        kernel=filters.kernel,
+        dimensions=2 if orientation == "2d" else 1,
+        convolution=filters.convolution,
+    )
+
+
+class TransferConfig(Stacks, FeatureTransfer):
+    """Settings of a transfer by a network with random weights; the defaults are the study's.
+
+    What a transfer takes where it is given none is the preset ``fast``.
+    ``TransferConfig.from_preset(name)`` gives the settings of any system,
+    ``TransferConfig.describe()`` the meaning of each setting and what it accepts. A value that is
+    not accepted raises :class:`nst_lib.config.ConfigError`.
+    """
+
+    front_door = True
+    trial_width = {"channels": 256}  # noqa: RUF012
+
+    preset: str = setting("milacic2020", "name of the preset that the settings come from")
+
+    def network(self, *, n_freq: int, n_frames: int) -> nn.Module:
+        """Return the random network for views of a size, if its weights fit in memory."""
+        return random_network(
+            self,
+            n_freq=n_freq,
+            n_frames=n_frames,
+            seed=self.seed,
+            stacks=self.stacks,
+            orientation=self.orientation,
+            pooling=self.pooling,
+            batch_norm=self.batch_norm,
+        )
+
+    def prepare(
+        self, network: nn.Module, style: Sequence[Tensor], content: Tensor | None
+    ) -> nn.Module:
+        """Return the network, if it is the one that the settings, and so the record, name."""
+        kind = InfiniteCNN if self.engine == "infinite" else RandomCNN
+        if "network" not in self._parts and not isinstance(network, kind):
+            raise ConfigError(
+                f"engine={self.engine!r}: the network of {type(self).__name__} is no "
+                f"{kind.__name__}, and the record would name one; inherit FeatureTransfer "
+                "(nst_lib.features) in place of TransferConfig"
+            )
+        return network
+
+    def n_weights(self, *, n_freq: int, n_frames: int) -> int:
+        """Return the number of weights of the network, for views of a size."""
+        return random_weights(
+            self,
+            n_freq=n_freq,
+            n_frames=n_frames,
+            stacks=self.stacks,
+            orientation=self.orientation,
+        )
+
+    def in_small(self, length: float) -> Self:
+        """Return settings of a trial; it is longer where the time grows with the square."""
+        small = super().in_small(length)
+        if self.engine == "infinite":
+            return small.replace(duration=min(length, TRIAL_SECONDS_SQUARED))
+        return small
+
+    def growth(self, small: Self, *, n_freq: int, n_frames: int, longer: float) -> Growth:
+        """Return how much more a transfer takes than a trial; kernels grow with the square."""
+        if self.engine == "infinite":
+            square = 1.0 if self.orientation == "time" else longer**2
+            return Growth(time=square, memory=square)
+        return super().growth(small, n_freq=n_freq, n_frames=n_frames, longer=longer)
