@@ -250,7 +250,7 @@ class System(Machine, Search, Frames, Name):
                 settings.pop(name, None)
         if self._parts:
             settings["parts"] = self.parts
-        if self.preset not in PRESETS and not self.front_door:
+        if self.preset not in PRESETS and not self._is_front_door():
             settings["system"] = _qualified(type(self))
         return settings
 
@@ -325,7 +325,12 @@ class System(Machine, Search, Frames, Name):
     @classmethod
     def _may_return(cls, kind: type) -> bool:
         """Whether this class stands for `kind`."""
-        return cls.front_door or issubclass(kind, cls)
+        return cls._is_front_door() or issubclass(kind, cls)
+
+    @classmethod
+    def _is_front_door(cls) -> bool:
+        """Whether this very class, and not one that it inherits from, stands for all systems."""
+        return bool(vars(cls).get("front_door"))
 
     @classmethod
     def _validate_name(cls, name: str, preset: str) -> None:
