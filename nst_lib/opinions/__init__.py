@@ -1,1 +1,1 @@
-"""Opinion scores: what listeners rated, what it means, and how sure that is."""
+"""Opinion scores: ratings of listeners, their analysis, and how certain its results are."""

@@ -1,8 +1,9 @@
-"""The analysis of an experiment with listeners, in one page.
+"""Analyse an experiment with listeners.
 
-Each question is analysed up to three times, which is how far its answer depends on what one may
-argue about: with all listeners, without those whom the rules leave out, and with all less their
-bias. All listeners are always there; where another variant is not, it is said why.
+Each question is analysed in up to three variants: with all listeners, without the listeners whom
+the screening rules leave out, and with each listener's bias removed. If the variants agree, the
+answer does not depend on such choices. The variant with all listeners always exists; if another
+variant does not, the reason is given.
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nst_lib.opinions import conditions, factorial, prediction, reliability
+from nst_lib.opinions import conditions, design, factorial, prediction, ranks, reliability
 from nst_lib.opinions.mixed import MixedModel
 from nst_lib.opinions.ordinal import OrdinalModel
 from nst_lib.opinions.ratings import Ratings, describe, levels
@@ -25,22 +26,24 @@ if TYPE_CHECKING:
 
 ALL, SCREENED, UNBIASED = "all listeners", "screened", "less bias"
 SIMULATED = "SIMULATED RATINGS: nobody has listened"
-#: Share of listeners; where the rules leave out more, that is a warning.
+#: If the rules leave out more than this share of the listeners, there is a warning.
 MANY = 0.2
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What the ratings of one question say.
+    """Analysis of the ratings of one question. Each result is computed when it is first used.
 
     Attributes
     ----------
     ratings : Ratings
-        Which.
+        Ratings of the question.
     factors : tuple of str
-        Of the experiment.
-    n_boot, seed : int
-        Of the bootstrap.
+        Factors of the experiment.
+    n_boot : int >= 0
+        Number of draws of the bootstrap.
+    seed : int
+        Seed of these draws.
     """
 
     ratings: Ratings
@@ -50,70 +53,70 @@ class Analysis:
 
     @cached_property
     def conditions(self) -> "pd.DataFrame":
-        """Mean opinion scores; see :func:`conditions.mos`."""
+        """Mean opinion scores of the conditions; see :func:`conditions.mos`."""
         return conditions.mos(self.ratings, self.factors, n_boot=self.n_boot, seed=self.seed)
 
     @cached_property
     def layout(self) -> "pd.DataFrame":
-        """The same, as the study's Tables 2 and 3."""
+        """Mean opinion scores, laid out as Tables 2 and 3 of the study."""
         interval = "boot" if self.n_boot else "t"
         return conditions.layout(self.conditions, self.factors, interval=interval)
 
     @cached_property
     def fault(self) -> str:
-        """Why there are no models, in a sentence; empty where there are. See :func:`fault`."""
-        return factorial.fault(self.ratings, self.factors)
+        """Why there are no models, in a sentence; empty if there are some; see :mod:`design`."""
+        return design.fault(self.ratings, self.factors)
 
     @cached_property
     def model(self) -> MixedModel:
-        """The linear mixed model; a ValueError where there is none."""
+        """The linear mixed model; raises ValueError if there is none."""
         if self.fault:
             raise ValueError(self.fault)
         return factorial.fit_mixed(self.ratings, self.factors)
 
     @cached_property
     def mixed(self) -> "pd.DataFrame":
-        """Its tests; see :func:`factorial.mixed_table`."""
+        """Tests of the linear mixed model; see :func:`factorial.mixed_table`."""
         return factorial.mixed_table(self.ratings, self.factors, self.model)
 
     @cached_property
     def levels(self) -> "pd.DataFrame":
-        """Its estimates at each level; see :func:`factorial.level_table`."""
+        """Estimates of the linear mixed model at each level; see :func:`factorial.level_table`."""
         return factorial.level_table(self.ratings, self.factors, self.model)
 
     @cached_property
     def differences(self) -> "pd.DataFrame":
-        """Its differences of each two of three levels or more."""
+        """Differences between levels; see :func:`factorial.difference_table`."""
         return factorial.difference_table(self.ratings, self.factors, self.model)
 
     @cached_property
     def ordinal_model(self) -> OrdinalModel:
-        """The cumulative link model."""
+        """The cumulative link mixed model."""
         return factorial.fit_ordinal(self.ratings, self.factors, self.model)
 
     @cached_property
     def ordinal(self) -> "pd.DataFrame":
-        """Its tests; see :func:`factorial.ordinal_table`."""
+        """Tests of the cumulative link mixed model; see :func:`factorial.ordinal_table`."""
         return factorial.ordinal_table(self.ratings, self.factors, self.ordinal_model)
 
     @cached_property
-    def friedman(self) -> factorial.Friedman:
-        """Friedman's test."""
-        return factorial.friedman(self.ratings, self.factors)
+    def friedman(self) -> ranks.Friedman:
+        """Friedman's test; see :func:`ranks.friedman`."""
+        return ranks.friedman(self.ratings, self.factors)
 
     @cached_property
     def wilcoxon(self) -> "pd.DataFrame":
-        """Each two conditions; see :func:`factorial.wilcoxon`."""
-        return factorial.wilcoxon(self.ratings, self.factors)
+        """Comparison of every two conditions; see :func:`ranks.wilcoxon`."""
+        return ranks.wilcoxon(self.ratings, self.factors)
 
     @cached_property
     def listeners(self) -> "pd.DataFrame":
-        """Each listener; see :func:`reliability.listeners`."""
+        """What the ratings of each listener are like; see :func:`reliability.listeners`."""
         return reliability.listeners(self.ratings)
 
     @cached_property
     def agreement(self) -> dict[str, Any]:
-        """Krippendorff's alpha, ordinal and interval; intraclass correlations; SOS parameter."""
+        """Krippendorff's alpha (ordinal, interval), intraclass correlations and SOS parameter."""
         return {
             **{
                 f"alpha {level}": reliability.alpha(self.ratings, level)
@@ -125,11 +128,11 @@ class Analysis:
 
     @cached_property
     def prediction(self) -> "pd.DataFrame":
-        """Objective scores against opinion; see :func:`prediction.correlate`. Empty without."""
+        """Correlation of scores with opinion, empty if there are none; see :mod:`prediction`."""
         return prediction.correlate(self.ratings, self.factors)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything, of numbers and text; what cannot be computed is None."""
+        """Return all results as numbers and text; what cannot be computed is None."""
         found: dict[str, Any] = {
             "counts": describe(self.ratings),
             "conditions": _records(self.conditions),
@@ -153,22 +156,23 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Opinions:
-    """What ratings say, question by question.
+    """Analyses of all questions.
 
     Attributes
     ----------
     ratings : Ratings
-        All.
+        Ratings of all questions.
     factors : tuple of str
-        Of the experiment.
+        Factors of the experiment.
     rules : Rules
-        Whom they leave out.
+        Screening rules.
     excluded : dict of str to dict of str to str
-        Question -> listener -> why.
+        Question -> listener whom the rules leave out -> reason.
     analyses : dict of str to dict of str to Analysis
-        Question -> `ALL`, `SCREENED` where somebody is left out, `UNBIASED` -> analysis.
+        Question -> variant (`ALL`, `SCREENED`, `UNBIASED`) -> analysis. `SCREENED` is there if the
+        rules leave out some listeners, but not all.
     missing : dict of str to dict of str to str
-        Question -> variant that is not analysed -> why.
+        Question -> variant that is not analysed -> reason.
     """
 
     ratings: Ratings
@@ -179,7 +183,7 @@ class Opinions:
     missing: dict[str, dict[str, str]]
 
     def warning(self, question: str) -> str:
-        """Return what to say where the rules leave out many; empty where they do not."""
+        """Return a warning if the rules leave out many listeners; empty if they do not."""
         left, there = len(self.excluded[question]), len(self.ratings.of(question).listeners)
         if left <= MANY * there:
             return ""
@@ -189,12 +193,12 @@ class Opinions:
         )
 
     def to_json(self, callback: Callable[[int, int], object] | None = None) -> str:
-        """Return everything as JSON.
+        """Return all results as JSON.
 
         Parameters
         ----------
         callback : callable or None
-            Called with the number of analyses done and of all.
+            Called after each analysis with the number of finished analyses and their total.
         """
         total = sum(len(variants) for variants in self.analyses.values())
         questions: dict[str, Any] = {}
@@ -230,30 +234,31 @@ def analyse(
     n_boot: int = 10000,
     seed: int = 0,
 ) -> Opinions:
-    """Analyse ratings; what takes time is computed when it is asked for.
+    """Set up the analyses of ratings. Each result is computed when it is first used.
 
     Parameters
     ----------
     ratings : Ratings
-        Checked.
+        Checked ratings.
     factors : sequence of str
-        Columns that make a condition: the first goes down in tables, the others across.
+        Columns that make a condition. In tables, the first factor makes the rows and the others
+        make the columns.
     rules : Rules or None
-        Whom to leave out; None is the default.
+        Screening rules; None means the default rules.
     n_boot : int >= 0
-        Draws of the bootstrap.
+        Number of draws of the bootstrap.
     seed : int
-        Of these draws.
+        Seed of these draws.
 
     Raises
     ------
     RatingsError
-        If a factor is missing, has one level or differs within an item; or if the rules name a
-        listener who is not there.
+        If a factor is missing, has only one level or differs within an item, or if the rules name
+        a listener who is not there.
     """
     factors = tuple(dict.fromkeys(factors))
     if not factors:
-        raise RatingsError("no factors; accepted: columns that make a condition")
+        raise RatingsError("no factors; name the columns that make a condition")
     rules = rules or Rules()
     rules.validate_listeners(ratings)
     ratings.validate_factors(factors)
@@ -284,7 +289,7 @@ def _records(table: "pd.DataFrame") -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON has: no NaN, no infinity, no NumPy."""
+    """Return a value as JSON can hold it: without NaN, infinity and NumPy types."""
     if isinstance(value, dict):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

@@ -1,12 +1,12 @@
-"""Mean opinion scores of conditions, with intervals that know who rated what.
+"""Mean opinion scores of conditions, with two kinds of intervals.
 
-    t interval    over listeners: MOS +- t(n - 1) s / sqrt(n), s the standard deviation of the
-                  means of each listener; these pairs are taken as given
-    bootstrap     listeners and pairs are both drawn anew, with replacement (A. B. Owen, The
-                  pigeonhole bootstrap, 2007): other listeners and other pairs; percentiles
+    t interval    over other listeners, for the same pairs: MOS +- t(n - 1) s / sqrt(n), where s is
+                  the standard deviation of the listeners' means
+    bootstrap     over other listeners and other pairs: both are drawn anew, with replacement (A. B.
+                  Owen, The pigeonhole bootstrap, 2007), and the interval is of percentiles
 
-Ratings of one listener, or of one pair, resemble each other. So neither interval takes the number
-of ratings for the number of samples, which makes intervals far too short.
+Ratings by one listener resemble each other, and so do ratings of one pair. An interval that counts
+ratings as independent samples would be far too short; neither of these two does.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 _CHUNK = 1000
-#: Where there are no ratings under a condition.
+#: Text of a condition without ratings.
 NO_RATINGS = "–"
 
 
@@ -35,19 +35,19 @@ def mos(
     Parameters
     ----------
     ratings : Ratings
-        Of one question.
+        Ratings of one question.
     factors : sequence of str
         Columns that make a condition.
     n_boot : int >= 0
-        Draws of the bootstrap; 0 leaves it out.
+        Number of draws of the bootstrap; 0 leaves the bootstrap out.
     seed : int
-        Of these draws.
+        Seed of these draws.
 
     Returns
     -------
     pd.DataFrame
-        Columns: factors; ratings, listeners, pairs, how many; mos; sd, of single ratings; t low, t
-        high; boot low, boot high: 95 % intervals, NaN where there is one listener only.
+        Columns: the factors; ratings, listeners, pairs, their numbers; mos; sd, of single ratings;
+        t low, t high, boot low, boot high: 95 % intervals, NaN if there is only one listener.
     """
     factors = list(factors)
     table = ratings.design(factors)
@@ -68,12 +68,23 @@ def mos(
 
 
 def bootstrap(ratings: Ratings, factors: Sequence[str], *, n_boot: int, seed: int) -> Array:
-    """Return mean opinion scores of other listeners and other pairs.
+    """Return mean opinion scores of other listeners and other pairs, drawn with replacement.
+
+    Parameters
+    ----------
+    ratings : Ratings
+        Ratings of one question.
+    factors : sequence of str
+        Columns that make a condition.
+    n_boot : int > 0
+        Number of draws.
+    seed : int
+        Seed of these draws.
 
     Returns
     -------
     Array, shape=(n_boot, conditions)
-        Conditions in the order of their levels; NaN if a draw has no rating under one.
+        Conditions are in the order of their levels. NaN if a draw has no rating under a condition.
     """
     table = ratings.design(factors)
     codes = [table.groupby(name, sort=False).ngroup() for name in ("listener", ratings.unit)]
@@ -105,12 +116,14 @@ def _weigh(a: Array, b: Array, cube: Array) -> Array:
 def layout(
     conditions: "pd.DataFrame", factors: Sequence[str], *, interval: str = "boot"
 ) -> "pd.DataFrame":
-    """Lay mean opinion scores out as the study's Tables 2 and 3: first factor down, others across.
+    """Lay out mean opinion scores as Tables 2 and 3 of the study.
+
+    The first factor makes the rows, the others make the columns.
 
     Parameters
     ----------
     conditions : pd.DataFrame
-        Of :func:`mos`.
+        Result of :func:`mos`.
     factors : sequence of str
         Its factors.
     interval : str
@@ -119,7 +132,7 @@ def layout(
     Returns
     -------
     pd.DataFrame
-        Of text, "4.26 (4.05 to 4.46)".
+        Table of text: "4.26 (4.05 to 4.46)".
     """
     names = (f"{interval} low", f"{interval} high")
     text = [_cell(*row) for row in conditions[["mos", *names]].itertuples(index=False)]

@@ -1,11 +1,12 @@
-"""Figures of opinions: every function draws into the axes that it is given, and returns it."""
+"""Figures of opinions. Each function draws into the axes that it is given, and returns them."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nst_lib.opinions.analysis import SIMULATED, Analysis
-from nst_lib.opinions.factorial import categorical, listener_means
+from nst_lib.opinions.factorial import categorical
+from nst_lib.opinions.ranks import listener_means
 from nst_lib.opinions.ratings import cells, condition
 from nst_lib.opinions.simulation import WANTED
 
@@ -13,31 +14,31 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-#: What the points of P.800's scale are called.
+#: Names of the points of P.800's scale.
 ACR_WORDS = ("bad", "poor", "fair", "good", "excellent")
 _FILL, _INK, _DOT = "#56B4E9", "black", "#0072B2"
 _BINS = 20
-#: Letters of a condition's name that have room below its bars.
+#: Longest name of a condition, in letters, that fits below its bars without being turned.
 LONG = 14
-#: One for each round of the style sheet's six colours.
+#: After six conditions the colours of the style sheet repeat, with the next marker.
 _MARKERS = "os^Dv"
 
 
 def opinions(ax: "Axes", analysis: Analysis, *, title: str = "") -> "Axes":
-    """Draw how opinions are distributed under each condition, with MOS and its interval.
+    """Draw the distribution of opinions under each condition, with the MOS and its interval.
 
-    Bars are shares of ratings, centred; dots are the means of listeners; the point is the MOS, its
-    line the 95 % interval over other listeners and other pairs (over listeners only, where there
-    was no bootstrap).
+    The bars are shares of the ratings, and the dots are means of listeners. The point is the MOS.
+    Its line is the 95 % interval over other listeners and other pairs, or over listeners only if
+    there was no bootstrap.
 
     Parameters
     ----------
     ax : Axes
-        Where to draw.
+        Axes to draw into.
     analysis : Analysis
-        Of one question.
+        Analysis of one question.
     title : str
-        Above the axes.
+        Title above the axes.
     """
     ratings, factors = analysis.ratings, analysis.factors
     table, (low, high) = ratings.opinions, ratings.scale
@@ -86,11 +87,11 @@ def scatter(ax: "Axes", analysis: Analysis, score: str) -> "Axes":
     Parameters
     ----------
     ax : Axes
-        Where to draw.
+        Axes to draw into.
     analysis : Analysis
-        Of one question, whose ratings have the score.
+        Analysis of one question whose ratings have a column with the score.
     score : str
-        A column of numbers.
+        Name of this column of numbers.
     """
     table = analysis.ratings.opinions
     names = condition(table, analysis.factors)
@@ -104,16 +105,16 @@ def scatter(ax: "Axes", analysis: Analysis, score: str) -> "Axes":
 
 
 def power(ax: "Axes", table: "pd.DataFrame", *, label: str = "") -> "Axes":
-    """Draw power against listeners, with its interval.
+    """Draw power against the number of listeners, with its interval.
 
     Parameters
     ----------
     ax : Axes
-        Where to draw.
+        Axes to draw into.
     table : pd.DataFrame
-        Of :func:`simulation.power`.
+        Result of :func:`simulation.power`.
     label : str
-        Of the line.
+        Label of the line in the legend; empty for no legend.
     """
     line = ax.plot(table["listeners"], table["power"], "o-", label=label or None)[0]
     ax.fill_between(
@@ -127,7 +128,7 @@ def power(ax: "Axes", table: "pd.DataFrame", *, label: str = "") -> "Axes":
 
 
 def _label(ax: "Axes", *, simulated: bool) -> "Axes":
-    """Say in the figure that nobody has listened, where that is so."""
+    """Write into the figure that nobody has listened, if that is so."""
     if simulated:
         ax.set_title(SIMULATED, loc="right", fontsize=8, color="#D55E00", weight="bold")
     return ax

@@ -1,4 +1,4 @@
-"""Objective scores against opinion: does any predict it."""
+"""Correlations of objective scores with opinion, to see whether any score predicts it."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,28 +19,30 @@ def correlate(
 ) -> "pd.DataFrame":
     """Correlate scores with mean opinion scores, over conditions and over items.
 
-    Few conditions correlate with anything by chance. Over items there are more, but those of one
-    pair of recordings resemble each other, so that the intervals, which do not know, are too short.
+    If there are few conditions, almost any score correlates with opinion by chance. There are more
+    items, but items of one pair of recordings resemble each other. The intervals do not take this
+    into account and are too short.
 
     Parameters
     ----------
     ratings : Ratings
-        Of one question, with a column for each score.
+        Ratings of one question, with a column for each score.
     factors : sequence of str
         Columns that make a condition.
     scores : sequence of str or None
-        Columns of numbers; None is those of `metrics.py` that there are.
+        Columns of numbers; None means all scores of `metrics.py` that the ratings have.
 
     Returns
     -------
     pd.DataFrame
-        Columns: score; over, "conditions" or "items"; n; pearson; low, high, its 95 % interval
-        (Fisher's z); spearman; p, of Pearson's r; p Holm. NaN for less than three, or four.
+        Columns: score; over, "conditions" or "items"; n, their number; pearson; low, high, its 95 %
+        interval (Fisher's z); spearman; p, of Pearson's r; p Holm. Correlations are NaN if n < 3,
+        and intervals if n < 4.
 
     Raises
     ------
     RatingsError
-        If a score is no column of numbers.
+        If a score is not a column of numbers.
     """
     import pandas as pd
     from scipy import stats
@@ -52,8 +54,8 @@ def correlate(
     for name in chosen:
         if name not in table or not pd.api.types.is_numeric_dtype(table[name]):
             raise RatingsError(
-                f"{ratings.source}: no numbers in column {name!r}; accepted: scores, as in the "
-                "results of a batch, given as what is known of the items"
+                f"{ratings.source}: no numbers in column {name!r}; add scores with a table of "
+                "items, such as the results of a batch"
             )
     rows = []
     for name in chosen:

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nst_lib.base.validation import validate_positive
-from nst_lib.opinions.factorial import effect_variance, fault, fit_mixed, terms
+from nst_lib.opinions.design import fault, terms
+from nst_lib.opinions.factorial import effect_variance, fit_mixed
 from nst_lib.opinions.ratings import ACR, YES, Ratings
 from nst_lib.opinions.reading import check
 

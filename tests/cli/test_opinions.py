@@ -91,9 +91,9 @@ def test_what_is_lacking_for_a_test_is_said(nst, tmp_path):
     result = nst("mos", "r.csv", *options, "--json", "o.json")
     assert (result.returncode, result.stderr) == (0, "")
     assert "stft 3.33 (" in result.stdout
-    why = "There is one item under each condition: what the item does cannot be told from what the "
+    why = "There is only one item under each condition, so the effect of the item cannot be "
     assert f"no model, all listeners: {why}" in result.stdout
-    assert "Friedman: takes three conditions or more" in result.stdout
+    assert "Friedman: no test, because it needs three conditions or more" in result.stdout
     assert "nan" not in result.stdout
     found = json.loads((tmp_path / "o.json").read_text())["questions"][""][ALL]
     assert found["no models"].startswith(why)
@@ -121,7 +121,7 @@ def test_rules_from_a_file(nst, file, tmp_path):
     ("options", "message"),
     [
         (("--by", "poling"), "nst: ratings.csv: no factor 'poling'; did you mean pooling?"),
-        (("--by", ","), "nst: no factors; accepted: columns that make a condition"),
+        (("--by", ","), "nst: no factors; name the columns that make a condition"),
         (("--by", "pooling", "--json", "o.txt"), "nst: o.txt: cannot write .txt; accepted: .json"),
         (("--by", "pooling", "--scale", "5"), "nst: scale '5'; accepted: two numbers, as 0,100"),
         (

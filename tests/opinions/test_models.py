@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from nst_lib.opinions import factorial
+from nst_lib.opinions import design, factorial, ranks
 from nst_lib.opinions.crossed import Arrow, Crossed, Effect
 from nst_lib.opinions.mixed import MixedModel
 from nst_lib.opinions.ordinal import OrdinalModel
@@ -241,7 +241,7 @@ CLMM = [
 
 
 def ordinal_model(ratings: Ratings, effects: list[str]) -> OrdinalModel:
-    parts = {term.name: term.columns for term in factorial.terms(ratings.table, FACTORS)}
+    parts = {term.name: term.columns for term in design.terms(ratings.table, FACTORS)}
     ones = np.ones((len(ratings.table), 1))
     random = []
     for name in effects:
@@ -308,7 +308,7 @@ def test_search_does_not_end_at_a_variance_of_zero_that_is_no_optimum():
 def test_f_test_with_slopes_against_lmertest(ratings, pairs, F, df2, p):
     table = three_levels(ratings).table
     table = table[table["pair"].isin(pairs)]
-    code = factorial.terms(table, ["cell"])[0].columns
+    code = design.terms(table, ["cell"])[0].columns
     ones = np.ones((len(table), 1))
     listener, pair = table["listener"].tolist(), table["pair"].tolist()
     effects = [
@@ -490,7 +490,7 @@ class TestTerms:
     def test_three_factors_have_seven_terms(self):
         second = BALANCED.table["pair"].isin(["P0", "P1"]).map({True: "early", False: "late"})
         table = BALANCED.table.assign(time=second)
-        found = factorial.terms(table, ["transform", "pooling", "time"])
+        found = design.terms(table, ["transform", "pooling", "time"])
         assert [term.name for term in found] == [
             "transform",
             "pooling",
@@ -519,14 +519,14 @@ class TestTerms:
 
     def test_three_levels_are_orthonormal_and_have_no_label(self):
         table = three_levels(BALANCED).table
-        (term,) = factorial.terms(table, ["cell"])
+        (term,) = design.terms(table, ["cell"])
         assert term.columns.sum(axis=0) == pytest.approx([0, 0])
         assert term.columns.T @ term.columns == pytest.approx(24 * np.eye(2))
         assert term.label == ""
 
     def test_interaction_with_three_levels_has_two_columns(self):
         table = BALANCED.table[BALANCED.table["pair"] != "P3"]
-        term = factorial.terms(table, ["pair", "pooling"])[-1]
+        term = design.terms(table, ["pair", "pooling"])[-1]
         assert term.name == "pair × pooling"
         assert term.columns.shape == (72, 2)
 
@@ -578,7 +578,7 @@ class TestOrdinal:
     def test_more_than_eleven_ratings_are_no_categories(self):
         many = changed(BALANCED, rating=np.arange(96) % 12)
         mixed = factorial.fit_mixed(BALANCED, FACTORS)
-        with pytest.raises(ValueError, match="12 different ratings; accepted: at most 11"):
+        with pytest.raises(ValueError, match="12 different ratings are too many"):
             factorial.fit_ordinal(many, FACTORS, mixed)
 
     def test_one_category_is_refused(self):
@@ -664,7 +664,7 @@ def two_conditions(differences: list[float]) -> Ratings:
 class TestRanks:
     def test_friedman_against_r(self):
         # friedman.test(matrix of the means of listeners under each cell), of BALANCED
-        found = factorial.friedman(BALANCED, FACTORS)
+        found = ranks.friedman(BALANCED, FACTORS)
         assert (found.n, found.df) == (6, 3)
         assert found.chi2 == pytest.approx(11.6440677966)
         assert found.p == pytest.approx(0.00870742078014)
@@ -672,9 +672,9 @@ class TestRanks:
         assert concordance == pytest.approx(11.6440677966 / 18)
 
     def test_friedman_against_scipy(self):
-        means = factorial.listener_means(UNBALANCED, FACTORS)
+        means = ranks.listener_means(UNBALANCED, FACTORS)
         expected = stats.friedmanchisquare(*means.to_numpy().T)
-        found = factorial.friedman(UNBALANCED, FACTORS)
+        found = ranks.friedman(UNBALANCED, FACTORS)
         assert found.chi2 == pytest.approx(expected.statistic)
         assert found.p == pytest.approx(expected.pvalue)
 
@@ -682,22 +682,22 @@ class TestRanks:
         for seed in range(20):
             values = np.random.default_rng(seed).integers(1, 6, size=96)
             ratings = changed(BALANCED, rating=values)
-            found = factorial.friedman(without_bias(ratings), FACTORS)
-            assert found.chi2 == pytest.approx(factorial.friedman(ratings, FACTORS).chi2)
+            found = ranks.friedman(without_bias(ratings), FACTORS)
+            assert found.chi2 == pytest.approx(ranks.friedman(ratings, FACTORS).chi2)
 
     def test_full_concordance_is_one(self):
-        ranks = {"stft max": 1, "stft average": 2, "cqt max": 3, "cqt average": 5}
-        alike = changed(BALANCED, rating=BALANCED.table["cell"].map(ranks))
-        concordance = factorial.friedman(alike, FACTORS).W
+        own = {"stft max": 1, "stft average": 2, "cqt max": 3, "cqt average": 5}
+        alike = changed(BALANCED, rating=BALANCED.table["cell"].map(own))
+        concordance = ranks.friedman(alike, FACTORS).W
         assert concordance == pytest.approx(1)
 
     def test_friedman_needs_three_conditions(self):
-        found = factorial.friedman(BALANCED, ["transform"])
+        found = ranks.friedman(BALANCED, ["transform"])
         assert found.n == 6
         assert np.isnan([found.chi2, found.p, found.W]).all()
 
     def test_listener_means_are_in_declared_order(self):
-        means = factorial.listener_means(BALANCED, FACTORS)
+        means = ranks.listener_means(BALANCED, FACTORS)
         assert list(means) == ["stft, max", "stft, average", "cqt, max", "cqt, average"]
         # As aggregate(rating~cell+listener, d, mean) has them in R.
         assert means.loc["L0"].tolist() == [3.5, 4.25, 1.75, 2.0]
@@ -705,7 +705,7 @@ class TestRanks:
 
     def test_wilcoxon_against_r(self):
         # wilcox.test(c(.1,.2,-.3,.4,.5,.6)): V = 18, p = 0.15625, exact
-        row = factorial.wilcoxon(two_conditions([0.1, 0.2, -0.3, 0.4, 0.5, 0.6]), ["kind"]).iloc[0]
+        row = ranks.wilcoxon(two_conditions([0.1, 0.2, -0.3, 0.4, 0.5, 0.6]), ["kind"]).iloc[0]
         assert (row["a"], row["b"], row["n"]) == ("a", "b", 6)
         assert row["W"] == 3
         assert row["p"] == pytest.approx(0.15625)
@@ -713,8 +713,8 @@ class TestRanks:
         assert row["r"] == pytest.approx((18 - 3) / 21)
 
     def test_wilcoxon_against_scipy(self):
-        means = factorial.listener_means(BALANCED, FACTORS)
-        found = factorial.wilcoxon(BALANCED, FACTORS)
+        means = ranks.listener_means(BALANCED, FACTORS)
+        found = ranks.wilcoxon(BALANCED, FACTORS)
         assert len(found) == 6
         for row in found.to_dict("records"):
             difference = means[row["b"]] - means[row["a"]]
@@ -728,11 +728,11 @@ class TestRanks:
     @pytest.mark.parametrize(("sign", "r"), [(1, 1.0), (-1, -1.0)])
     def test_rank_biserial_at_its_ends(self, sign, r):
         ratings = two_conditions([sign * x for x in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)])
-        row = factorial.wilcoxon(ratings, ["kind"]).iloc[0]
+        row = ranks.wilcoxon(ratings, ["kind"]).iloc[0]
         assert (row["r"], row["W"]) == (r, 0)
         # wilcox.test(c(.1,.2,.3,.4,.5,.6,.7)) in R
         assert row["p"] == pytest.approx(0.015625)
 
     def test_no_difference_at_all(self):
-        row = factorial.wilcoxon(two_conditions([0, 0, 0]), ["kind"]).iloc[0]
+        row = ranks.wilcoxon(two_conditions([0, 0, 0]), ["kind"]).iloc[0]
         assert (row["median"], row["W"], row["p"], row["r"]) == (0, 0, 1, 0)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from nst_lib.opinions import conditions, factorial, reliability, simulation
+from nst_lib.opinions import conditions, design, factorial, ranks, reliability, simulation
 from nst_lib.opinions.analysis import ALL, SCREENED, UNBIASED, analyse
 from nst_lib.opinions.paired import holm
 from nst_lib.opinions.prediction import correlate
@@ -87,7 +87,7 @@ class TestMos:
     def test_t_interval_against_scipy(self):
         ratings = check(study_like())
         found = conditions.mos(ratings, FACTORS, n_boot=0)
-        means = factorial.listener_means(ratings, FACTORS)
+        means = ranks.listener_means(ratings, FACTORS)
         for k, row in enumerate(found.to_dict("records")):
             values = means.iloc[:, k]
             low, high = stats.t.interval(0.95, 5, values.mean(), stats.sem(values))
@@ -602,7 +602,7 @@ class TestPrediction:
 
     @pytest.mark.parametrize("name", ["loudness", "pooling"])
     def test_no_such_score(self, name):
-        with refused(f"ratings: no numbers in column '{name}'; accepted: scores"):
+        with refused(f"ratings: no numbers in column '{name}'; add scores"):
             correlate(check(study_like()), FACTORS, [name])
 
     def test_factor_that_is_called_like_a_score_is_none(self):
@@ -723,7 +723,7 @@ class TestAnalyse:
         assert json.loads(text, parse_constant=not_json)["factors"] == ["kind"]
 
     def test_no_factors(self):
-        with refused("no factors; accepted: columns that make a condition"):
+        with refused("no factors; name the columns that make a condition"):
             analyse(check(study_like()), [])
 
     def test_unknown_factor(self):
@@ -757,7 +757,7 @@ class TestOrder:
             for name, analysis in variants.items():
                 assert analysis.mixed["difference"].tolist()[:2] == ["stft − cqt", "max − average"]
                 names = ["cqt, average", "cqt, max", "stft, average", "stft, max"]
-                assert list(factorial.listener_means(analysis.ratings, FACTORS)) == names
+                assert list(ranks.listener_means(analysis.ratings, FACTORS)) == names
                 tables.append((name, analysis.conditions, analysis.mixed, analysis.wilcoxon))
         for name, *found in tables:
             first = next(rest for other, *rest in tables if other == name)
@@ -833,7 +833,7 @@ class TestScreening:
         screened = analyse(check(study_like()), FACTORS, rules=rules).analyses[""][SCREENED]
         own = study_like().query("listener == 'L5'").groupby(list(FACTORS))["rating"].mean()
         assert screened.conditions["mos"].tolist() == pytest.approx(own.tolist())
-        assert screened.fault == "There is one listener: nothing is known of what others would say."
+        assert screened.fault.startswith("There is only one listener, so it is unknown how much")
 
     @pytest.mark.parametrize(("left", "warns"), [(1, False), (2, True)])
     def test_more_than_a_fifth_is_a_warning(self, left, warns):
@@ -901,11 +901,14 @@ class TestDegenerate:
     @pytest.mark.parametrize(
         ("kept", "sentence"),
         [
-            ("listener == 'L0'", "There is one listener: nothing is known of what others would"),
-            ("pair == 'P0'", "There is one pair under each condition: what the pair does"),
+            ("listener == 'L0'", "There is only one listener, so it is unknown how much"),
+            (
+                "pair == 'P0'",
+                "There is only one pair under each condition, so the effect",
+            ),
             (
                 "transform == 'stft' or pooling == 'max'",
-                "There are no ratings under cqt, average: transform and pooling cannot be told",
+                "There are no ratings under cqt, average, so the effects of transform",
             ),
         ],
     )
@@ -929,15 +932,15 @@ class TestDegenerate:
         opinions = analyse(check(study_like().assign(rating=3)), FACTORS, rules=LAX, n_boot=20)
         everyone = opinions.analyses[""][ALL]
         assert everyone.conditions["mos"].tolist() == [3, 3, 3, 3]
-        assert everyone.fault == "All ratings are 3: no differences, nothing to test."
+        assert everyone.fault == "All ratings are 3, so there are no differences to test."
         assert "nan" not in summary(opinions)
 
     def test_one_item_under_each_condition_has_no_spread_of_items(self):
         table = study_like().query("pair == 'P0'").drop(columns="pair")
         ratings = check(table)
-        assert "There is one item under each condition" in factorial.fault(ratings, FACTORS)
+        assert "There is only one item under each condition" in design.fault(ratings, FACTORS)
         assert "item" not in factorial.fit_mixed(ratings, FACTORS).variances
-        with pytest.raises(ValueError, match="There is one item under each condition"):
+        with pytest.raises(ValueError, match="There is only one item under each condition"):
             simulation.Spread.of(ratings, FACTORS)
 
     def test_items_without_pairs_differ_in_the_effect(self):
