@@ -19,7 +19,8 @@ preset says.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ from nst_lib.core.losses import several
 from nst_lib.core.objective import Losses
 from nst_lib.core.parallel import ParallelCNN, n_weights
 from nst_lib.core.transforms import Transform
-from nst_lib.system import Preset, System
+from nst_lib.system import Growth, Preset, System
 
 #: Height (frequency bins) and width (frames) of the filters.
 SIZES = ((101, 2), (53, 3), (11, 5), (3, 3), (5, 5), (11, 11), (19, 19), (27, 27))
@@ -139,6 +140,13 @@ class Caracalla2020(StyleWeight, SoundItself, System):
         return ParallelCNN(
             SIZES, shape=(2, n_freq), filters=self.filters, bound=BOUND, seed=self.seed
         )
+
+    def growth(self, small: Self, *, n_freq: int, n_frames: int, longer: float) -> Growth:
+        """Return how much more a transfer takes; products grow with the square of the filters."""
+        growth = super().growth(small, n_freq=n_freq, n_frames=n_frames, longer=longer)
+        kept = n_kept(self.filters, n_freq=n_freq, n_frames=round(longer * n_frames))
+        in_trial = n_kept(small.filters, n_freq=n_freq, n_frames=n_frames)
+        return replace(growth, memory=kept / in_trial)
 
     def loss(
         self, transform: Transform, *, style: Tensor | Sequence[Tensor], content: Tensor | None

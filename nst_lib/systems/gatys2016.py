@@ -315,9 +315,10 @@ class Gatys2016(FeatureTransfer):
         self, network: nn.Module, style: Sequence[Tensor], content: Tensor | None
     ) -> nn.Module:
         """Return the network with its filters rescaled to the recordings."""
-        if self.rescale and isinstance(network, VGG19):
+        if self.rescale and "network" not in self.parts:
+            vgg: Any = network
             sounds = [*style] if content is None else [*style, content]
-            network.rescale(sounds, {*self.style_layers, *self.content_layers})
+            vgg.rescale(sounds, {*self.style_layers, *self.content_layers})
         return network
 
 
