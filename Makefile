@@ -8,18 +8,27 @@ LESSONS := $(patsubst notebooks/%,out/docs/lessons/%,$(wildcard notebooks/*.ipyn
 # Lessons with widgets that need a kernel: on a page they are figures.
 LIVE := 00_% 04_% 07_%
 
-.PHONY: demo test lab docs audit bench front systems lessons lock clean
+.PHONY: demo check test lab docs lint audit bench front systems lessons lock clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := demo
 
 demo: $(READY)
 	@$(BIN)/nst demo --out out/demo
 
-test: $(READY)
+# Lint, types, import directions and the quick tests of the core: less than a minute.
+check: lint
+	$(BIN)/pytest --numprocesses auto --dist worksteal \
+		-m 'not (browser or kernel or process or long or slow)' tests/base tests/core tests/systems tests/test_*.py
+
+# All of it. The order of the files is that of tests/conftest.py.
+test: lint
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,66 @@ OPTIONS = (
     "--disable-sync",
     "--no-first-run",
 )
+
+#: Markers that a test has because it uses a fixture.
+MARKERS = {"browser": "browser", "nst": "process"}
+#: Files that take longest: they begin first, so that no worker is left with one of them at the end.
+LONGEST = (
+    "batch/test_driver.py",
+    "lessons/test_notebooks.py",
+    "batch/test_kills.py",
+    "lessons/test_lab.py",
+    "site/test_docs.py",
+    "cli/test_commands.py",
+    "batch/test_cluster.py",
+    "batch/test_gallery.py",
+    "show/test_player.py",
+    "survey/test_page.py",
+    "survey/test_load.py",
+    "survey/test_api.py",
+    "sound/test_bad_recordings.py",
+    "train/test_training.py",
+    "cli/test_opinions.py",
+    "survey/test_build.py",
+    "show/test_live.py",
+    "batch/test_store.py",
+    "opinions/test_models.py",
+    "opinions/test_scores.py",
+)
+_RANKS = {ROOT / "tests" / name: rank for rank, name in enumerate(LONGEST)}
+#: The test that runs now, unless its markers let it start processes.
+_confined: list[str] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the fixtures that they use, and put the longest files first."""
+    for item in items:
+        for fixture, marker in MARKERS.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(marker)
+    items.sort(key=lambda item: _RANKS.get(item.path, len(LONGEST)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let only a test with the marker for it start a process."""
+    free = any(map(item.get_closest_marker, ("browser", "kernel", "process")))
+    _confined[:] = [] if free else [item.nodeid]
+    try:
+        return (yield)
+    finally:
+        _confined.clear()
+
+
+def _refuse_processes(event: str, _arguments: tuple[object, ...]) -> None:
+    if event == "subprocess.Popen" and _confined:
+        raise RuntimeError(
+            f"{_confined[0]} starts a process: mark it as browser, kernel or process"
+        )
+
+
+sys.addaudithook(_refuse_processes)
 
 
 @pytest.fixture(scope="session")

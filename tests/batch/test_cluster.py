@@ -17,6 +17,8 @@ import pytest
 
 from tests.batch.test_driver import SMALL, start, wait_for_running, write_grid
 
+pytestmark = [pytest.mark.kernel, pytest.mark.process]
+
 BIN = Path(sys.executable).parent
 
 

@@ -30,6 +30,8 @@ from nst_lib.batch.store import Store
 from nst_lib.batch.unit import FILES, WIDEST, Limits
 from tests.conftest import ROOT
 
+pytestmark = [pytest.mark.kernel, pytest.mark.process]
+
 SMALL = {"steps": 4, "duration": 1, "n_iter": 2}
 GRID = {
     "dataset": "synthetic",

@@ -25,6 +25,8 @@ from nst_lib.batch.unit import Outcome, leave_failure
 from nst_lib.system import PRESETS
 from tests.pages import watch
 
+pytestmark = [pytest.mark.kernel, pytest.mark.process]
+
 SETTINGS = {"steps": 4, "duration": 1.0, "n_iter": 2}
 HOSTILE = "<img src=x onerror=alert(1)> & 100%25 #1 \"q\" 'a' </script>".replace("/", "")
 TONE = 5000.0

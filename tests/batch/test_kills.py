@@ -23,6 +23,8 @@ import pytest
 from nst_lib.batch.status import Status
 from nst_lib.batch.store import DONE, Store
 
+pytestmark = [pytest.mark.kernel, pytest.mark.process]
+
 GRID = {
     "dataset": "synthetic",
     "pairs": [["snoring", "hand_saw"], ["hen", "car_horn"]],

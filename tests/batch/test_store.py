@@ -14,6 +14,8 @@ import pytest
 from nst_lib.batch.store import DONE, Store
 from tests.batch.test_driver import write_grid
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def ftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:

@@ -21,6 +21,8 @@ from nst_lib import TransferConfig, __version__
 from nst_lib.sound.datasets import open_dataset
 from nst_lib.system import PRESETS
 
+pytestmark = pytest.mark.process
+
 FAST = ("--channels", 16, "--steps", 3, "--set", "n_iter=2", "--set", "duration=1")
 
 

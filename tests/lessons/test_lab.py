@@ -18,6 +18,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.lessons.test_notebooks import FOLDER, SMALL
 
+pytestmark = [pytest.mark.kernel, pytest.mark.process]
+
 #: Milliseconds that a busy machine may take.
 PATIENCE = 120_000
 TOKEN = "of-this-test"

@@ -250,6 +250,7 @@ def test_unknown_parameter_is_an_error(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("name", ["00_tour", "04_transfer"])
 @pytest.mark.parametrize(
     ("parameters", "message"),
@@ -272,12 +273,14 @@ def test_recordings_that_are_not_there_are_said(
         execute(name, tmp_path, {"dataset": "synthetic", "interactive": False} | given)
 
 
+@pytest.mark.kernel
 def test_experiment_refuses_an_unknown_split(tmp_path: Path) -> None:
     message = "split 'poling'; accepted: transform, pooling, layer_weights"
     with pytest.raises(papermill.PapermillExecutionError, match=message):
         execute("09_experiment", tmp_path, {"split": "poling"})
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize(
     ("name", "figures"),
     [
@@ -296,6 +299,7 @@ def test_lesson_runs_with_its_solutions(name: str, figures: int, tmp_path: Path)
     assert "simulated" in text(run)
 
 
+@pytest.mark.kernel
 def test_tour_makes_a_page_of_own_files(tmp_path: Path, rng: np.random.Generator) -> None:
     sr, seconds = 44100, np.arange(2 * 44100) / 44100
     own = {
@@ -323,6 +327,7 @@ def test_tour_makes_a_page_of_own_files(tmp_path: Path, rng: np.random.Generator
     assert record["inputs"] == {role: parameters[role] for role in own}
 
 
+@pytest.mark.kernel
 def test_random_features_runs_and_its_identities_hold(tmp_path: Path) -> None:
     parameters = {"dataset": "synthetic", **SMALL["03_random_features"]}
     run = execute("03_random_features", tmp_path, parameters, solve=True)
@@ -359,6 +364,7 @@ def check_transfer(run: Any, out: Path, *, steps: int, samples: int, figures: in
     assert images(run) == figures
 
 
+@pytest.mark.kernel
 def test_transfer_runs_with_its_solutions(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -369,6 +375,7 @@ def test_transfer_runs_with_its_solutions(tmp_path: Path) -> None:
     assert re.search(r"\*\*.* over .*\*\* is concave over the first steps", text(run))
 
 
+@pytest.mark.kernel
 def test_transfer_runs_on_recordings(esc50_root: Path, tmp_path: Path) -> None:
     out = tmp_path / "deeper" / "out"
     audio = esc50_root / "audio"
@@ -388,6 +395,7 @@ def test_transfer_runs_on_recordings(esc50_root: Path, tmp_path: Path) -> None:
     assert record["inputs"] == {"content": parameters["content"], "style": parameters["style"]}
 
 
+@pytest.mark.kernel
 def test_systems_run_with_their_solutions(tmp_path: Path) -> None:
     run = execute("10_systems", tmp_path, SMALL["10_systems"], solve=True)
     said = text(run)
@@ -399,6 +407,7 @@ def test_systems_run_with_their_solutions(tmp_path: Path) -> None:
     assert "nan" not in said
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize(
     ("preset", "network"),
     [
@@ -427,6 +436,7 @@ def test_transfer_runs_with_systems_of_another_shape(
     assert np.abs(sf.read(tmp_path / "out" / "result.wav")[0]).max() > 0
 
 
+@pytest.mark.kernel
 def test_mos_statistics_run_with_their_solutions(tmp_path: Path) -> None:
     name = "08_mos_statistics"
     run = execute(name, tmp_path, SMALL[name], solve=True)
@@ -447,6 +457,7 @@ def test_mos_statistics_run_with_their_solutions(tmp_path: Path) -> None:
     assert "nan" not in said
 
 
+@pytest.mark.kernel
 def test_mos_statistics_run_on_a_file_of_webmushra(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     rows = [
@@ -486,6 +497,7 @@ def check_experiment(run: Any) -> str:
     return said
 
 
+@pytest.mark.kernel
 def test_experiment_runs_with_its_solutions_on_the_shipped_table(tmp_path: Path) -> None:
     said = check_experiment(execute("09_experiment", tmp_path, {}, solve=True))
     assert "recorded, from ESC-50" in said
@@ -494,6 +506,7 @@ def test_experiment_runs_with_its_solutions_on_the_shipped_table(tmp_path: Path)
     assert said.count("without ") == 5, "exercise 4 leaves out each of the five pairs"
 
 
+@pytest.mark.kernel
 def test_experiment_runs_on_a_batch_of_other_factors_and_seeds(tmp_path: Path) -> None:
     table = pd.read_csv(FOLDER / "conditions" / "claims.csv")
     table = table[table["layer_weights"] == "published"].drop(columns="layer_weights")

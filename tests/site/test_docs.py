@@ -19,6 +19,8 @@ import nst_lib
 from nst_lib.batch.gallery import write_gallery
 from tests.pages import watch
 
+pytestmark = [pytest.mark.kernel, pytest.mark.process]
+
 ROOT = Path(__file__).parents[2]
 GRID = {
     "dataset": "synthetic",

@@ -138,6 +138,7 @@ def test_whole_files_are_read_to_their_end(name, tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.process
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the command ffmpeg is not here")
 @pytest.mark.parametrize("name", FILES)
 def test_ffmpeg_decodes_the_same(name, tmp_path):

@@ -727,6 +727,7 @@ class TestSecurity:
         tokens = {app.join().headers["Authorization"] for _ in range(50)}
         assert len(tokens) == 50
 
+    @pytest.mark.process
     def test_no_address_and_no_browser_is_kept_or_told(self, tmp_path):
         folder = make_survey(tmp_path)
         agent = "Peculiar/1.0 (a browser like no other)"
@@ -987,6 +988,7 @@ class TestServer:
             assert client.get("/api/session", headers=bearer(token)).json()["next"] is None
             assert again.admin_url.partition("#")[2] != server.admin_url.partition("#")[2]
 
+    @pytest.mark.process
     def test_what_it_says_and_how_it_ends(self, tmp_path):
         folder = make_survey(tmp_path)
         with served(folder, tmp_path / "log") as server:
@@ -1000,6 +1002,7 @@ class TestServer:
             assert server.process.wait(20) == 0
             assert server.text().splitlines() == lines
 
+    @pytest.mark.process
     def test_what_is_under_way_is_finished_after_an_interrupt(self, tmp_path):
         folder = make_survey(tmp_path)
         with served(folder, tmp_path / "log") as server:

@@ -224,6 +224,8 @@ class TestHeadphones:
         assert not headphones.passed(two_wrong, seed=0)
 
 
+@pytest.mark.kernel
+@pytest.mark.process
 class TestBatch:
     def test_a_command_makes_it(self, batch, nst, tmp_path):
         result = nst("survey", "build", batch, "--question", "style", "--out", "survey")
@@ -529,6 +531,7 @@ class TestSounds:
         path.unlink()
         assert self.refusal(folder).startswith("sounds.sha256: cannot read (No such file or dir")
 
+    @pytest.mark.process
     def test_what_an_older_version_built_is_served_and_a_line_says_what_is_not_known(
         self, tmp_path
     ):
@@ -590,6 +593,7 @@ class TestCommands:
         assert (survey.rest_every, survey.seed) == (3, 9)
         assert len(survey.trials(0)) == 1 + 4 + 2
 
+    @pytest.mark.process
     def test_help_does_not_load_the_web_server(self, tmp_path):
         code = (
             "import sys, nst_lib.cli.main; "
@@ -599,6 +603,7 @@ class TestCommands:
         found = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
         assert found.stdout.strip() == "[]"
 
+    @pytest.mark.process
     def test_without_fastapi_it_says_what_to_install(self, tmp_path):
         folder = make_survey(tmp_path)
         (tmp_path / "fastapi.py").write_text("raise ImportError('not here')\n")

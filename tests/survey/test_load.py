@@ -30,6 +30,8 @@ from nst_lib.survey.serve import Server
 from nst_lib.survey.survey import ANSWERS_FILE, Survey
 from tests.surveys import JOIN, Process, bearer, make_survey, write_sounds
 
+pytestmark = pytest.mark.process
+
 PARTICIPANTS, KILLS, WITHDRAWALS = 200, 2, 20
 TABLE = """\
 file,item,role,condition,lowest

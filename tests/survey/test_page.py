@@ -272,6 +272,7 @@ class TestPass:
         assert re.fullmatch(r"(\w{4}-){3}\w{4}", code)
         assert page.locator("[onerror], img").count() == 0
 
+    @pytest.mark.process
     def test_the_real_command(self, folder, tmp_path, visit):
         """Served as in a terminal; the first screen and the admin view open."""
         survey_of(folder, tmp_path / "survey", question="quality")

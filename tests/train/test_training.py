@@ -280,6 +280,7 @@ def test_bad_input_gets_one_line_and_status_2(nst, tmp_path, arguments, message)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.process
 def test_interrupt_keeps_the_last_epoch(tmp_path):
     endless = (*SMALL[:-1], 10**6, "--out", "t.pt")
     terminal = Terminal("train", *endless, cwd=tmp_path)
