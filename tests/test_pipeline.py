@@ -219,6 +219,7 @@ def stopped(pair, config, *, last, checkpoint):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stage", ["spectrogram", "waveform", "hybrid", "hybrid, early"])
 @pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
 def test_an_interrupted_run_goes_on_to_the_same_end(

@@ -62,6 +62,7 @@ def test_reports_how_near_it_came(transform, y):
     np.testing.assert_allclose([value for _, value in heard], inversion.convergence, rtol=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:n_fft=.* is too large for input signal")
 def test_nearer_than_librosa_on_the_cqt(dataset):
     y = dataset.pairs()[0].content.load(duration=2.0)

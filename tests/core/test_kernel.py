@@ -61,6 +61,7 @@ def assert_mean_of_drawn(values, x, settings, **network):
         assert np.mean([one[name] for one in drawn]) == pytest.approx(value, rel=0.12), name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("normalisation", ["code", "report", "gatys", "sum", "raw", "relative"])
 def test_other_paddings_draws_and_normalisations_in_the_limit(sounds, padding, normalisation):
@@ -70,6 +71,7 @@ def test_other_paddings_draws_and_normalisations_in_the_limit(sounds, padding, n
     assert_mean_of_drawn(limit(x).values(), x, settings, padding=padding)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("normalisation", ["code", "relative"])
 def test_several_styles_in_the_limit(sounds, normalisation):
     style, content, x = sounds
@@ -139,6 +141,7 @@ def test_mean_over_draws_is_the_limit(sounds, normalisation):
         assert mean == pytest.approx(value, abs=4 * error + 0.02 * value), name
 
 
+@pytest.mark.long
 def test_finite_networks_converge_as_one_over_the_root_of_the_width(sounds):
     x = sounds[2].clone().requires_grad_()
     widths, draws = [32, 128, 512, 2048], 6

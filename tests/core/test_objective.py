@@ -86,6 +86,7 @@ def test_mapping_to_alpha_and_beta(network, sounds):
     assert (one * other).sum().item() == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.long
 def test_content_weight_moves_from_style_to_content(dataset):
     pair = dataset.pairs()[0]
     scores = []

@@ -165,6 +165,7 @@ def test_rescaled_filters_have_a_mean_activation_of_1(config, sounds):
         torch.testing.assert_close(means, torch.ones_like(means), atol=1e-3, rtol=0)
 
 
+@pytest.mark.long
 def test_filters_that_hardly_fire_do_not_make_it_diverge():
     pair = open_dataset("synthetic").pairs(seed=0)[1]
     config = TransferConfig.from_preset(

@@ -19,6 +19,7 @@ def run(pair, **overrides):
     return transfer(content, style, config.replace(seed=0, **overrides))
 
 
+@pytest.mark.long
 def test_narrow_run(pair):
     result = run(pair, channels=256, steps=21)
     style = [evaluation.losses["style"] for evaluation in result.evaluations]
@@ -38,6 +39,7 @@ def frog_over_keyboard(esc50_root, **overrides) -> list[float]:
     return [evaluation.losses["style"] for evaluation in result.evaluations]
 
 
+@pytest.mark.long
 def test_published_optimiser_stalls_where_the_loss_is_concave(esc50_root):
     # The study's L-BFGS rejects every step: along it the gradient shrinks (y.s < 0).
     style = frog_over_keyboard(esc50_root)
@@ -47,12 +49,14 @@ def test_published_optimiser_stalls_where_the_loss_is_concave(esc50_root):
     assert np.all(np.diff(drops) < 0), "... and ever faster: the loss is concave along them"
 
 
+@pytest.mark.long
 def test_line_search_does_not_stall(esc50_root):
     style = frog_over_keyboard(esc50_root, line_search="strong_wolfe")
     assert min(style[:8]) < 0.5 * style[0], "the first steps count"
     assert min(style) < 1e-3 * style[0]
 
 
+@pytest.mark.long
 def test_default_converges_on_every_pair(esc50_root):
     dataset = ESC50(esc50_root)
     for style, content in STUDY_PAIRS:
