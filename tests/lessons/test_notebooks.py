@@ -473,7 +473,7 @@ def test_mos_statistics_run_on_a_file_of_webmushra(tmp_path: Path) -> None:
     said = text(execute("08_mos_statistics", tmp_path, parameters))
     assert said.startswith(f"**ratings: {path}.**")
     assert "35 ratings, 4 listeners, 9 items" in said
-    assert "'101', accepted: a number from 0 to 100" in said
+    assert "'101'; accepted: a number from 0 to 100" in said
     assert "No scores (timbre, texture, rhythm, noise) are known for these items." in said
     assert SIMULATED not in said, "in words; the planning section's figure says it"
 
