@@ -2,10 +2,13 @@
 
 import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import typer
 
+from nst_lib.cli.main import app
 from nst_lib.system import PRESETS
 
 ROOT = Path(__file__).parents[2]
@@ -56,3 +59,22 @@ def test_the_makefile_has_every_target_that_is_named() -> None:
     for page in PAGES:
         named = set(re.findall(r"(?:`|^ {4})make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE))
         assert named <= targets, page.name
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Return the calls of `nst` in the blocks of a page, as lists of words."""
+    lines = re.findall(
+        r"^(?: {4})?(?:\.venv/bin/)?nst (.+)$", page.read_text("utf-8"), re.MULTILINE
+    )
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_has_the_options_that_it_is_given(page: Path) -> None:
+    for words in commands(page):
+        command = typer.main.get_command(app)
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        assert not hasattr(command, "commands"), words
+        known = {name for parameter in command.params for name in parameter.opts}
+        assert {word for word in words if re.match(r"--?[a-z]", word)} <= known | {"--help"}
