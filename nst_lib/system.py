@@ -6,6 +6,7 @@ their presets here. Presets of installed packages are found by the entry point
 ``nst_lib.systems``, which names a :class:`Preset` or a sequence of them.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -207,9 +208,9 @@ class System(Machine, Search, Frames, Name):
 
     @property
     def parts(self) -> dict[str, str]:
-        """The classes of the caller's own parts, by role: "module.Class"."""
+        """The caller's own parts by role, each as "module.Class" or "module.function"."""
         return {
-            role: _qualified(part if isinstance(part, type) else type(part))
+            role: _qualified(part if hasattr(part, "__qualname__") else type(part))
             for role, part in self._parts.items()
         }
 
@@ -294,8 +295,6 @@ class System(Machine, Search, Frames, Name):
     @classmethod
     def from_json(cls, text: str) -> "System":
         """Return the settings that :meth:`to_json` wrote."""
-        import json
-
         return cls.from_dict(json.loads(text))
 
     @classmethod
@@ -448,5 +447,6 @@ def preset(name: str) -> Preset:
     return found
 
 
-def _qualified(kind: type) -> str:
+def _qualified(kind: Any) -> str:
+    """Return the full name of a class or a function."""
     return f"{kind.__module__}.{kind.__qualname__}"

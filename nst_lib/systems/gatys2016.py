@@ -275,6 +275,11 @@ def _refusal(given: str, reason: str) -> ConfigError:
 class Gatys2016(FeatureTransfer):
     """A transfer by the features of VGG-19."""
 
+    replaceable = {  # noqa: RUF012
+        **FeatureTransfer.replaceable,
+        "network": ("weights", "rescale", "pooling", "style_layers", "content_layers"),
+    }
+
     weights: str | None = setting(
         None, "state dict of VGG-19: a file or a URL; null: PyTorch's, 548 MB; random: drawn"
     )
