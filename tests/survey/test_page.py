@@ -144,7 +144,7 @@ def join(page: Page) -> None:
 
 def set_volume(page: Page) -> None:
     page.locator("#loudness .play:enabled").click()
-    page.get_by_role("button", name="It is comfortable").click()
+    page.get_by_role("button", name="The volume is comfortable").click()
 
 
 def title(page: Page) -> str:
@@ -230,21 +230,21 @@ class TestPass:
             expect(heading).to_be_focused()
             for key in ("Tab", "Space", "Tab", "Enter"):
                 press(key)
-            expect(heading).to_have_text("How loud?")
+            expect(heading).to_have_text("Set the volume")
             expect(heading).to_be_focused()
             page.locator("#loudness .play:enabled").wait_for()
             press("Space")
-            expect(page.get_by_role("button", name="It is comfortable")).to_be_enabled()
+            expect(page.get_by_role("button", name="The volume is comfortable")).to_be_enabled()
             press("Enter")
-            expect(heading).to_have_text("Headphones?")
+            expect(heading).to_have_text("Headphone check")
             press("Enter")
-            wait_for_another(page, "Headphones?")
+            wait_for_another(page, "Headphone check")
             for k in range(6):
-                assert title(page) == f"Headphones, {k + 1} of 6"
+                assert title(page) == f"Headphone check, {k + 1} of 6"
                 listen(page)
                 press("1")
                 press("Enter")
-                wait_for_another(page, f"Headphones, {k + 1} of 6")
+                wait_for_another(page, f"Headphone check, {k + 1} of 6")
             expect(page.locator("#note .text")).to_contain_text("not wearing headphones")
             notes, chosen = [], []
             while not page.locator("#thanks").is_visible():
@@ -259,8 +259,8 @@ class TestPass:
                 before = title(page)
                 press("Enter")
                 wait_for_another(page, before)
-            rest = "Time for a rest"
-            assert notes == ["Headphones", "Practice", "The test", rest, rest]
+            rest = "Time for a break"
+            assert notes == ["Headphone check", "Practice", "The test", rest, rest]
             rows = ratings_of(server)
         assert [int(row["rating"]) for row in rows] == chosen[1:], "all but the practice"
         assert [int(row["position"]) for row in rows] == [*range(1, TEST + 1)]
@@ -291,7 +291,7 @@ class TestPass:
         first = page.locator("#thanks output").text_content()
         page.reload()
         expect(page.locator("#thanks output")).to_have_text(first)
-        page.get_by_role("button", name="Somebody else").click()
+        page.get_by_role("button", name="Begin the test with another person").click()
         expect(page.get_by_role("heading", name="Your consent")).to_be_visible()
         assert kept(page) == {}
         join(page)
@@ -344,7 +344,7 @@ class TestListening:
         page.keyboard.press("Space")
         expect(choices).to_be_enabled()
         assert page.eval_on_selector("#trial audio", "a => a.ended")
-        expect(hint).to_have_text("Now choose.")
+        expect(hint).to_have_text("Now choose an answer.")
         expect(page.locator("#trial .play")).to_have_text("Play again")
         expect(page.get_by_role("button", name="Confirm")).to_be_disabled()
 
@@ -403,7 +403,7 @@ class TestConnection:
         expect(second.locator("#trial h1")).to_have_text(f"Sound 2 of {TEST}")
         rate(second, 4)
         expect(page.locator("#trial h1")).to_have_text(f"Sound 3 of {TEST}")
-        expect(page.locator("#said")).to_have_text("You went on in another tab.")
+        expect(page.locator("#said")).to_have_text("You have continued in another tab.")
         rate(page, 1)
         expect(second.locator("#trial h1")).to_have_text(f"Sound 4 of {TEST}")
         assert given(server) == [5, 4, 1]
@@ -420,7 +420,7 @@ class TestConnection:
         assert requests.put(url, json=body, headers=headers, timeout=10).status_code == 200
         page.keyboard.press("5")
         page.keyboard.press("Enter")
-        expect(page.locator("#said")).to_contain_text("rated this sound already")
+        expect(page.locator("#said")).to_contain_text("already rated this sound")
         expect(page.locator("#trial h1")).to_have_text(f"Sound 2 of {TEST}")
         assert given(server) == [2]
         assert kept(page)["pending"] is None
@@ -433,7 +433,7 @@ class TestConnection:
         page.context.set_offline(True)
         page.keyboard.press("4")
         page.keyboard.press("Enter")
-        said = "The connection is lost. Your rating is kept on this device"
+        said = "The connection is lost. Your rating is stored on this device"
         expect(page.locator("#said")).to_contain_text(said)
         page.keyboard.press("Enter")
         assert kept(page)["pending"]["rating"] == 4
@@ -462,7 +462,7 @@ class TestConnection:
         page.route("**/rating", lambda route: route.abort())
         page.keyboard.press("5")
         page.keyboard.press("Enter")
-        expect(page.locator("#said")).to_contain_text("Your rating is kept")
+        expect(page.locator("#said")).to_contain_text("Your rating is stored")
         again = visit(server.url, page.context)
         expect(again.locator("#trial h1")).to_have_text(f"Sound 2 of {TEST}")
         page.close()
@@ -482,7 +482,7 @@ class TestConnection:
             page.on("response", lambda r: replies.append(r.status) if "rating" in r.url else None)
             page.keyboard.press("4")
             page.keyboard.press("Enter")
-            expect(page.locator("#said")).to_contain_text("is sent in a few seconds")
+            expect(page.locator("#said")).to_contain_text("will be sent in a few seconds")
             expect(page.locator("#trial h1")).to_have_text(f"Sound 2 of {TEST}")
             expect(page.locator("#said")).to_be_empty()
             assert replies == [403, 403, 200]
@@ -497,7 +497,7 @@ class TestConnection:
         page.route("**/rating", lambda route: route.fulfill(**answer))
         page.keyboard.press("2")
         page.keyboard.press("Enter")
-        expect(page.locator("#said")).to_contain_text("Please play the sound once more.")
+        expect(page.locator("#said")).to_contain_text("Please play the sound again")
         expect(page.locator("#trial h1")).to_have_text(f"Sound 1 of {TEST}")
         expect(page.get_by_role("radio").first).to_be_disabled()
         assert kept(page)["pending"] is None
@@ -568,7 +568,7 @@ class TestLeaving:
         practise(page)
         rate(page, 2)
         page.locator("#leave").click()
-        link = page.get_by_label("Link to go on").input_value()
+        link = page.get_by_label("Link to continue").input_value()
         assert link.startswith(f"{server.url}#")
         elsewhere = visit(link)
         expect(elsewhere.locator("#loudness h1")).to_be_focused()
@@ -604,11 +604,11 @@ class TestLeaving:
 
     def test_a_link_that_is_not_known(self, server, visit):
         page = visit(f"{server.url}#{'x' * 43}", allow=".* 401 ")
-        expect(page.locator("#said")).to_contain_text("This link is not known here")
+        expect(page.locator("#said")).to_contain_text("The server does not know this link")
         join(page)
         token = kept(page)["token"]
         page.goto(f"{server.url}#{'y' * 43}")
-        expect(page.locator("#said")).to_contain_text("This link is not known here")
+        expect(page.locator("#said")).to_contain_text("The server does not know this link")
         assert kept(page)["token"] == token, "the participant of this device stays"
         assert go_on(page) == "Practice 1 of 1"
 
@@ -619,11 +619,11 @@ class TestLeaving:
         rate(page, 5)
         code = kept(page)["code"]
         elsewhere = visit(server.url, allow=".* 404 ")
-        elsewhere.get_by_text("Withdraw, with a code").click()
+        elsewhere.get_by_text("Withdraw with a code").click()
         form = elsewhere.locator("#welcome .withdraw")
         form.get_by_label("Withdrawal code").fill("ABCD-EFGH-JKMN-PQRS")
         form.get_by_role("button").click()
-        expect(form.locator(".answer")).to_contain_text("Nobody here has this code")
+        expect(form.locator(".answer")).to_contain_text("No participant of this test has this code")
         assert given(server) == [5]
         form.get_by_label("Withdrawal code").fill(code.lower().replace("-", " "))
         form.get_by_role("button").click()
@@ -633,7 +633,7 @@ class TestLeaving:
         listen(page)
         page.keyboard.press("1")
         page.keyboard.press("Enter")
-        expect(page.locator("#said")).to_contain_text("has withdrawn")
+        expect(page.locator("#said")).to_contain_text("You have withdrawn")
         expect(page.locator("#welcome")).to_be_visible()
         assert kept(page) == {}
         assert given(server) == []
@@ -668,7 +668,7 @@ class TestLeaving:
 class TestAdmin:
     def test_needs_its_token(self, server, visit):
         page = visit(f"{server.url}admin", allow=".* 401 ")
-        expect(page.locator("#said")).to_contain_text("opens with the link")
+        expect(page.locator("#said")).to_contain_text("use the link that nst survey serve prints")
         expect(page.locator("#all")).to_be_hidden()
         page.goto(f"{server.url}admin#{'x' * 43}")
         expect(page.locator("#said")).to_contain_text("an earlier start of the server")
@@ -701,7 +701,7 @@ class TestPhone:
     def test_keys_are_spoken_of_where_there_are_some(self, server, visit, phone):
         size = {"width": 390, "height": 700}
         page = visit(server.url, viewport=size, is_mobile=phone, has_touch=phone)
-        keys = page.get_by_text("Everything works with the keyboard alone.")
+        keys = page.get_by_text("You can do everything with the keyboard.")
         expect(page.get_by_role("heading", name="Your consent")).to_be_visible()
         expect(keys).to_be_visible(visible=not phone)
         join(page)
@@ -726,7 +726,7 @@ class TestAccessibility:
         with Server(survey) as server:
             size = {"width": width, "height": 700}
             page = visit(server.url, viewport=size, color_scheme=scheme, reduced_motion="reduce")
-            page.get_by_text("Withdraw, with a code").click()
+            page.get_by_text("Withdraw with a code").click()
             check(page, "welcome")
             page.check("#agree")
             page.get_by_role("button", name="Begin").click()
@@ -734,7 +734,7 @@ class TestAccessibility:
             check(page, "loudness")
             set_volume(page)
             check(page, "headphones")
-            page.get_by_role("button", name="I have none").click()
+            page.get_by_role("button", name="I have no headphones").click()
             check(page, "practice")
             go_on(page)
             page.locator("#trial .play:enabled").wait_for()
@@ -751,7 +751,7 @@ class TestAccessibility:
             check(page, "test")
             skip(server, page)
             rate(page, 4)
-            page.get_by_text("Withdraw, with the code").click()
+            page.get_by_text("Withdraw with the code").click()
             check(page, "thanks")
             page.goto(server.admin_url)
             page.locator("#all").wait_for()

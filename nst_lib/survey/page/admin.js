@@ -1,4 +1,4 @@
-/* The test as its maker sees it: how many took part, and how many ratings each cell has by now. */
+/* The admin view of a listening test: the numbers of participants and of ratings in each cell. */
 
 const KEPT = "nst-survey-admin";
 const EVERY = 3000;  // ms
@@ -6,7 +6,7 @@ const find = id => document.getElementById(id);
 const words = name => name.replaceAll("_", " ");
 const table = document.querySelector("table");
 
-/* The token comes in the fragment of the link, which no server sees, and leaves the address. */
+/* The token comes in the fragment of the link, which browsers do not send. It is removed from the address. */
 function token() {
   const given = location.hash.slice(1);
   if (given) {
@@ -43,7 +43,7 @@ function tiles(counts) {
     make("div", {}, make("dt", {}, words(name)), make("dd", {}, String(value)))));
 }
 
-/* Conditions down, pairs across; without pairs one column. */
+/* Show conditions in rows and pairs in columns; without pairs, there is one column. */
 function cells(list) {
   const factors = Object.keys(list[0] ?? {}).filter(name => !["pair", "ratings"].includes(name));
   const condition = cell => factors.map(name => words(String(cell[name]))).join(", ") || "all";
@@ -60,7 +60,7 @@ function cells(list) {
   table.tFoot.replaceChildren(make("tr", {}, make("th", {scope: "row"}, "all"),
     ...across.map(column => number(sum(down, [column]))), number(sum(down, across))));
   const least = Math.min(...counts.values()), most = Math.max(...counts.values());
-  table.caption.textContent = list.length ? `From ${least} to ${most} ratings a cell.` : "No cells.";
+  table.caption.textContent = list.length ? `${least} to ${most} ratings per cell.` : "No cells.";
 }
 
 function show(state) {
@@ -71,7 +71,7 @@ function show(state) {
   tiles({...state.participants, "catch trials missed": missed});
   const simulated = state.participants.simulated;
   find("simulated").hidden = !simulated;
-  find("simulated").textContent = `${simulated} of the participants are simulated: nobody has listened there.`;
+  find("simulated").textContent = `${simulated} of the participants ${simulated === 1 ? "is a program" : "are programs"}: their ratings are simulated.`;
   cells(state.cells);
   find("when").textContent = `Counted at ${new Date().toLocaleTimeString()}.`;
   find("all").hidden = false;
@@ -79,7 +79,7 @@ function show(state) {
 
 async function refresh() {
   if (!token()) {
-    say("This page opens with the link that nst survey serve prints when it starts.");
+    say("To open this page, use the link that nst survey serve prints when it starts.");
     return;
   }
   try {
@@ -89,7 +89,7 @@ async function refresh() {
     if (error.status === 401) {
       sessionStorage.removeItem(KEPT);
       find("all").hidden = true;
-      say("This link is of an earlier start of the server, or mistyped; take the one that it printed last.");
+      say("This link is wrong, or from an earlier start of the server. Use the link that the server printed last.");
       return;
     }
     say(error.status ? error.message : "The connection to the server is lost. Trying again…");

@@ -1,21 +1,22 @@
-/* The listening test as a participant sees it. The server decides what comes next and keeps the
-   ratings; this page asks, plays and shows. Every text from outside becomes text, never markup. */
+/* The page of the listening test for participants. The server decides what comes next and stores the
+   ratings; this page plays the sounds and shows the questions. Texts of the survey are inserted as text,
+   never as markup. */
 
 const KEPT = "nst-survey";
 const TONES = ["first", "second", "third"];
-const LONGEST_WAIT = 30, PATIENCE = 30000;  // between two attempts (s); for an answer (ms)
-const SLOWEST = 4;  // of a connection that may take longer than that (bytes in a ms)
-const WHOLE = 0.9;  // share of a sound that must have been played when it ends; the server has it too
-const ATTEMPTS = 5;  // to hand in a rating, where the server says that it comes too soon
+const LONGEST_WAIT = 30, PATIENCE = 30000;  // longest time between two attempts (s), and for a reply (ms)
+const SLOWEST = 4;  // a reply gets as much more time as a connection of this rate needs (bytes per ms)
+const WHOLE = 0.9;  // share of a sound that must have been played when it ends; the server uses it too
+const ATTEMPTS = 5;  // number of attempts to send a rating that the server refuses as too early
 const find = id => document.getElementById(id);
 const all = selector => document.querySelectorAll(selector);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-const tabs = new BroadcastChannel(KEPT);  // the same test in other tabs
+const tabs = new BroadcastChannel(KEPT);  // other tabs with the same test
 
-let about = null;  // of the survey, for everybody
-let session = null;  // of this participant, from the server
-let seen = new Set();  // notes that were read since the page was opened
-let current = {};  // what is on the screen: its section, player, place of the sound, sending
+let about = null;  // the public part of the survey
+let session = null;  // the state of this participant, from the server
+let seen = new Set();  // the notes that were shown since the page was opened
+let current = {};  // what is on the screen: section, player, place of the sound, whether it is sending
 
 function make(tag, attributes, ...children) {
   const node = document.createElement(tag);
@@ -24,21 +25,21 @@ function make(tag, attributes, ...children) {
   return node;
 }
 
-/* ---- what this device keeps: token, code, loud, unchecked, pending ---- */
+/* ---- what this device stores: token, code, loud, unchecked, pending ---- */
 
 let kept = {};
-const shelf = () => `${KEPT} ${about.key}`;  // one for each survey that was ever at this address
+const shelf = () => `${KEPT} ${about.key}`;  // each survey that was ever at this address has its own
 
-/* Read it again: another tab may have changed it. Of another participant, all begins anew. */
+/* Read the storage again, because another tab may have changed it. Reload if the participant is another. */
 function recall() {
   const before = kept.token;
   try {
     kept = JSON.parse(localStorage.getItem(shelf()) ?? "{}");
-  } catch { /* no storage: kept as long as the page is open */ }
+  } catch { /* no storage: the values last as long as the page is open */ }
   if (!session || kept.token === before) return;
   session = null;
   location.reload();
-  throw new Error("Another tab has another participant now.");
+  throw new Error("Another person takes part in another tab now.");
 }
 
 function keep(changes) {
@@ -101,9 +102,9 @@ async function ask(method, path, {body, token = kept.token} = {}) {
   throw new Trouble(response.status, content.error, {after, rating: content.rating});
 }
 
-const waiting = new Map();  // each task that waits for the server -> what is to be said of it
+const waiting = new Map();  // task that waits for the server -> message about it
 
-/* Ask until there is an answer, and say so while there is none. */
+/* Repeat a request until there is a reply, and show a message meanwhile. */
 async function patiently(task, comfort = "") {
   const name = Symbol("task");
   try {
@@ -137,7 +138,7 @@ function pause(seconds) {
   });
 }
 
-const sounds = new Map();  // path -> promise of its address in memory
+const sounds = new Map();  // path -> promise of the sound's address in memory
 
 function sound(path) {
   if (!sounds.has(path)) {
@@ -176,10 +177,10 @@ function trouble(error) {
     return;
   }
   forget();
-  welcome("This device is not known here any more: its participant has withdrawn, or belongs to another test.");
+  welcome("The server does not know this device any more. You have withdrawn, or the test has changed.");
 }
 
-/* A task that is not begun again while it runs. */
+/* Return a task that cannot be started again while it runs. */
 function once(task) {
   let running = false;
   return async (...values) => {
@@ -261,7 +262,7 @@ class Player {
     try {
       await this.audio.play();
     } catch (error) {
-      if (error.name === "NotAllowedError") say("The browser did not let the sound play. Please press Play.");
+      if (error.name === "NotAllowedError") say("The browser blocked the sound. Please press Play.");
     }
   }
 
@@ -286,7 +287,7 @@ class Player {
   fail() {
     if (!this.audio.hasAttribute("src")) return;
     sounds.delete(this.path);
-    say("This sound cannot be played. Loading it again…");
+    say("The browser cannot play this sound. Loading it again…");
     pause(2).then(() => this.load(this.path)).then(() => say(""), trouble);
   }
 
@@ -313,12 +314,12 @@ const players = {
     begun: () => { if (find("trial").querySelector("fieldset").disabled) hint("Playing…"); },
     ended: whole => {
       find("trial").querySelector("fieldset").disabled = !whole;
-      hint(!whole ? "Please play the whole sound." : chosen() ? "" : "Now choose.");
+      hint(!whole ? "Please play the whole sound." : chosen() ? "" : "Now choose an answer.");
     },
   }),
 };
 
-/* ---- one sound, one question: a trial, or one of the headphone check ---- */
+/* ---- one sound and one question: a trial, or a question of the headphone check ---- */
 
 const form = find("trial").querySelector("form");
 const chosen = () => form.querySelector(":checked")?.value;
@@ -337,7 +338,7 @@ function question({heading, progress, wording, labels, path, place, upcoming, an
   form.querySelector("fieldset").disabled = form.querySelector(".main").disabled = true;
   form.querySelector(".choices").replaceChildren(...labels.map((label, n) => make("label", {},
     make("input", {type: "radio", name: "choice", value: n + 1}), make("span", {}, make("b", {}, String(n + 1)), " " + label))));
-  hint("Play the sound to its end, then choose.");
+  hint("Play the sound to its end. Then choose an answer.");
   release([path, ...upcoming]);
   players.trial.load(path).then(() => upcoming.forEach(one => sound(one).catch(() => {}))).catch(trouble);
   form.onsubmit = once(async event => {
@@ -378,7 +379,7 @@ function welcome(text = "") {
 find("join").onsubmit = once(async event => {
   event.preventDefault();
   recall();
-  if (!kept.token) {  // else this device took part meanwhile, in another tab
+  if (!kept.token) {  // otherwise, another tab of this device has begun the test
     const body = {consent: true, simulated: false};
     const {token, code} = await patiently(() => ask("POST", "participants", {body}));
     replace({token, code});
@@ -386,7 +387,7 @@ find("join").onsubmit = once(async event => {
   await resume();
 });
 
-/* Go on where the server says. */
+/* Continue at the place that the server says. */
 async function resume(text = "") {
   if (kept.pending) text = await deliver(kept.pending) || text;
   session = await patiently(() => ask("GET", "session"));
@@ -402,16 +403,17 @@ function proceed(text = "") {
   else if (session.checks && session.headphones === null && !kept.unchecked) headphones();
   else if (trials[next].training && !seen.has("practice"))
     read("practice", "Practice", [
-      `First ${practice === 1 ? "a sound" : count(practice, "sound")} to get used to it: you hear what the ` +
-      "sounds are like, and try the scale. These ratings do not count.",
-      "There is no right or wrong in this test. What counts is how it sounds to you."]);
+      `You begin with ${practice === 1 ? "one practice sound" : count(practice, "practice sound")}, to get to know ` +
+      "the sounds and the scale. Practice ratings do not count.",
+      "There are no right or wrong answers. Please say how each sound seems to you."]);
   else if (!trials[next].training && !done && !seen.has("test"))
     read("test", "The test", [
-      `Now ${count(test, "sound")}, one after the other. Play each to its end, as often as you like, and rate it.`,
-      "Some come twice. Rate each as you hear it now, and do not try to remember."]);
+      `Now you will hear ${count(test, "sound")}, one after the other. Play each sound to its end, as often as you like. ` +
+      "Then rate it.",
+      "Some sounds come twice. Please rate what you hear now, and do not try to remember your earlier rating."]);
   else if (!trials[next].training && done && done % session.rest_every === 0 && !seen.has(done))
-    read(done, "Time for a rest", [
-      `You have rated ${done} of ${count(test, "sound")}. Take your headphones off for a minute, if you like.`]);
+    read(done, "Time for a break", [
+      `You have rated ${done} of ${count(test, "sound")}. If you like, take your headphones off for a minute.`]);
   else rate(next);
   say(text);
 }
@@ -427,18 +429,19 @@ function loudness() {
 }
 
 function headphones() {
-  note("Headphones?", [
-    `${count(session.checks, "short question")} to find out whether you are wearing headphones: three tones each, ` +
-    "one of them quieter than the other two. With headphones this is easy, with loudspeakers it is not.",
-    "You can take part in either case."],
+  note("Headphone check", [
+    `${count(session.checks, "short question")} will show whether you are wearing headphones. In each question you ` +
+    "hear three tones, and one is quieter than the other two. This is easy with headphones, and difficult with " +
+    "loudspeakers.",
+    "You can take part with or without headphones."],
   ["Begin", () => check([])],
-  ["I have none: skip this", () => { keep({unchecked: true}); proceed(); }]);
+  ["I have no headphones: skip this", () => { keep({unchecked: true}); proceed(); }]);
 }
 
 function check(answers) {
   const k = answers.length;
   question({
-    heading: `Headphones, ${k + 1} of ${session.checks}`,
+    heading: `Headphone check, ${k + 1} of ${session.checks}`,
     progress: [k, session.checks],
     wording: "Which of the three tones is the quietest?",
     labels: TONES,
@@ -455,9 +458,10 @@ function check(answers) {
 async function checked(answers) {
   const {passed} = await patiently(() => ask("PUT", "headphones", {body: {answers}}));
   session.headphones = passed;
-  const texts = passed ? ["That went well. Please keep your headphones on until the end."]
-    : ["It seems that you are not wearing headphones. If you have some, please put them on now. If not, just go on."];
-  note("Headphones", texts, ["Continue", () => proceed()]);
+  const texts = passed ? ["Thank you. Please keep your headphones on until the end of the test."]
+    : ["It seems that you are not wearing headphones. If you have headphones, please put them on now. If you have " +
+      "none, please continue without them."];
+  note("Headphone check", texts, ["Continue", () => proceed()]);
 }
 
 const place = k => `trials/${k}/sound`;
@@ -483,15 +487,15 @@ function rate(k) {
   });
 }
 
-/* Hand in a rating. A server that has started anew does not know that the sound was asked for: ask again, and wait. */
+/* Send a rating. A server that was restarted does not know that the sound was requested: request it again, and wait. */
 async function submit(k, body) {
-  const comfort = "Your rating is kept on this device and is sent as soon as possible.";
+  const comfort = "Your rating is stored on this device and will be sent as soon as possible.";
   for (let attempt = 1; ; attempt++) {
     try {
       return await patiently(() => ask("PUT", `trials/${k}/rating`, {body}), comfort);
     } catch (error) {
       if (error.status !== 403 || attempt === ATTEMPTS) throw error;
-      say("Your rating is kept on this device and is sent in a few seconds.");
+      say("Your rating is stored on this device and will be sent in a few seconds.");
       if (error.after) await pause(error.after);
       else await patiently(() => ask("GET", place(k)), comfort);
     }
@@ -499,11 +503,11 @@ async function submit(k, body) {
 }
 
 const REFUSED = {
-  403: "Your rating came too soon and was not taken. Please play the sound once more.",
-  409: "You have rated this sound already, in another tab or on another device. That rating counts.",
+  403: "The server did not accept your rating, because it came too early. Please play the sound again and rate it.",
+  409: "You have already rated this sound, in another tab or on another device. Your first rating counts.",
 };
 
-/* Send a rating until the server has it; return what has to be said. */
+/* Send a rating until the server has it. Return a message for the participant, or an empty text. */
 async function deliver({k, ...body}) {
   keep({pending: {k, ...body}});
   let text = "", next;
@@ -535,20 +539,20 @@ function thanks() {
 }
 
 find("next").onclick = () => {
-  const written = !kept.code || confirm("The withdrawal code is not shown again. Have you written it down?");
+  const written = !kept.code || confirm("The withdrawal code will not be shown again. Have you written it down?");
   if (!written) return;
   forget();
   welcome();
 };
 
-/* Another tab has gone on, or the participant has withdrawn there. */
+/* Follow another tab, in which the participant has continued or withdrawn. */
 const follow = once(async () => {
   recall();
   if (!session || current.sending) return;
   const found = await patiently(() => ask("GET", "session"));
   if (!session || current.sending) return;
   session = found;
-  if (session.next === null || session.answered.includes(current.place)) proceed("You went on in another tab.");
+  if (session.next === null || session.answered.includes(current.place)) proceed("You have continued in another tab.");
 });
 
 tabs.onmessage = follow;
@@ -557,7 +561,7 @@ document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible" && session && current.place !== null) follow();
 });
 
-/* ---- leaving: to go on later, or for good ---- */
+/* ---- leaving: for a while, or for good ---- */
 
 const dialog = document.querySelector("dialog");
 const letters = code => code.toLowerCase().replace(/[^a-z0-9]/g, "");
@@ -572,7 +576,7 @@ for (const withdraw of all("form.withdraw")) {
   withdraw.onsubmit = once(async event => {
     event.preventDefault();
     said.textContent = "";
-    if (!confirm("Delete your participation and all your ratings? This cannot be undone.")) return;
+    if (!confirm("Delete all your ratings and all other data about you? This cannot be undone.")) return;
     const code = input.value.trim(), own = kept.code && letters(kept.code) === letters(code);
     let attempts = 0;
     const send = () => {
@@ -582,10 +586,10 @@ for (const withdraw of all("form.withdraw")) {
     try {
       await patiently(send);
     } catch (error) {
-      const lost = error.status === 404 && attempts > 1;  // the answer to an attempt that succeeded
+      const lost = error.status === 404 && attempts > 1;  // the reply to an attempt that succeeded
       if (!lost || !own) {
-        said.textContent = lost ? "Nobody has this code now: all is deleted, or it is mistyped."
-          : error.status === 404 ? "Nobody here has this code. Is it mistyped?" : error.message;
+        said.textContent = lost ? "No participant has this code now. Either all your data are deleted, or the code has a typing error."
+          : error.status === 404 ? "No participant of this test has this code. Please check it for typing errors." : error.message;
         return;
       }
     }
@@ -660,7 +664,7 @@ document.addEventListener("keydown", event => {
 
 /* ---- beginning ---- */
 
-/* Take over the participant of a link; return what has to be said. */
+/* Continue as the participant of a link. Return a message, or an empty text. */
 async function adopt() {
   const [, token, code] = location.hash.match(/^#([\w-]{20,})(?:\.([\w-]+))?$/) ?? [];
   if (!token) return "";
@@ -670,7 +674,7 @@ async function adopt() {
     await patiently(() => ask("GET", "session", {token}));
   } catch (error) {
     if (error.status !== 401) throw error;
-    return "This link is not known here: its participant has withdrawn, or belongs to another test.";
+    return "The server does not know this link. Its participant has withdrawn, or it belongs to another test.";
   }
   forget();
   replace({token, code});
