@@ -1,6 +1,5 @@
 """The commands ``nst survey build``, ``nst survey serve`` and ``nst survey export``."""
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,62 +12,80 @@ from nst_lib.survey import LOOPBACK
 if TYPE_CHECKING:
     from nst_lib.survey.serve import Server
 
-#: Difference of levels that is worth a word, in dB.
+#: Difference of levels that is worth mentioning, in dB.
 AUDIBLE = 1.0
 
 app = typer.Typer(
-    help="A listening test with real participants.", no_args_is_help=True, rich_markup_mode=None
+    help="Run a listening test with participants.", no_args_is_help=True, rich_markup_mode=None
 )
 
 SurveyFolder = Annotated[
-    Path, typer.Argument(metavar="SURVEY", help="Folder of `nst survey build`.")
+    Path, typer.Argument(metavar="SURVEY", help="Folder that `nst survey build` made.")
 ]
 
 
 @app.command()
 def build(
     source: Annotated[
-        Path, typer.Argument(help="Folder of a batch; with --table, that of the sounds.")
+        Path, typer.Argument(help="Folder of a batch; with --table, the folder of the sounds.")
     ],
-    question: Annotated[str, typer.Option(help="What is asked.", metavar="style|content|quality")],
+    question: Annotated[
+        str, typer.Option(help="What participants rate.", metavar="style|content|quality")
+    ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder to make; by default SOURCE/survey_QUESTION.")
+        Path | None, typer.Option(help="Folder to create; by default SOURCE/survey_QUESTION.")
     ] = None,
     table: Annotated[
         Path | None,
         typer.Option(
-            help="CSV file that lists the sounds: file, description; item, pair, role, lowest, "
-            "highest and factors, where they are known."
+            help="CSV file that lists the sounds: file; optionally description, item, pair, role, "
+            "lowest, highest. All other columns are factors."
         ),
     ] = None,
     descriptions: Annotated[
         Path | None,
-        typer.Option(help="YAML file: clip or category: text. By default, the categories."),
+        typer.Option(
+            help="YAML file with a description for each clip or category; by default, the "
+            "description is the category."
+        ),
     ] = None,
-    title: Annotated[str | None, typer.Option(help="What participants see above all.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the test, for participants.")] = None,
     consent: Annotated[
-        Path | None, typer.Option(help="Text file: what participants agree to.")
+        Path | None, typer.Option(help="Text file: the text that participants agree to.")
     ] = None,
-    repeats: Annotated[int, typer.Option(min=0, help="Sounds that each hears twice.")] = 2,
+    repeats: Annotated[
+        int, typer.Option(min=0, help="Number of sounds that each participant hears twice.")
+    ] = 2,
     per_listener: Annotated[
         int | None,
-        typer.Option(min=2, help="Different sounds that each hears; by default all.", metavar="N"),
+        typer.Option(
+            min=2,
+            help="Number of different trials that each participant hears; by default all trials.",
+            metavar="N",
+        ),
     ] = None,
-    rest_every: Annotated[int, typer.Option(min=1, help="Sounds between two pauses.")] = 10,
+    rest_every: Annotated[
+        int, typer.Option(min=1, help="Number of sounds between two breaks.")
+    ] = 10,
     loudness: Annotated[
         float | None,
-        typer.Option(metavar="LUFS", help="Of all sounds; by default their levels stay."),
+        typer.Option(
+            metavar="LUFS", help="Loudness of all sounds; by default their levels do not change."
+        ),
     ] = None,
     headphones: Annotated[
-        bool, typer.Option("--headphones/--no-headphones", help="Whether to check for them.")
+        bool,
+        typer.Option(
+            "--headphones/--no-headphones", help="Whether participants do the headphone check."
+        ),
     ] = True,
-    seed: Annotated[int, typer.Option(min=0, help="Of orders, catch trials and names.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the orders, the catch trials and the file names.")
+    ] = 0,
 ) -> None:
-    """Make a listening test from a batch, or from a folder of sounds with a table."""
+    """Build a listening test from a batch, or from a folder of sounds with a table."""
     from nst_lib.survey import build as maker
     from nst_lib.survey.sources import read_descriptions
-    from nst_lib.survey.stimuli import ROLES, TRIAL
-    from nst_lib.survey.survey import SETTINGS_FILE, Survey
 
     with count("survey", "sound") as callback:
         folder = maker.build(
@@ -87,23 +104,7 @@ def build(
             seed=seed,
             callback=callback,
         )
-    survey = Survey.read(folder)
-    counts = ", ".join(f"{len(survey.of(role))} {role}" for role in ROLES)
-    print(
-        f"sounds: {counts}; a participant rates {len(survey.trials(0))}, "
-        f"which takes about {survey.minutes} minutes"
-    )
-    about = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
-    others = sum(one.role != TRIAL for one in survey.stimuli)
-    if others < about["wanted"]:
-        print(
-            f"only {others} of {about['wanted']} training and catch sounds: the batch has no more "
-            "recordings that are different from each other and from the trials"
-        )
-    levels = about["levels"]
-    low, high, unit = (levels[name] for name in ("lowest", "highest", "unit"))
-    advice = "" if loudness is not None or high - low < AUDIBLE else "; --loudness makes them equal"
-    print(f"levels: {low} to {high} {unit}{advice}")
+    _summarise(folder, same_loudness=loudness is not None)
     print(folder if out is None else out)
 
 
@@ -111,19 +112,21 @@ def build(
 def serve(
     folder: SurveyFolder,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; by default this machine only.")
+        str, typer.Option(help="Address to listen at; by default, only this machine can reach it.")
     ] = LOOPBACK,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen at; 0 is any free port.")
+    ] = 8000,
     public_url: Annotated[
         str | None,
         typer.Option(
             metavar="URL",
-            help="Address for participants, where a web server on this machine passes requests on "
-            "and sets X-Forwarded-For, or where this machine has a name.",
+            help="Address for participants, if it differs from --host: for example, if a web "
+            "server on this machine forwards requests. It must set X-Forwarded-For.",
         ),
     ] = None,
 ) -> None:
-    """Run a listening test until Ctrl-C; started again, it goes on where it was."""
+    """Serve a listening test until Ctrl-C. No rating is lost; start it again to continue."""
     from nst_lib.survey.serve import Server
 
     with Server(folder, host=host, port=port, public_url=public_url) as server:
@@ -139,50 +142,75 @@ def export(
         Path | None, typer.Option(help="CSV file to write; by default SURVEY/ratings.csv.")
     ] = None,
 ) -> None:
-    """Write the ratings as `nst mos` reads them, and beside them what the columns mean."""
+    """Write the ratings for `nst mos`, and a second file with the meaning of the columns."""
     from nst_lib.survey.export import write
 
     for path in write(folder, out):
         print(path)
 
 
+def _summarise(folder: Path, *, same_loudness: bool) -> None:
+    """Print the numbers of sounds, how long a participant takes, and the levels of a new survey."""
+    from nst_lib.survey.files import SETTINGS_FILE
+    from nst_lib.survey.settings import read_json
+    from nst_lib.survey.stimuli import ROLES, TRIAL
+    from nst_lib.survey.survey import Survey
+
+    survey, about = Survey.read(folder), read_json(folder / SETTINGS_FILE)
+    counts = ", ".join(f"{len(survey.of(role))} {role}" for role in ROLES)
+    print(
+        f"sounds: {counts}; a participant rates {len(survey.trials(0))}, "
+        f"which takes about {survey.minutes} minutes"
+    )
+    others = sum(one.role != TRIAL for one in survey.stimuli)
+    if others < about["wanted"]:
+        print(
+            f"only {others} of {about['wanted']} training and catch sounds: the batch has no more "
+            "recordings that are different from each other and from the trials"
+        )
+    low, high, unit = (about["levels"][name] for name in ("lowest", "highest", "unit"))
+    equal = same_loudness or high - low < AUDIBLE
+    print(f"levels: {low} to {high} {unit}{'' if equal else '; --loudness makes them equal'}")
+
+
 def _announce(server: "Server") -> None:
-    """Say where a survey is, and who can reach it."""
+    """Print the addresses of a survey, and who can reach it."""
     lines = [
         f"participants: {server.url}",
         f"admin: {server.admin_url}",
     ]
     if server.local and server.public:
         lines.append(
-            "Others reach it if a web server passes requests on, as "
-            f"`caddy reverse-proxy --from {server.url.rstrip('/')} --to {server.address}` does."
+            "Others can reach it if a web server forwards requests, for example with "
+            f"`caddy reverse-proxy --from {server.url.rstrip('/')} --to {server.address}`."
         )
     elif server.local:
         lines.append(
-            "Only this machine can reach it. For others, add --public-url https://YOUR.HOST, and "
-            "have a web server with TLS pass requests on, as `caddy reverse-proxy --from YOUR.HOST "
-            f"--to {server.address}` does."
+            "Only this machine can reach it. To let others take part, add --public-url "
+            "https://YOUR.HOST, and let a web server with TLS forward requests, for example with "
+            f"`caddy reverse-proxy --from YOUR.HOST --to {server.address}`."
         )
     else:
         lines.append(
-            "Whoever reaches this machine can take part, and without TLS whoever is in between can "
-            "read along: better to leave --host as it is, behind a web server with TLS."
+            "Anybody who can reach this machine can take part. Without TLS, others on the network "
+            "can read the ratings: it is safer to leave out --host, and to let a web server with "
+            "TLS forward requests."
         )
     if server.survey.checksums is None:
         lines.append(
-            "An older version built this test, without checksums: nobody can tell whether a sound "
-            "was replaced."
+            "An older version built this test, without checksums: the server cannot check whether "
+            "a sound was replaced."
         )
     print("\n".join(lines), flush=True)
 
 
 def _text(path: Path) -> str:
-    accepted = "accepted: a text file"
+    advice = "choose a text file"
     try:
         text = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise ValueError(f"{path}: cannot read ({reason}); {accepted}") from error
+        raise ValueError(f"{path}: cannot read ({reason}); {advice}") from error
     if not text:
-        raise ValueError(f"{path}: is empty; {accepted}")
+        raise ValueError(f"{path}: is empty; write the text into it")
     return text

@@ -1,8 +1,8 @@
-"""Participants and ratings of a survey: one SQLite file.
+"""The participants and ratings of a survey, in one SQLite file.
 
-What is kept of a participant: a number in order of arrival, the row of the order, whether the
-headphone check was passed, whether it is a simulation, and SHA-256 of token and withdrawal code.
-No name, no address, no time.
+The file has these data of a participant: a number in order of arrival, the row of the order,
+whether the headphone check was passed, whether the participant is simulated, and the SHA-256 of
+the token and of the withdrawal code. It has no name, no address and no time.
 
 A rating is on the disk before it is acknowledged; see :mod:`nst_lib.survey.writer`.
 """
@@ -57,18 +57,18 @@ CREATE TABLE IF NOT EXISTS ratings (
 
 @dataclass(frozen=True)
 class Participant:
-    """Who takes part.
+    """A participant.
 
     Attributes
     ----------
     id : int
-        1, 2, ... in order of arrival; never given again.
+        1, 2, ... in order of arrival; a number is never used again.
     row : int
-        Of the order.
+        Row of the order; see :mod:`nst_lib.survey.order`.
     simulated : bool
-        Whether nobody listens.
+        Whether the participant is a program.
     headphones : bool or None
-        Whether the check was passed; None where it was not made.
+        Whether the participant passed the headphone check; None if there was no check.
     """
 
     id: int
@@ -79,14 +79,14 @@ class Participant:
 
 @dataclass(frozen=True)
 class Answer:
-    """A rating, and how it came about.
+    """A rating with its circumstances.
 
     Attributes
     ----------
     item, question : str
-        What was rated, and in what.
+        The item that was rated, and the question.
     presentation : int
-        How often the participant had heard the item.
+        1 for the first rating of the item by the participant, 2 for a repeat.
     position : int
         1, 2, ... in the test; 0 in the training.
     rating : int
@@ -94,7 +94,7 @@ class Answer:
     plays : int
         How often the sound was played.
     seconds : float
-        From its appearance to the rating.
+        Time from the appearance of the question to the rating.
     """
 
     item: str
@@ -115,16 +115,16 @@ class Answers:
     Parameters
     ----------
     path : Path
-        The file; made if there is none, readable by its owner only.
+        The file. A new file is readable by its owner only.
     key : str
-        Of the survey; see :class:`nst_lib.survey.survey.Survey`.
+        Key of the survey; see :class:`nst_lib.survey.survey.Survey`.
     clock : callable
-        Seconds, to tell who is under way.
+        Clock in seconds, which decides who is still active.
 
     Raises
     ------
     SurveyError
-        If it cannot be opened, or belongs to a survey that was changed since.
+        If the file cannot be opened, or the survey has changed since its first participant.
     """
 
     def __init__(
@@ -133,20 +133,21 @@ class Answers:
         self.path = path
         try:
             silent = _since_written(path)
-            if not path.exists():  # else it would seem to have just been written
+            if not path.exists():  # touching an old file would change its time
                 path.touch(mode=0o600)
             connection, self._reader = connect(path), connect(path)
             connection.executescript(_SCHEMA)
             found = transaction(connection, lambda c: _claim(c, key))
-            empty_log(connection)  # a crash may have left copies of what was deleted there
+            empty_log(connection)  # after a crash, the log may have copies of deleted data
         except (OSError, sqlite3.Error) as error:
             raise _unusable(path, error) from error
         if found != key:
             connection.close()
             self._reader.close()
             raise SurveyError(
-                f"{path}: holds answers to other sounds or settings than those beside it; "
-                "accepted: the survey as it was when the first participant came"
+                f"{path}: has answers to other sounds or settings than those of this survey; "
+                "restore the survey as its first participant saw it, or build a new one in "
+                "another folder"
             )
         self._lock = threading.Lock()
         self._presence = Presence(clock)
@@ -155,28 +156,30 @@ class Answers:
         self._writer = Writer(connection)
 
     def close(self) -> None:
-        """Write what waits, and let go of the file."""
+        """Finish all writes and close the file."""
         self._writer.close()
         self._reader.close()
 
     def register(
         self, *, heard: npt.NDArray[np.int64], length: int, simulated: bool = False
     ) -> tuple[str, str]:
-        """Take in a participant; see :mod:`nst_lib.survey.assignment` for the row.
+        """Add a participant; see :mod:`nst_lib.survey.assignment` for the choice of the row.
+
+        Simulated participants have no influence on the rows of the others, and vice versa.
 
         Parameters
         ----------
         heard : np.ndarray, shape=(rows, trials)
-            Which trials each row of the order has: 1 or 0.
+            1 where a row of the order includes a trial, else 0.
         length : int
-            Ratings in the test of who has finished. Simulated participants have their own turn.
+            Number of ratings of a participant who has finished, without the training.
         simulated : bool
-            Whether nobody listens.
+            Whether the participant is a program.
 
         Returns
         -------
         token, code : str
-            What the participant comes back with, and what deletes the answers. Neither is kept.
+            The token of the session, and the withdrawal code. Only their hashes are stored.
         """
         token = secrets.token_urlsafe(32)
         code = "-".join(
@@ -200,7 +203,7 @@ class Answers:
         return token, code
 
     def participant(self, token: str) -> Participant | None:
-        """Return who has a token; None if nobody has it."""
+        """Return the participant who has a token, or None."""
         query = "SELECT token, id, row, simulated, headphones FROM participants WHERE token = ?"
         for kept, *about in self._read(query, hash_secret(token)):
             if hmac.compare_digest(kept, hash_secret(token)):
@@ -208,29 +211,29 @@ class Answers:
         return None
 
     def participants(self) -> list[Participant]:
-        """Return all, in order of arrival."""
+        """Return all participants in order of arrival."""
         query = "SELECT id, row, simulated, headphones FROM participants ORDER BY id"
         return [_participant(*about) for about in self._read(query)]
 
     def rated(self, participant: int) -> set[tuple[str, int]]:
-        """Return what a participant has rated: items with presentations."""
+        """Return the items that a participant has rated, each with its presentation."""
         query = "SELECT item, presentation FROM ratings WHERE participant = ?"
         return set(self._read(query, participant))
 
     def read_all(self) -> list[tuple[int, Answer]]:
-        """Return the ratings of all, each with its participant, in the order of both."""
+        """Return all ratings, each with the number of its participant, in order."""
         query = f"SELECT participant, {', '.join(_ANSWER)} FROM ratings"
-        with closing(connect(self.path)) as connection:  # others need not wait for so much
+        with closing(connect(self.path)) as connection:  # so that requests do not wait for this
             found = connection.execute(f"{query} ORDER BY participant, position, item").fetchall()
         return [(who, Answer(*answer)) for who, *answer in found]
 
     def progress(self) -> dict[int, int]:
-        """Return how many ratings each participant has given in the test."""
+        """Return the number of ratings of each participant, without the training."""
         query = "SELECT participant, COUNT(*) FROM ratings WHERE position > 0 GROUP BY participant"
         return dict(self._read(query))
 
     def tally(self) -> list[tuple[str, int, int]]:
-        """Return how often each item got each rating at its first presentation in the test."""
+        """Return item, rating and count: how often an item got a rating, without repeats."""
         query = (
             "SELECT item, rating, COUNT(*) FROM ratings "
             "WHERE position > 0 AND presentation = 1 GROUP BY item, rating"
@@ -238,12 +241,12 @@ class Answers:
         return self._read(query)
 
     def rate(self, participant: int, answer: Answer) -> int:
-        """Keep a rating, unless there is one already: the first counts.
+        """Store a rating, unless the participant has rated the sound already.
 
         Returns
         -------
         int
-            The rating that is kept now.
+            The stored rating; the first one counts.
 
         Raises
         ------
@@ -271,12 +274,12 @@ class Answers:
         return kept
 
     def check_headphones(self, participant: int, passed: bool) -> bool:
-        """Keep whether a headphone check was passed, unless that is known: the first counts.
+        """Store whether a headphone check was passed, unless it is stored already.
 
         Returns
         -------
         bool
-            What is kept now.
+            The stored result; the first one counts.
 
         Raises
         ------
@@ -299,7 +302,7 @@ class Answers:
         return kept
 
     def withdraw(self, code: str) -> bool:
-        """Delete a participant and all ratings, for good; return whether the code was known."""
+        """Delete a participant and all ratings for good. Return whether the code was known."""
         hashed = _hash_code(code)
         query = "SELECT id, code FROM participants WHERE code = ?"
         known = self._read(query, hashed)
@@ -319,12 +322,12 @@ class Answers:
 
 
 def count(path: Path) -> int:
-    """Return how many participants a file of answers has.
+    """Return the number of participants in a file of answers.
 
     Raises
     ------
     SurveyError
-        If it cannot be opened.
+        If the file cannot be opened.
     """
     try:
         with closing(connect(path)) as connection:
@@ -337,12 +340,16 @@ def count(path: Path) -> int:
 
 def _unusable(path: Path, error: Exception) -> SurveyError:
     return SurveyError(
-        f"{path}: cannot write ({error}); accepted: the file of `nst survey serve`, or none"
+        f"{path}: cannot write ({error}); restore the file that `nst survey serve` made, or move "
+        "it away"
     )
 
 
 def _claim(connection: sqlite3.Connection, key: str) -> str:
-    """Make a file that of a survey, unless it has participants; return whose it is."""
+    """Bind an answers file to this survey if it has no participants yet.
+
+    Return the key of the survey that it belongs to.
+    """
     if connection.execute("SELECT COUNT(*) FROM participants").fetchone() == (0,):
         connection.execute("DELETE FROM survey")
         connection.execute("INSERT INTO survey VALUES (?)", (key,))
@@ -351,13 +358,16 @@ def _claim(connection: sqlite3.Connection, key: str) -> str:
 
 
 def _since_written(path: Path) -> float:
-    """Return the seconds since a file, or the log beside it, was written; 0 if there is none."""
+    """Return the seconds since a file or its log was last written; 0 if there is no file."""
     written = [one.stat().st_mtime for one in path.parent.glob(f"{path.name}*")]
     return max(0.0, time.time() - max(written)) if written else 0.0
 
 
 def _begun(connection: sqlite3.Connection) -> list[tuple[int, int, int, int, int]]:
-    """Return participant, row, whether simulated, and how many ratings, in all and in the test."""
+    """Return for each participant: id, row, simulated, number of ratings, and of those in the test.
+
+    The first number of ratings includes the training.
+    """
     return connection.execute(
         "SELECT id, row, simulated, COUNT(rating), COALESCE(SUM(position > 0), 0) "
         "FROM participants LEFT JOIN ratings ON participant = id GROUP BY id"
@@ -376,11 +386,11 @@ def _participant(number: int, row: int, simulated: int, headphones: int | None) 
 
 
 def hash_secret(secret: str) -> str:
-    """Return the SHA-256 of a token or a code, which is all that is kept of it."""
+    """Return the SHA-256 of a token or a code. Only this hash is stored."""
     return checksum(secret.encode(errors="replace"))
 
 
 def _hash_code(code: str) -> str:
-    """Hash a withdrawal code however it is written: groups, case, O for 0, I and L for 1."""
+    """Hash a withdrawal code. Hyphens, spaces and case do not count; O is 0, and I and L are 1."""
     plain = "".join(filter(str.isalnum, code)).upper().translate(_READ_AS)
     return hash_secret(plain)

@@ -19,7 +19,7 @@ from nst_lib.survey.routes import api
 from nst_lib.survey.state import State
 from nst_lib.survey.survey import Survey
 
-#: Addresses of the page, its files, and their types.
+#: Path of each page or file -> its file name and type.
 PAGES = {
     "/": ("index.html", "text/html"),
     "/survey.js": ("survey.js", "text/javascript"),
@@ -27,9 +27,12 @@ PAGES = {
     "/admin": ("admin.html", "text/html"),
     "/admin.js": ("admin.js", "text/javascript"),
 }
-NOT_NOW = "nothing can be stored at the moment; try again later"
-#: What is said in place of what the framework says.
-_SAID = {"Not Found": "there is nothing here", "Method Not Allowed": "this cannot be done here"}
+NOT_NOW = "the server cannot store anything at the moment; try again later"
+#: Message of the framework -> our message.
+_MESSAGES = {
+    "Not Found": "there is nothing at this address",
+    "Method Not Allowed": "this method is not accepted at this address",
+}
 
 
 def create_app(survey: Survey, answers: Answers, admin_token: str, hosts: Hosts) -> FastAPI:
@@ -38,13 +41,13 @@ def create_app(survey: Survey, answers: Answers, admin_token: str, hosts: Hosts)
     Parameters
     ----------
     survey : Survey
-        What is asked.
+        The survey.
     answers : Answers
-        Where the answers go.
+        Its answers.
     admin_token : str
-        What opens the admin view.
+        The token of the admin view.
     hosts : Hosts
-        By which names the server is called.
+        The host names under which the server answers.
     """
     app = FastAPI(
         title="Listening test",
@@ -81,10 +84,10 @@ async def _on_bad_request(_request: Request, error: RequestValidationError) -> R
 
 
 async def _on_problem(_request: Request, error: AnyHTTPException) -> Response:
-    if error.status_code == 400:  # a body that is no JSON at all
+    if error.status_code == 400:  # the body is not valid JSON
         return JSONResponse({"error": messages.complain([])}, 422)
-    detail: Any = error.detail  # of ours, what has more than a line is a mapping
-    text = _SAID.get(str(detail), detail)
+    detail: Any = error.detail  # a text, or a mapping with "error" and more
+    text = _MESSAGES.get(str(detail), detail)
     content = detail if isinstance(detail, Mapping) else {"error": text}
     return JSONResponse(content, error.status_code, error.headers)
 

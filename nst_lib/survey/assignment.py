@@ -1,12 +1,13 @@
-"""Which row of the order a newcomer gets, so that those who finish are balanced.
+"""Choose the row of the order for a new participant, so that the finished tests are balanced.
 
-A row counts for each participant who has rated everything, and for each who is under way: who has
-begun, or rated, less than half an hour ago. Whoever has been silent for longer is taken to have
-left, and the row is free for a newcomer. Who comes back even so goes on with the same row, which
-two participants then have.
+A row counts once for each participant who has rated everything, and once for each active
+participant: one who has begun, or given a rating, in the last half hour. The server assumes that a
+participant who has been silent for longer has left, and gives the row to a new participant. If the
+first participant comes back, both have the same row.
 
-When somebody rated is known while the server runs, and is written nowhere. At a start, all who have
-not finished are taken to have been there when the file of answers was last written.
+The times of ratings are known only while the server runs; they are not stored. After a start, the
+server assumes that all who have not finished were last active when the answers file was last
+written.
 """
 
 import time
@@ -15,17 +16,17 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-#: How long a participant may be silent and keep a row, in seconds: our choice.
+#: How long a silent participant counts as active, in seconds: our choice.
 SILENT = 1800.0
 
 
 class Presence:
-    """Who is under way.
+    """The participants who are active.
 
     Parameters
     ----------
     clock : callable
-        Seconds.
+        Clock in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,19 +34,19 @@ class Presence:
         self._seen: dict[int, tuple[int | None, float]] = {}
 
     def note(self, participant: int) -> None:
-        """Keep in mind that a participant has just begun, or answered, here."""
+        """Remember that a participant has just begun or given an answer."""
         self._seen[participant] = (None, self._clock())
 
     def present(self, given: Mapping[int, int], *, silent: float = 0.0) -> set[int]:
-        """Return who has been silent for less than half an hour.
+        """Return the participants who have been silent for less than half an hour.
 
         Parameters
         ----------
         given : mapping of int to int
-            Participant -> how many ratings. Where they became more and nobody noted it here, a
-            second server runs, and takes them.
+            Participant -> number of ratings. If it has grown without a call of :meth:`note`, a
+            second server stores the ratings of the participant, who then counts as active.
         silent : float
-            For how long all who were not seen before have been silent, in seconds.
+            How long unknown participants have been silent, in seconds.
         """
         now = self._clock()
         for who, count in given.items():
@@ -55,7 +56,7 @@ class Presence:
 
 
 def heard_by(rows: Sequence[Sequence[int]], items: int) -> npt.NDArray[np.int64]:
-    """Return which items each row has: 1 or 0, shape=(rows, items)."""
+    """Return an array with 1 where a row has an item, else 0; shape=(rows, items)."""
     found = np.zeros((len(rows), items), np.int64)
     for row, heard in zip(found, rows, strict=True):
         row[list(heard)] = 1
@@ -63,14 +64,16 @@ def heard_by(rows: Sequence[Sequence[int]], items: int) -> npt.NDArray[np.int64]
 
 
 def choose(heard: npt.NDArray[np.int64], taken: Sequence[int]) -> int:
-    """Return the row whose items are the least heard; of these, the one that fewest have.
+    """Return the row whose items have the fewest listeners.
+
+    If there are several, return the one that the fewest participants have.
 
     Parameters
     ----------
     heard : np.ndarray, shape=(rows, items)
         See :func:`heard_by`.
     taken : sequence of int
-        The rows that count, one for each participant.
+        The row of each participant who counts.
     """
     uses = np.bincount(np.asarray(taken, np.int64), minlength=len(heard))
     return int(np.lexsort((uses, heard @ (uses @ heard)))[0])

@@ -1,17 +1,18 @@
-"""Parts of a list of sounds, one for each listener, balanced over pairs and conditions.
+"""Choose the sounds of each listener, if listeners hear only some; balanced by pair and condition.
 
-Pairs and conditions are numbered, and the sounds form a sequence that goes round both at once:
-pair 0 under condition 0, pair 1 under condition 1, and so on, the next time round from the next
-condition on. Whichever sounds follow one another in it, all pairs come equally often, or differ by
-one, and so do all conditions. A block is the beginning of the sequence. Its rows come from adding
-one pair number and one condition number to all of its sounds, modulo how many there are; that keeps
-the balance, and has each sound once at each place of the block over all rows.
+Pairs and conditions are numbered. The sounds form a sequence in which both numbers go up together:
+pair 0 with condition 0, pair 1 with condition 1, and so on; each number starts again at 0 after its
+end, and each full round starts one condition later. In any stretch of this sequence, all pairs
+occur equally often, or their counts differ by one. The same is true for the conditions. A block is
+the beginning of the sequence. Each row adds one number to all pair numbers and another one to all
+condition numbers of the block, modulo the number of pairs or conditions. This keeps the balance,
+and over all rows each sound is once at each place of the block.
 
-Within a block the order is the zigzag of a Williams square: from the middle out, to both sides. So
-the same sound seldom comes right after the same other one.
+The order within a block is the zigzag of a Williams square: from the middle outwards, to both sides
+in turn. So a sound seldom comes directly after the same other sound.
 
-Where the sounds are no complete crossing of pairs and conditions, all sounds are one sequence in
-which pairs and conditions come as evenly as they can. Then each sound is still as often at each
+If some combinations of pair and condition are missing, all sounds form one sequence in which pairs
+and conditions are spread as evenly as possible. Then each sound is still equally often at each
 place, and pairs and conditions are nearly balanced.
 """
 
@@ -25,14 +26,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Cell:
-    """What a sound is.
+    """Pair and condition of a sound.
 
     Attributes
     ----------
     pair : hashable
-        The recordings that it is made from.
+        The pair of recordings that the sound is made from.
     condition : hashable
-        How it was made.
+        The levels of all factors.
     """
 
     pair: Hashable
@@ -40,19 +41,19 @@ class Cell:
 
 
 def row(cells: Sequence[Cell], k: int, r: int, *, seed: int) -> list[int]:
-    """Return the items that listener `r` hears, in order.
+    """Return the items that the listener with row `r` hears, in order.
 
     Parameters
     ----------
     cells : sequence of Cell, length=n
-        What each item is.
+        Pair and condition of each item.
     k : int, 1 to n
-        Items that one listener hears.
+        Number of items that one listener hears.
     r : int >= 0
-        The listener. Rows are in such an order that those at the beginning have, together, each
-        item equally often, or differ by one, wherever that is possible.
+        Number of the row. Wherever possible, the counts of all items over the first rows are equal
+        or differ by one.
     seed : int
-        Of the numbers of items, pairs and conditions.
+        Seed of the numbering of items, pairs and conditions.
 
     Returns
     -------
@@ -72,15 +73,16 @@ def row(cells: Sequence[Cell], k: int, r: int, *, seed: int) -> list[int]:
 
 
 def _sequence(pairs: int, conditions: int) -> list[tuple[int, int]]:
-    """Return all cells of a crossing, going round both numbers at once."""
+    """Return all combinations of pair and condition; both numbers go up together."""
     around = math.lcm(pairs, conditions)
     return [(i % pairs, (i + i // around) % conditions) for i in range(pairs * conditions)]
 
 
 def _grid(cells: Sequence[Cell], generator: np.random.Generator) -> np.ndarray:
-    """Return the items by pair and condition; several of one cell are conditions of their own.
+    """Return the items as an array of pairs by conditions.
 
-    Those have numbers that are as far apart as can be. What is no complete crossing is one row.
+    Several items with the same pair and condition count as different conditions, with numbers as
+    far apart as possible. If combinations are missing or unequal, the array has a single row.
     """
     shuffled = [int(item) for item in generator.permutation(len(cells))]
     count = Counter(cells)
@@ -100,9 +102,9 @@ def _grid(cells: Sequence[Cell], generator: np.random.Generator) -> np.ndarray:
 
 
 def _evenly(cells: Sequence[Cell], items: Sequence[int]) -> list[int]:
-    """Return items in an order in which each pair, and each condition, comes as evenly as it can.
+    """Return items in an order that spreads each pair and each condition as evenly as possible.
 
-    Next is always the item whose pair and condition are due first, taken together.
+    The next item is always the one whose pair and condition together are most overdue.
     """
     left, found = list(items), list[int]()
     total = Counter(key for cell in cells for key in _keys(cell))

@@ -1,4 +1,4 @@
-"""Make the folder of a listening test; see :mod:`nst_lib.survey.survey` for what is in it."""
+"""Build the folder of a listening test; :mod:`nst_lib.survey.survey` says what it contains."""
 
 import json
 import os
@@ -19,28 +19,28 @@ from nst_lib.sound import audio
 from nst_lib.survey import headphones as check
 from nst_lib.survey import recordings, sources, stimuli
 from nst_lib.survey.answers import count
-from nst_lib.survey.sources import SoundSet
-from nst_lib.survey.stimuli import TRIAL, Stimulus, SurveyError
-from nst_lib.survey.survey import (
+from nst_lib.survey.files import (
     ANSWERS_FILE,
     CHECKSUMS_FILE,
     LOUDNESS_FILE,
-    QUESTIONS,
     SETTINGS_FILE,
     SOUNDS_FOLDER,
     STIMULI_FILE,
-    Survey,
     headphones_file,
 )
+from nst_lib.survey.settings import QUESTIONS
+from nst_lib.survey.sources import SoundSet
+from nst_lib.survey.stimuli import TRIAL, Stimulus, SurveyError
+from nst_lib.survey.survey import Survey
 from nst_lib.survey.texts import CONSENT, LABELS, THANKS, TITLES, WORDINGS
 
-#: What may be in a survey's folder.
+#: The files and folders that a survey may have.
 _SURVEY_FILES = re.compile(
     rf"{SETTINGS_FILE}|{STIMULI_FILE}|{CHECKSUMS_FILE}|{ANSWERS_FILE}(-wal|-shm)?|{SOUNDS_FOLDER}|"
     rf"{SOUNDS_FOLDER}/([0-9a-f]{{16}}|loudness|headphones_\d)\.wav"
 )
 
-#: Called with the number of sounds that are written, and that of all.
+#: Called with the number of sounds that have been written, and the number of all sounds.
 Callback = Callable[[int, int], None]
 
 
@@ -61,37 +61,39 @@ def build(
     seed: int = 0,
     callback: Callback | None = None,
 ) -> Path:
-    """Make a listening test.
+    """Build a listening test.
 
     Parameters
     ----------
     source : path
-        The folder of a batch; with `table`, that of the sounds.
+        The folder of a batch; with `table`, the folder of the sounds.
     out : path or None
-        The folder to make; None is `survey_QUESTION` in that of the source. One that is there must
-        be empty, or a survey that nobody has begun.
+        The folder to create; None is `survey_QUESTION` in `source`. If it exists, it must be empty,
+        or a survey without participants.
     question : {"style", "content", "quality"}
-        What is asked.
+        What participants rate.
     table : path or None
         A CSV file that lists the sounds; see :mod:`nst_lib.survey.stimuli`.
     descriptions : mapping of str to str or None
-        For a batch: clip or category -> text; the others are called as their category.
+        For a batch: clip or category -> its description. The default description is the category.
     title, consent : str or None
-        Texts; None is ours. Empty lines in the consent part paragraphs.
+        The texts that participants read; None is our text. Empty lines in `consent` separate
+        paragraphs.
     repeats : int >= 0
-        Sounds that a participant hears twice.
+        Number of sounds that each participant hears twice.
     per_listener : int or None
-        Different sounds that a participant hears; None is all.
+        Number of different trials that each participant hears; None is all trials.
     rest_every : int > 0
-        Sounds between two pauses.
+        Number of sounds between two breaks.
     loudness : float or None
-        Of all sounds, in LUFS; None leaves their levels as they are.
+        Loudness of all sounds in LUFS; None does not change their levels.
     headphones : bool
-        Whether there is a check of headphones.
+        Whether participants do the headphone check.
     seed : int >= 0
-        Of names, orders, catch trials, and the headphone check.
+        Seed of the file names, the orders, the catch trials and the headphone check.
     callback : callable or None
-        Called with the number of sounds that are written, and that of all.
+        Called after each sound, with the number of sounds written so far and the number of all
+        sounds.
 
     Returns
     -------
@@ -101,7 +103,7 @@ def build(
     Raises
     ------
     ValueError
-        If something is not accepted, a sound cannot be used, or `out` is taken.
+        If a setting is not accepted, a sound cannot be used, or `out` has other content.
     """
     validate_choice(question=(question, QUESTIONS))
     target = Path(Path(source, f"survey_{question}") if out is None else out).resolve()
@@ -109,7 +111,7 @@ def build(
     if table is None:
         found = sources.from_batch(source, question=question, descriptions=descriptions, seed=seed)
     elif descriptions:
-        raise SurveyError("descriptions with a table; accepted: its column 'description'")
+        raise SurveyError("descriptions do not go with a table; use its column 'description'")
     else:
         found = sources.from_table(source, table)
     settings = {
@@ -138,7 +140,7 @@ def build(
 def _write(
     source: SoundSet, folder: Path, *, seed: int, loudness: float | None, callback: Callback
 ) -> dict[str, Any]:
-    """Write sounds and key, and return what is worth knowing of them."""
+    """Write the sounds, the key and the checksums. Return how the survey was built."""
     (folder / SOUNDS_FOLDER).mkdir()
     generator = np.random.default_rng([seed, len(source.stimuli)])
     key, sounds = [], []
@@ -151,16 +153,8 @@ def _write(
     _validate_different(folder / SOUNDS_FOLDER, key)
     stimuli.write(folder / STIMULI_FILE, key)
     rms = float(np.median([audio.loudness(y, sr=sr, measure="rms") for y, sr in sounds]))
-    noise = check.noise(level=rms, seed=seed)
-    sf.write(folder / SOUNDS_FOLDER / LOUDNESS_FILE, noise, check.SR, subtype="PCM_16")
-    for k, one_check in enumerate(check.checks(seed)):
-        y = check.tones(one_check, level=rms)
-        sf.write(folder / SOUNDS_FOLDER / headphones_file(k), y, check.SR, subtype="PCM_16")
-    lines = [
-        f"{file_checksum(path)}  {path.relative_to(folder).as_posix()}\n"
-        for path in sorted((folder / SOUNDS_FOLDER).iterdir())
-    ]
-    (folder / CHECKSUMS_FILE).write_text("".join(lines), encoding="utf-8", newline="\n")
+    _write_setup(folder / SOUNDS_FOLDER, rms, seed=seed)
+    _write_checksums(folder)
     return {
         "version": nst_lib.__version__,
         "source": source.name,
@@ -170,8 +164,26 @@ def _write(
     }
 
 
+def _write_setup(folder: Path, level: float, *, seed: int) -> None:
+    """Write the noise and the sounds of the headphone check, at a level (RMS, dBFS)."""
+    noise = check.noise(level=level, seed=seed)
+    sf.write(folder / LOUDNESS_FILE, noise, check.SR, subtype="PCM_16")
+    for k, one in enumerate(check.checks(seed)):
+        y = check.tones(one, level=level)
+        sf.write(folder / headphones_file(k), y, check.SR, subtype="PCM_16")
+
+
+def _write_checksums(folder: Path) -> None:
+    """Write the checksums of all files in the folder of sounds."""
+    lines = [
+        f"{file_checksum(path)}  {path.relative_to(folder).as_posix()}\n"
+        for path in sorted((folder / SOUNDS_FOLDER).iterdir())
+    ]
+    (folder / CHECKSUMS_FILE).write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
 def _sound(source: SoundSet, file: str, loudness: float | None) -> tuple[audio.Audio, int]:
-    """Return a sound as it is to be heard, and its sampling rate."""
+    """Return a sound as participants will hear it, and its sampling rate in Hz."""
     path = source.folder / file
     y, sr = source.made[file]() if file in source.made else recordings.read(path)
     if loudness is None:
@@ -180,13 +192,13 @@ def _sound(source: SoundSet, file: str, loudness: float | None) -> tuple[audio.A
     room = found + 20 * np.log10(audio.PEAK / np.abs(y).max())
     if not loudness <= room:
         raise SurveyError(
-            f"{path}: clips at {loudness:g} LUFS; accepted: a loudness of {room:.1f} or less"
+            f"{path}: clips at {loudness:g} LUFS; choose a loudness of {room:.1f} or less"
         )
     return audio.level(y, sr=sr, measure="lufs", target=loudness), sr
 
 
 def _validate_different(folder: Path, key: Sequence[Stimulus]) -> None:
-    """Raise SurveyError unless training and catch trials are none of the trials, nor each other."""
+    """Raise SurveyError if a training item or a catch trial is the same sound as another item."""
     heard = {one.item: recordings.trace(folder / one.file) for one in key}
     for one in key:
         if one.role == TRIAL:
@@ -195,12 +207,15 @@ def _validate_different(folder: Path, key: Sequence[Stimulus]) -> None:
             if two.item != one.item and recordings.same(heard[one.item], heard[two.item]):
                 raise SurveyError(
                     f"{one.item!r} ({one.role}) is the same sound as {two.item!r} ({two.role}); "
-                    "accepted: training and catch trials that are heard once"
+                    "choose training items and catch trials that occur once"
                 )
 
 
 def _levels(sounds: Sequence[tuple[audio.Audio, int]]) -> dict[str, Any]:
-    """Return the range of levels: in LUFS, or in dBFS (RMS) where a sound is too short for that."""
+    """Return the lowest and the highest level of the sounds.
+
+    They are in LUFS, or in dBFS (RMS) if a sound is too short for LUFS.
+    """
     short = any(len(y) < 0.4 * sr for y, sr in sounds)
     measure, unit = ("rms", "dBFS") if short else ("lufs", "LUFS")
     found = [audio.loudness(y, sr=sr, measure=measure) for y, sr in sounds]
@@ -208,21 +223,21 @@ def _levels(sounds: Sequence[tuple[audio.Audio, int]]) -> dict[str, Any]:
 
 
 def _validate_target(target: Path) -> None:
-    """Raise SurveyError if a folder holds anything but a survey that nobody has begun."""
+    """Raise SurveyError if a folder contains anything but a survey without participants."""
     if not target.exists():
         return
     if not target.is_dir():
-        raise SurveyError(f"{target}: is a file; accepted: a folder to make")
+        raise SurveyError(f"{target}: is a file; choose another name for the folder")
     found = {path.relative_to(target).as_posix() for path in target.rglob("*")}
     ours = {SETTINGS_FILE, STIMULI_FILE} <= found
     foreign = sorted(name for name in found if not (ours and _SURVEY_FILES.fullmatch(name)))
     if foreign:
         raise SurveyError(
-            f"{target}: holds {foreign[0]}, which is of no survey; accepted: a folder that is new, "
-            "empty or a survey that nobody has begun"
+            f"{target}: contains {foreign[0]}, which is no part of a survey; choose a folder that "
+            "does not exist yet, is empty, or has a survey without participants"
         )
     if (target / ANSWERS_FILE).exists() and count(target / ANSWERS_FILE):
-        raise SurveyError(f"{target}: has participants; accepted: another folder")
+        raise SurveyError(f"{target}: the survey has participants; choose another folder")
 
 
 def _ignore(_done: int, _total: int) -> None:

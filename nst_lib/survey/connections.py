@@ -1,13 +1,13 @@
-"""Connections that get on: each has a time to ask and to take the answer, and there is always room.
+"""Close connections that stall, so that there is always room for others.
 
-uvicorn waits for the rest of a request, and for somebody to take an answer, without end. Here
+uvicorn waits without limit for the rest of a request, and for a client to read a reply. Here
 
-- a request has `ASKING` seconds to arrive whole, headers and body together;
-- an answer that is not taken at `SLOWEST` or faster is broken off;
+- a request has `ASKING` seconds to arrive completely, headers and body together;
+- a reply that the client reads more slowly than `SLOWEST` is cut off;
 - if there are `MOST_CONNECTIONS`, a new connection takes the place of another one: of the address
   that has most, the one that has waited longest without being served.
 
-So whoever holds connections without using them loses them, and others get in at once.
+So a client who holds connections without using them loses them, and others get in at once.
 """
 
 import asyncio
@@ -27,13 +27,14 @@ except ImportError:  # Windows
 else:
     FILES = getrlimit(RLIMIT_NOFILE)[0]  # -1: any number
 
-#: For a request to arrive, in seconds: Apache's mod_reqtimeout has the same for headers and body.
+#: Time for a request to arrive, in seconds; Apache's mod_reqtimeout uses the same number.
 ASKING = 20.0
-#: How often it is looked whether an answer moves, in seconds, and how fast it has to (bytes/s).
+#: Time between two checks of the progress of a reply, in seconds, and its least rate (bytes/s).
 TAKING, SLOWEST = 20.0, 1000
-#: Connections at a time: half of the files that the process may open, and a thousand at most.
+#: Number of connections: half of the files that the process may open, and at most 1000.
 MOST_CONNECTIONS = 1000 if FILES < 0 else min(1000, FILES // 2)
-#: Connections that may wait to be taken, and are taken at once: all have a file before one goes.
+#: Number of connections that may wait for acceptance. All of them are accepted, and so have a file,
+#: before the first one is closed.
 WAITING = 512 if FILES < 0 else min(512, FILES // 10)
 
 
@@ -43,17 +44,17 @@ class Connection(H11Protocol):
     Attributes
     ----------
     network : str
-        What stands for the client's address.
+        Network of the client; see :func:`nst_lib.survey.limits.network`.
     since : float
-        When the request began that is under way, or the wait for one.
+        The time at which the current request, or the wait for the next one, began.
     """
 
     network: str
     since: float
-    _mark: tuple[float, int] | None  # when was it looked how much of the answer was not taken
+    _mark: tuple[float, int] | None  # time of the last check, and bytes that were unsent then
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a client in, in the place of another if need be."""
+        """Accept a client, in the place of another one if there is no room."""
         super().connection_made(transport)
         self.network = network(self.client[0] if self.client else "")
         self._mark = None
@@ -62,29 +63,29 @@ class Connection(H11Protocol):
             _least(others).transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Read what arrives; it begins a request where none was under way."""
+        """Read data. They begin a new request if the connection was idle."""
         if self.timeout_keep_alive_task is not None:
             self._begin()
         super().data_received(data)
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, as long as a connection is kept."""
+        """Begin to wait for the next request."""
         self._begin()
         super().on_response_complete()
 
     @property
     def served(self) -> bool:
-        """Whether a request has arrived whole, and its answer is not taken yet."""
+        """Whether a request has arrived completely, and the client has not read the whole reply."""
         asked = self.cycle is not None and not self.cycle.more_body
         waits = asked and not self.cycle.response_complete
         return waits or self.transport.get_write_buffer_size() > 0
 
     def check(self, now: float) -> None:
-        """Break off what does not get on."""
+        """Close the connection if it has stalled."""
         unsent = self.transport.get_write_buffer_size()
         if not unsent:
             self._mark = None
-            kept = self.timeout_keep_alive_task is not None  # uvicorn looks after it
+            kept = self.timeout_keep_alive_task is not None  # then uvicorn checks the time
             if not kept and not self.served and now - self.since >= ASKING:
                 self.transport.abort()
         elif self._mark is None:
@@ -95,17 +96,17 @@ class Connection(H11Protocol):
             self._mark = (now, unsent)
 
     def _all(self) -> "list[Connection]":
-        """Return all connections of the server that are not being closed."""
+        """Return all connections of the server except those that are closing."""
         found = cast("set[Connection]", self.connections)
         return [one for one in found if not one.transport.is_closing()]
 
     def _begin(self) -> None:
-        """Begin a request, or the wait for one."""
+        """Note the time at which a request, or the wait for one, begins."""
         self.since = time.monotonic()
 
 
 async def check(connections: Collection[asyncio.Protocol]) -> None:
-    """Break off what does not get on; to be called every second."""
+    """Close all connections that have stalled; the server calls this every second."""
     now = time.monotonic()
     for one in list(connections):
         if isinstance(one, Connection):
@@ -113,7 +114,11 @@ async def check(connections: Collection[asyncio.Protocol]) -> None:
 
 
 def _least(connections: Sequence[Connection]) -> Connection:
-    """Return the connection that can be missed best."""
+    """Return the connection to give up.
+
+    It is one of the network with the most connections. Idle connections come before served ones,
+    and then the oldest comes first.
+    """
     count = Counter(one.network for one in connections)
     most = max(count.values())
     crowd = [one for one in connections if count[one.network] == most]

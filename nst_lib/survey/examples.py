@@ -1,12 +1,13 @@
-"""Training and catch trials of a batch: its recordings, and what is made from them.
+"""Make training items and catch trials from the recordings of a batch.
 
-    catch      an original recording under its own description (4 or 5 is right), and one of
-               something else under that description (1 or 2); asked for quality, two originals
-    training   the same with other recordings, and a mixture of both recordings of a pair;
-               asked for quality, an original, and one with noise in it
+    catch      an original recording with its own description (4 or 5 is right), and a recording of
+               something else with the same description (1 or 2 is right); for the question of
+               quality, two original recordings
+    training   the same with other recordings, and a mixture of the two recordings of a pair; for
+               the question of quality, an original recording, and a recording with added noise
 
-None of them is a trial, and no recording is heard twice as it is. With one or two pairs there may
-be fewer; catch trials come first.
+None of them is also a trial, and participants hear no unchanged recording twice. A batch of one or
+two pairs may have too few recordings; then the catch trials come first.
 """
 
 from collections.abc import Sequence
@@ -17,24 +18,24 @@ from pathlib import Path
 from nst_lib.survey.recordings import Make, degraded, mixture
 from nst_lib.survey.stimuli import CATCH, TRAINING, Stimulus
 
-#: Right answers of catch trials: at least, at most.
+#: The lowest right answer to a good catch trial, and the highest right answer to a poor one.
 GOOD, POOR = 4, 2
-#: How many sounds there are where recordings are not short.
+#: The number of training items and catch trials, if there are enough recordings.
 EXAMPLES = {"style": 5, "content": 5, "quality": 4}
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One recording of a batch as it was used.
+    """One recording of a batch, as the batch used it.
 
     Attributes
     ----------
     file : str
-        Where it is.
+        The sound file.
     pair : str
-        The first pair that it is in.
+        The first pair that has the recording.
     description : str
-        What it is called in a question.
+        The description of the recording in a question.
     """
 
     file: str
@@ -44,16 +45,16 @@ class Recording:
 
 @dataclass(frozen=True)
 class PairFiles:
-    """What a pair is made from.
+    """The files of a pair of recordings.
 
     Attributes
     ----------
     name : str
-        Of the pair.
+        Name of the pair.
     style, content : str
-        The files.
+        The sound files.
     description : str
-        What a result is compared with.
+        Text with which participants compare the results.
     """
 
     name: str
@@ -65,7 +66,7 @@ class PairFiles:
 def of_quality(
     recordings: Sequence[Recording], *, folder: Path, seed: int
 ) -> tuple[list[Stimulus], dict[str, Make]]:
-    """Return training and catch trials for the question of quality; see :func:`of_description`."""
+    """Return the examples for the question of quality; see :func:`of_description`."""
     found = [_stimulus(CATCH, one, right=(GOOD, None)) for one in recordings[:2]]
     found += [_stimulus(TRAINING, one) for one in recordings[2:3]]
     made: dict[str, Make] = {}
@@ -79,23 +80,23 @@ def of_quality(
 def of_description(
     own: Sequence[Recording], rest: Sequence[Recording], pairs: Sequence[PairFiles], *, folder: Path
 ) -> tuple[list[Stimulus], dict[str, Make]]:
-    """Return training and catch trials for a question about a description.
+    """Return training items and catch trials for a question about a description.
 
     Parameters
     ----------
     own, rest : sequence of Recording
-        All that may be used: those in the role that is asked for, and the others.
+        The recordings in the role that the question is about, and all other recordings.
     pairs : sequence of PairFiles
-        For the mixture.
+        The pairs, one of which gives the mixture.
     folder : Path
-        Where files are.
+        The folder of the files.
 
     Returns
     -------
     found : list of Stimulus
-        Named later.
+        The stimuli, without names.
     made : dict of str to callable
-        File of a stimulus -> what makes it, where it is in no file.
+        File name of a stimulus -> function that makes the sound; for sounds that are in no file.
     """
     left, found = [*own, *rest], list[Stimulus]()
     for role in (CATCH, TRAINING):
@@ -118,7 +119,7 @@ def of_description(
 
 
 def _unlike(one: Recording, others: Sequence[Recording]) -> list[Recording]:
-    """Return recordings of something else, those of other pairs first."""
+    """Return the recordings with another description, those of other pairs first."""
     unlike = [two for two in others if two.description != one.description]
     return sorted(unlike, key=lambda two: two.pair == one.pair)
 
@@ -126,7 +127,10 @@ def _unlike(one: Recording, others: Sequence[Recording]) -> list[Recording]:
 def _stimulus(
     role: str, one: Recording, *, right: tuple[int | None, int | None] = (None, None)
 ) -> Stimulus:
-    """Return something to hear; `right` are the lowest and highest right answers to a catch."""
+    """Return a recording as a stimulus.
+
+    `right` are the lowest and the highest right answer, if the stimulus is a catch trial.
+    """
     lowest, highest = right if role == CATCH else (None, None)
     return Stimulus(
         file=one.file,

@@ -1,4 +1,4 @@
-"""The ratings of a survey as a table for `nst mos`, and what its columns mean."""
+"""Export the ratings of a survey as a table for `nst mos`, with the meaning of its columns."""
 
 import os
 from contextlib import closing
@@ -9,43 +9,44 @@ from nst_lib.base.files import atomic, validate_output
 from nst_lib.opinions.ratings import NO, YES
 from nst_lib.opinions.tables import harmless
 from nst_lib.survey.answers import Answers
+from nst_lib.survey.files import ANSWERS_FILE
 from nst_lib.survey.stimuli import TRIAL, SurveyError
-from nst_lib.survey.survey import ANSWERS_FILE, Survey
+from nst_lib.survey.survey import Survey
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RATINGS_FILE = "ratings.csv"
-NOBODY = "nobody has rated yet; accepted: a survey with ratings"
-#: Columns after the factors: what each means, and its values.
-_RIGHT = "1 to 5; empty: any, or no catch trial"
+NOBODY = "nobody has rated yet; export the ratings after the first participant"
+_RIGHT = "1 to 5; empty: no limit, or not a catch trial"
+#: Columns after the factors -> meaning and values.
 _AFTER = {
-    "presentation": ("How often the listener had heard the sound by then", "1; 2: a repeat"),
-    "lowest": ("Of a catch trial: the lowest right answer", _RIGHT),
-    "highest": ("Of a catch trial: the highest right answer", _RIGHT),
+    "presentation": ("First rating of the sound by this listener, or a repeat", "1; 2: a repeat"),
+    "lowest": ("Lowest right answer to a catch trial", _RIGHT),
+    "highest": ("Highest right answer to a catch trial", _RIGHT),
     "position": ("Place in the order of the listener, after the training", "1, 2, ..."),
-    "plays": ("How often the sound was played before the rating", "1, 2, ..."),
-    "seconds": ("From the appearance of the question to the rating", "seconds"),
-    "headphones": ("Whether the headphone check was passed", "yes, no; empty: not made"),
-    "complete": ("Whether the listener has rated everything", "yes, no"),
-    "simulated": ("Whether nobody has listened", "yes, no"),
+    "plays": ("Number of times that the sound was played before the rating", "1, 2, ..."),
+    "seconds": ("Time from the appearance of the question to the rating", "seconds"),
+    "headphones": ("Whether the listener passed the headphone check", "yes, no; empty: no check"),
+    "complete": ("Whether the listener has rated all sounds", "yes, no"),
+    "simulated": ("Whether the listener is a program", "yes, no"),
 }
 
 
 def table(survey: Survey, answers: Answers) -> "pd.DataFrame":
-    """Return all ratings but those of the training.
+    """Return all ratings except those of the training.
 
     Parameters
     ----------
     survey : Survey
-        Whose sounds they are of.
+        The survey.
     answers : Answers
         Its answers.
 
     Returns
     -------
     pd.DataFrame
-        Columns: see :func:`dictionary`. What is empty in the file is an empty text here.
+        The columns are those of :func:`dictionary`. Cells without a value are empty texts.
     """
     import pandas as pd
 
@@ -73,7 +74,7 @@ def table(survey: Survey, answers: Answers) -> "pd.DataFrame":
 
 
 def dictionary(survey: Survey) -> "pd.DataFrame":
-    """Return what the columns of :func:`table` mean.
+    """Return the meaning of the columns of :func:`table`.
 
     Returns
     -------
@@ -87,9 +88,9 @@ def dictionary(survey: Survey) -> "pd.DataFrame":
 
 
 def csv(frame: "pd.DataFrame") -> str:
-    """Return a table as CSV, of whose cells and names no spreadsheet runs any as a formula.
+    """Return a table as CSV that is safe in spreadsheets: no cell and no name runs as a formula.
 
-    ``nst mos`` reads what they were.
+    ``nst mos`` reads the original texts.
     """
     safe = frame.map(lambda cell: harmless(cell) if isinstance(cell, str) else cell)
     return safe.rename(columns=harmless).to_csv(index=False, lineterminator="\n")
@@ -98,24 +99,24 @@ def csv(frame: "pd.DataFrame") -> str:
 def write(
     folder: str | os.PathLike[str], out: str | os.PathLike[str] | None = None
 ) -> tuple[Path, Path]:
-    """Write the ratings of a survey, and beside them what the columns mean.
+    """Write the ratings of a survey to a file, and the meaning of the columns to a second file.
 
     Parameters
     ----------
     folder : path
-        Of the survey; it may be running.
+        The folder of the survey, which may be running.
     out : path or None
         A CSV file; None is "ratings.csv" in `folder`.
 
     Returns
     -------
     ratings, columns : Path
-        NAME.csv and NAME_columns.csv.
+        The files NAME.csv and NAME_columns.csv.
 
     Raises
     ------
     ValueError
-        If there is no survey, nobody has rated, or the files cannot be written.
+        If the folder has no survey, nobody has rated yet, or the files cannot be written.
     """
     survey = Survey.read(folder)
     out = survey.folder / RATINGS_FILE if out is None else Path(out)
@@ -136,15 +137,18 @@ def write(
 
 
 def _columns(survey: Survey) -> dict[str, tuple[str, str]]:
-    """Return the columns in order: what each means, and its values."""
-    trials = survey.of(TRIAL)
-    scale = ", ".join(f"{n} {label}" for n, label in enumerate(survey.labels, start=1))
+    """Return the columns in order, each with its meaning and values."""
+    trials, settings = survey.of(TRIAL), survey.settings
+    scale = ", ".join(f"{n} {label}" for n, label in enumerate(settings.labels, start=1))
     before = {
-        "listener": ("Who rated, in order of arrival; who withdrew is missing", "P001, P002, ..."),
-        "item": ("The sound", "a name"),
-        "rating": ("What the listener chose", scale),
-        "question": (f"What was asked: {survey.wording}", survey.question),
-        "pair": ("The recordings that the sound is made from", "a name"),
+        "listener": (
+            "The listener, numbered by arrival; those who withdrew are missing",
+            "P001, P002, ...",
+        ),
+        "item": ("Name of the sound", "a name"),
+        "rating": ("The rating that the listener chose", scale),
+        "question": (f"The question: {settings.wording}", settings.question),
+        "pair": ("The pair of recordings that the sound is made from", "a name"),
     }
     if not any(one.pair for one in trials):
         del before["pair"]

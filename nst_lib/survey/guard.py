@@ -1,6 +1,6 @@
-"""What surrounds every request: its host, size, type, headers, and errors of one line.
+"""Check host, size and type of every request, and add headers to every reply.
 
-As plain ASGI, so that nothing of a request escapes it.
+This is plain ASGI middleware, so that no request can bypass it.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nst_lib.survey.hosts import Hosts
 
-#: Longest body of a request, in bytes.
+#: The largest body of a request, in bytes.
 MOST_BYTES = 4096
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -36,13 +36,12 @@ class _Problem(NamedTuple):
 
 OTHER_HOST = _Problem(
     421,
-    "the listening test has another address; accepted: what `nst survey serve` prints, "
-    "or what its --public-url says",
+    "the listening test has another address: use the address that `nst survey serve` prints",
 )
 TOO_LARGE = _Problem(413, f"the body is too large; accepted: up to {MOST_BYTES} bytes")
-NOT_JSON = _Problem(415, "the body is of another type; accepted: application/json")
-BROKEN = _Problem(500, "something is wrong here; try again later")
-STOPPED = _Problem(503, "the server stops; try again later")
+NOT_JSON = _Problem(415, "the body has another type; accepted: application/json")
+BROKEN = _Problem(500, "the server has an internal error; try again later")
+STOPPED = _Problem(503, "the server is stopping; try again later")
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ class Guard:
     app : ASGIApp
         The app.
     hosts : Hosts
-        By which names it is called.
+        The host names under which the server answers.
     """
 
     def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
@@ -81,7 +80,7 @@ class Guard:
                 await _refuse(body, send_with_headers)
             elif body is not None:
                 await self.app(scope, _replay(body, receive), send_with_headers)
-        except asyncio.CancelledError:  # it took longer than a server that stops can wait
+        except asyncio.CancelledError:  # the server is stopping and cannot wait longer
             if not started:
                 await _refuse(STOPPED, send_with_headers)
         except Exception:
@@ -97,7 +96,7 @@ def _headers(path: str) -> list[tuple[bytes, bytes]]:
 
 
 async def _read(scope: Scope, receive: Receive, hosts: Hosts) -> "bytes | _Problem | None":
-    """Return the body of a request, or what is wrong with it; None if the client has gone."""
+    """Return the body of a request, or its problem; None if the client has disconnected."""
     headers = dict(scope["headers"])
     if not hosts.accept(headers.get(b"host", b"").decode("latin1")):
         return OTHER_HOST
@@ -118,7 +117,7 @@ async def _read(scope: Scope, receive: Receive, hosts: Hosts) -> "bytes | _Probl
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return what gives a body that was read to the app."""
+    """Return a `receive` that gives the app a body that was read already."""
     unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:

@@ -1,9 +1,10 @@
-"""Sounds to set a level with, and to find out whether somebody wears headphones.
+"""Make the noise for setting the volume, and the sounds of the headphone check.
 
-The check is that of K. J. P. Woods, M. H. Siegel, J. Traer and J. H. McDermott, Headphone screening
-to facilitate web-based auditory experiments (2017): which of three tones of 200 Hz is the quietest?
-One is 6 dB quieter. Another has its channels in opposite phase, and over loudspeakers these cancel
-in the air, so that it seems the quietest. Six times; five right are a pass.
+The headphone check comes from K. J. P. Woods, M. H. Siegel, J. Traer and J. H. McDermott, Headphone
+screening to facilitate web-based auditory experiments (2017). It asks which of three tones of
+200 Hz is the quietest. One tone is 6 dB quieter. Another tone has its two channels in opposite
+phase: over loudspeakers they cancel in the air, so that this tone seems the quietest. There are six
+questions, and five right answers pass the check.
 """
 
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ Array = npt.NDArray[np.float32]
 CHECKS, ENOUGH = 6, 5
 SR = 22050
 FREQUENCY = 200.0
-#: Of a tone, of its ramps, and of the pause between two, in seconds.
+#: Durations of a tone, of its ramps, and of the pause between two tones, in seconds.
 TONE, RAMP, PAUSE = 1.0, 0.1, 0.5
+#: Level of the quieter tone, relative to the others, in dB.
 QUIETER = -6.0
-#: Of the noise, in seconds, and of its fades; its lowest frequency in Hz.
+#: Durations of the noise and of its fades, in seconds; its lowest frequency in Hz.
 NOISE, FADE, LOWEST = 6.0, 0.05, 40.0
 
 
@@ -32,9 +34,9 @@ class Check:
     Attributes
     ----------
     quiet : int
-        Which tone is the quietest: 0, 1 or 2.
+        Index of the quietest tone: 0, 1 or 2.
     opposite : int
-        Which has its channels in opposite phase.
+        Index of the tone whose channels have opposite phase.
     """
 
     quiet: int
@@ -42,7 +44,7 @@ class Check:
 
 
 def checks(seed: int) -> list[Check]:
-    """Return the six questions: all pairs of places, in an order that the seed decides."""
+    """Return the six questions: all combinations of the two indices, in an order from the seed."""
     pairs = [Check(quiet, other) for quiet in range(3) for other in range(3) if quiet != other]
     return [pairs[k] for k in np.random.default_rng([seed, CHECKS]).permutation(CHECKS)]
 
@@ -59,14 +61,14 @@ def tones(check: Check, *, level: float) -> Array:
     Parameters
     ----------
     check : Check
-        Which tone is how.
+        The question.
     level : float
-        Of the louder tones, RMS in dBFS.
+        RMS level of the louder tones in dBFS.
 
     Returns
     -------
     np.ndarray, shape=(samples, 2), float32
-        At `SR` Hz.
+        The tones, sampled at `SR` Hz.
     """
     time = np.arange(round(TONE * SR)) / SR
     amplitude = min(np.sqrt(2) * 10 ** (level / 20), PEAK)
@@ -80,19 +82,19 @@ def tones(check: Check, *, level: float) -> Array:
 
 
 def noise(*, level: float, seed: int) -> Array:
-    """Return pink noise to set the volume with.
+    """Return pink noise for setting the volume.
 
     Parameters
     ----------
     level : float
-        RMS in dBFS.
+        RMS level in dBFS.
     seed : int
-        Of the noise.
+        Seed of the noise.
 
     Returns
     -------
     np.ndarray, shape=(samples,), float32
-        At `SR` Hz.
+        The noise, sampled at `SR` Hz.
     """
     n = round(NOISE * SR)
     frequency = np.fft.rfftfreq(n, 1 / SR)
@@ -108,7 +110,7 @@ def noise(*, level: float, seed: int) -> Array:
 
 
 def _envelope(n: int, ramp: float) -> npt.NDArray[np.float64]:
-    """Return ones that rise and fall as a raised cosine does."""
+    """Return an envelope of ones with raised-cosine ramps at both ends."""
     rise = np.sin(np.linspace(0, np.pi / 2, round(ramp * SR))) ** 2
     envelope = np.ones(n)
     envelope[: len(rise)] = rise

@@ -1,27 +1,28 @@
-"""Whether a sound can have been heard when its rating comes: in memory, so that no time is written.
+"""Check that a participant can have heard a sound before rating it.
 
-A participant hears one sound at a time. So a rating comes no sooner than `WHOLE` of the sound's
-length after the sound was first asked for, and after the participant's last rating of another one.
-When the server starts anew it knows of no sound; the page asks for it again, and waits.
+A participant hears one sound at a time. A rating is too early if less than `WHOLE` of the sound's
+duration has passed since the page first requested the sound, or since the participant's last
+rating of another sound. The times are kept in memory only. After a restart, the server knows of no
+request; the page then requests the sound again, and waits.
 
-Who says at the beginning to be a simulation has to ask for a sound, and need not wait.
+A participant who is simulated has to request a sound, but need not wait.
 """
 
 import threading
 import time
 from collections.abc import Callable
 
-#: Share of a sound that must have been played; the page has the same number.
+#: The share of a sound that must have been played. The page uses the same number.
 WHOLE = 0.9
 
 
 class Heard:
-    """When who asked for which sound.
+    """The times at which participants requested and rated sounds.
 
     Parameters
     ----------
     clock : callable
-        Seconds.
+        Clock in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,19 +32,24 @@ class Heard:
         self._rated: dict[int, tuple[int | None, float]] = {}
 
     def fetch(self, who: int, k: int) -> None:
-        """Remember that participant `who` has asked for sound `k`; the first time counts."""
+        """Remember that participant `who` requested sound `k`. Only the first time counts."""
         with self._lock:
             self._fetched.setdefault((who, k), self._clock())
 
     def wait(self, who: int, k: int, seconds: float) -> float | None:
-        """Return how long a rating comes too soon; 0 takes it, None means a sound never asked for.
+        """Return how many seconds too early a rating is.
 
         Parameters
         ----------
         who, k : int
             The participant, and the place of the sound.
         seconds : float
-            How long the sound is.
+            Duration of the sound.
+
+        Returns
+        -------
+        float or None
+            0 if the rating is accepted; None if the participant never requested the sound.
         """
         with self._lock:
             now = self._clock()

@@ -1,8 +1,8 @@
-"""By which names a server is called: pages of others cannot make theirs one of them.
+"""The host names under which a server answers, as a protection against DNS rebinding.
 
-A page elsewhere can have its name lead to this machine, once a browser has loaded it (DNS
-rebinding). The browser then takes the listening test for a part of that page, but still sends the
-page's name as `Host`.
+In an attack by DNS rebinding, a browser loads a page of an attacker, who then makes the name of the
+page point to this machine. The browser now takes the listening test for a part of that page. But it
+still sends the name of that page as `Host`, so the server can refuse the request.
 """
 
 import ipaddress
@@ -17,21 +17,21 @@ _HOST = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+)(:\d*)?")
 
 @dataclass(frozen=True)
 class Hosts:
-    """The names of a server.
+    """The host names of a server.
 
     Attributes
     ----------
     bound : str
-        The address that it listens at; 0.0.0.0 and :: are all addresses of the machine.
+        The address at which the server listens; 0.0.0.0 and :: are all addresses of the machine.
     public : str
-        The name in its public address; empty if it has none.
+        The host name in its public URL; empty if it has none.
     """
 
     bound: str
     public: str = ""
 
     def accept(self, host: str) -> bool:
-        """Whether a `Host` header names the server, whatever the port."""
+        """Whether a `Host` header names this server. The port does not matter."""
         found = _HOST.fullmatch(host.strip().lower())
         name = found[1].strip("[]").rstrip(".") if found else ""
         if name in ("localhost", self.public):
@@ -45,20 +45,23 @@ class Hosts:
 
 
 def public_name(url: str) -> str:
-    """Return the host of a public address, as browsers send it.
+    """Return the host name of a public URL, as browsers send it.
 
     Raises
     ------
     SurveyError
-        If it is no address of a web server.
+        If the text is not the URL of a web server.
     """
     try:
         parts = urlsplit(url)
         name = (parts.hostname or "").encode("idna").decode().rstrip(".")
         _ = parts.port
-    except ValueError:  # of the port, or of brackets; a name that is none is one too
+    except ValueError:  # wrong port, brackets or name
         parts, name = urlsplit(""), ""
     extra = parts.username or parts.query or parts.fragment
     if parts.scheme not in ("http", "https") or not name or extra:
-        raise SurveyError(f"public URL {url!r}; accepted: one like https://listen.example.org")
+        raise SurveyError(
+            f"public URL {url!r} is not the address of a web server; write it like "
+            "https://listen.example.org"
+        )
     return name

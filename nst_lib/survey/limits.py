@@ -1,9 +1,10 @@
-"""How much is asked at a time: buckets of tokens, in memory, keyed by who asks for what.
+"""Limit the rate of requests with token buckets.
 
-New participants, and codes that nobody has, are counted by address, so that one who floods the
-server keeps nobody else out. Addresses are forgotten when their bucket is full again, and never
-written. Listeners of a class share one, and the limits leave room for that; where one of them
-floods the server, the others' requests wait for their turn, one after the other.
+The buckets are in memory, and each belongs to a client and a kind of request. New participants and
+wrong withdrawal codes are counted by address, so that a client who floods the server does not keep
+others out. An address is forgotten when its bucket is full again, and is never stored. The
+listeners of a class may share one address, and the limits are high enough for that. If one of them
+floods the server, the requests of the others wait for their turn.
 """
 
 import ipaddress
@@ -15,17 +16,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rate:
-    """How many requests are let through.
+    """A limit on the rate of requests.
 
     Attributes
     ----------
     burst : float
-        At once, after a rest.
+        Number of requests that are accepted at once, if there were none before.
     per_second : float
-        In the long run.
+        Number of requests per second that are accepted in the long run.
     patience : float
-        Longest time that a request waits for its turn, in seconds; what would wait longer is
-        refused.
+        Longest time that a request waits for its turn, in seconds. A request that would have to
+        wait longer is refused.
     """
 
     burst: float
@@ -35,15 +36,15 @@ class Rate:
 
 @dataclass(frozen=True)
 class Rates:
-    """All limits; the numbers are our choice.
+    """All limits on requests; the numbers are our choice.
 
     Attributes
     ----------
     participant, admin : Rate
-        What one participant, or the admin view, asks for.
+        Requests of one participant, and of the admin view.
     register, unknown : Rate
-        New participants, and withdrawals with a code that nobody has, from one address. A code that
-        somebody has is never refused.
+        New participants, and withdrawals with a wrong code, from one address. A withdrawal with a
+        right code is never refused.
     """
 
     participant: Rate = Rate(100, 20)
@@ -52,17 +53,17 @@ class Rates:
     unknown: Rate = Rate(60, 2)
 
 
-#: How often buckets that are full again are forgotten, in seconds.
+#: Time between two deletions of the buckets that are full again, in seconds.
 FORGET = 60.0
 
 
 def network(address: str) -> str:
-    """Return what stands for a client: its address, or of IPv6 the 64 bits of its network.
+    """Return the network of a client: its IPv4 address, or the first 64 bits of its IPv6 address.
 
     Parameters
     ----------
     address : str
-        An IP address; anything else is as good as none.
+        An IP address. For anything else, the result is empty.
     """
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
@@ -74,23 +75,26 @@ def network(address: str) -> str:
 
 
 class Limiter:
-    """Buckets that fill with time, one for each key.
+    """Token buckets, one for each key.
 
     Parameters
     ----------
     clock : callable
-        Seconds.
+        Clock in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        #: When each bucket is full again.
+        #: Key -> the time at which its bucket is full again.
         self._full: dict[object, float] = {}
         self._forget = clock() + FORGET
 
     def take(self, key: object, rate: Rate) -> float:
-        """Take a token from a bucket, if it is there soon enough; return in how many seconds."""
+        """Take a token from a bucket, and return the seconds until it is available.
+
+        If that is longer than the patience of the rate, no token is taken.
+        """
         with self._lock:
             now = self._clock()
             if now >= self._forget:

@@ -1,4 +1,4 @@
-"""What is asked and answered, as JSON; and the one line that says what was wrong with a request."""
+"""The requests and replies of the API as JSON, and the message about a wrong request."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -9,7 +9,7 @@ from nst_lib.survey.headphones import CHECKS
 from nst_lib.survey.stimuli import SCALE
 
 LOW, HIGH = SCALE
-#: What is accepted in each field of a request.
+#: What each field of a request accepts.
 _ACCEPTED = {
     "consent": "true",
     "simulated": "true or false",
@@ -38,14 +38,14 @@ def _whole(value: object) -> object:
 
 
 class Joining(_Request):
-    """Who wants to take part."""
+    """A request to take part."""
 
     consent: Annotated[Literal[True], BeforeValidator(_only_true)]
     simulated: bool = False
 
 
 class Headphones(_Request):
-    """Which tone was the quietest, in each question."""
+    """The answers of the headphone check: which tone was the quietest, for each question."""
 
     answers: list[Annotated[int, Field(ge=0, le=2), BeforeValidator(_whole)]] = Field(
         min_length=CHECKS, max_length=CHECKS
@@ -53,7 +53,7 @@ class Headphones(_Request):
 
 
 class Rating(_Request):
-    """What somebody thinks of a sound."""
+    """The rating of a sound."""
 
     rating: Annotated[int, Field(ge=LOW, le=HIGH), BeforeValidator(_whole)]
     plays: Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole)]
@@ -61,25 +61,25 @@ class Rating(_Request):
 
 
 class Withdrawal(_Request):
-    """Who wants to be deleted."""
+    """A request to delete a participant."""
 
     code: str = Field(min_length=1, max_length=100)
 
 
 class Problem(BaseModel):
-    """What was wrong."""
+    """What was wrong with a request."""
 
     error: str
 
 
 class Conflict(Problem):
-    """What was wrong, and the rating that is kept."""
+    """What was wrong with a rating, and the rating that is stored."""
 
     rating: int
 
 
 class About(BaseModel):
-    """The survey, for everybody; `key` tells it from others that were at the same address."""
+    """The public part of a survey. The `key` differs between surveys at the same address."""
 
     key: str
     title: str
@@ -92,14 +92,14 @@ class About(BaseModel):
 
 
 class Joined(BaseModel):
-    """What a participant comes back with, and what deletes the answers."""
+    """The secrets of a new participant: the token of the session, and the withdrawal code."""
 
     token: str
     code: str
 
 
 class OrderedSound(BaseModel):
-    """A sound in a participant's order."""
+    """One sound in the order of a participant."""
 
     training: bool
     wording: str
@@ -107,7 +107,7 @@ class OrderedSound(BaseModel):
 
 
 class Session(BaseModel):
-    """Where a participant stands."""
+    """The state of a participant in the test."""
 
     title: str
     labels: list[str]
@@ -127,20 +127,20 @@ class Passed(BaseModel):
 
 
 class Rated(BaseModel):
-    """The rating that is kept, and what comes next."""
+    """The rating that is stored, and the place of the next sound."""
 
     rating: int
     next: int | None
 
 
 class Withdrawn(BaseModel):
-    """Whether somebody was deleted."""
+    """Whether a participant was deleted."""
 
     withdrawn: bool
 
 
 class Counts(BaseModel):
-    """Participants."""
+    """The numbers of participants."""
 
     started: int
     finished: int
@@ -149,7 +149,7 @@ class Counts(BaseModel):
 
 
 class Overview(BaseModel):
-    """A survey as it runs: counts only, no ratings."""
+    """The counts of a running survey; it has no ratings."""
 
     title: str
     question: str
@@ -160,15 +160,15 @@ class Overview(BaseModel):
 
 
 def complain(errors: Sequence[Mapping[str, Any]]) -> str:
-    """Return one line about a request that is not accepted.
+    """Return a message of one line about a request that is not accepted.
 
     Parameters
     ----------
     errors : sequence of mapping
-        Of pydantic. Nothing of the request itself comes back.
+        The errors of pydantic. The message repeats nothing from the request.
     """
     for error in errors:
         known = [part for part in error["loc"] if part in _ACCEPTED]
         if known and error["type"] != "extra_forbidden":
             return f"wrong {known[0]}; accepted: {_ACCEPTED[known[0]]}"
-    return "wrong body; accepted: JSON with the fields of this request, and no others"
+    return "wrong body; accepted: JSON with the fields of this request and no others"

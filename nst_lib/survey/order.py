@@ -1,16 +1,19 @@
-"""Who hears what, in which order: balanced, and known from a seed and a number alone.
+"""Decide which sounds a participant hears, and in which order.
 
-Participant r hears row r of a Williams square (E. J. Williams, Experimental designs balanced for
-the estimation of residual effects of treatments, 1949). Over n rows each of n items is once in each
-place; over all rows each item also follows every other equally often, once in n rows where n is
-even, twice in 2 n rows where it is odd. The first places of the rows are balanced just so, which is
-what a listener gets who hears only part of the items.
+The orders are balanced. They depend only on a seed and on the number of a row.
 
-The seed says which item is which label of the square. Rows come in steps of the golden section, so
-that the first few listeners with part of the items each do not all have the same part.
+A participant with row r hears row r of a Williams square (E. J. Williams, Experimental designs
+balanced for the estimation of residual effects of treatments, 1949). In n rows, each of n items is
+once at each place. In all rows, each item also follows every other item equally often: once in n
+rows if n is even, twice in 2 n rows if n is odd. The first k places of the rows are balanced in the
+same way.
 
-Listeners who hear a part only have blocks that are balanced over pairs and conditions instead; see
-:mod:`nst_lib.survey.blocks`. (Surveys of older versions have the first places of the square.)
+The seed decides which item has which label of the square. The rows come in steps of the golden
+section. So the first few listeners who hear only some of the items do not all hear the same ones.
+
+Listeners who hear only some of the items hear blocks instead, which are balanced over pairs and
+conditions; see :mod:`nst_lib.survey.blocks`. In surveys that older versions built, they hear the
+first places of a row of the square.
 """
 
 import math
@@ -30,11 +33,11 @@ class Place:
     Attributes
     ----------
     index : int
-        Of the item, or of the catch trial.
+        Index of the item, or of the catch trial.
     presentation : int
-        1, or 2 where the listener has heard the item before.
+        1 for the first time, 2 for a repeat.
     catch : bool
-        Whether it is a catch trial.
+        Whether the sound is a catch trial.
     """
 
     index: int
@@ -55,14 +58,14 @@ def row(n: int, r: int, *, seed: int) -> list[int]:
     n : int > 0
         Number of items.
     r : int >= 0
-        From :func:`rows` on they come again.
+        Number of the row; after :func:`rows` rows, the first row follows.
     seed : int
-        Of the permutation that names the labels of the square.
+        Seed of the permutation that assigns items to labels of the square.
 
     Returns
     -------
     list of int, length=n
-        Every number from 0 to n - 1.
+        A permutation of 0 to n - 1.
     """
     half, r = divmod(r % rows(n), n)
     zigzag = [k // 2 if k % 2 == 0 else n - 1 - k // 2 for k in range(n)]
@@ -81,37 +84,39 @@ def arrange(
     repeats: int = 0,
     catches: int = 0,
 ) -> list[Place]:
-    """Return all that participant `r` hears after the training.
+    """Return the sounds that a participant hears after the training.
 
     Parameters
     ----------
     n : int > 0
         Number of items.
     r : int >= 0
-        The participant's row.
+        Row of the participant.
     seed : int
-        Of the permutation of the items.
+        Seed of the permutation of the items.
     heard : int or None
-        Items that one participant hears; None is all.
+        Number of items that one participant hears; None is all items.
     cells : sequence of Cell or None, length=n
-        What the items are, for balanced blocks where a part is heard; None takes the first places.
+        Pair and condition of each item, for blocks if `heard` is less than `n`; None takes the
+        first places of the row instead.
     repeats : int
-        Items that come once more, at least a third of the list after the first time. They are those
-        of fixed places, so each item is repeated equally often.
+        Number of items that are repeated, at least a third of the list later. The places of the
+        repeated items are the same in all rows, so each item is repeated equally often.
     catches : int
-        Catch trials: evenly spread, neither first nor last, and each in turn at each place.
+        Number of catch trials. They are spread evenly, and are neither first nor last. In turn,
+        each of them is at each of their places.
 
     Raises
     ------
     ValueError
-        If more items are to be repeated than are heard.
+        If `repeats` is larger than the number of items that the participant hears.
     """
     if cells is None or heard in (None, n):
         items = row(n, r, seed=seed)[:heard]
     else:
         items = blocks.row(cells, heard, r, seed=seed)
     if not 0 <= repeats <= len(items):
-        raise ValueError(f"repeats {repeats!r}; accepted: 0 to {len(items)}, the items")
+        raise ValueError(f"repeats={repeats!r}; accepted: 0 to {len(items)}, the number of items")
     order = [Place(item) for item in items]
     for source, target in _repeats(len(items), repeats):
         order.insert(target, Place(items[source], presentation=2))
@@ -123,9 +128,10 @@ def arrange(
 
 
 def _repeats(n: int, repeats: int) -> list[tuple[int, int]]:
-    """Return, for each repeat, the place of the first time and its own, among `n` + `repeats`.
+    """Return for each repeat the place of the first time and the place of the repeat.
 
-    All first times are in the first half of the list, and all repeats, as densely, in the second.
+    Places count all `n` + `repeats` sounds. The first times are in the first half of the list. The
+    repeats are in the second half, with the same spacing.
     """
     first = (n + repeats) // 2
     second = n + repeats - first
@@ -133,7 +139,7 @@ def _repeats(n: int, repeats: int) -> list[tuple[int, int]]:
 
 
 def _step(n: int) -> int:
-    """Return a step that visits all of `n`, near the golden section of it."""
+    """Return the step nearest to the golden section of `n` that is coprime to `n`."""
     golden = (math.sqrt(5) - 1) / 2 * n
     coprime: Sequence[int] = [k for k in range(1, n + 1) if math.gcd(k, n) == 1]
     return min(coprime, key=lambda k: abs(k - golden))

@@ -1,4 +1,7 @@
-"""How far a survey is: counts for its researcher, who stays blind to the ratings until the end."""
+"""Count participants and ratings of a running survey.
+
+The researcher sees counts but no ratings, so that the ratings cannot influence when the test ends.
+"""
 
 from typing import Any
 
@@ -8,7 +11,7 @@ from nst_lib.survey.survey import Survey
 
 
 def overview(survey: Survey, answers: Answers) -> dict[str, Any]:
-    """Return how many took part, and how many ratings each cell has.
+    """Return the number of participants, and the number of ratings of each cell.
 
     Parameters
     ----------
@@ -20,9 +23,10 @@ def overview(survey: Survey, answers: Answers) -> dict[str, Any]:
     Returns
     -------
     dict
-        "title", "question", "participants" (how many started, finished, are simulated, passed the
-        headphone check), "cells" (condition, pair, and "ratings": opinions, without repeats) and
-        how many catch trials were answered and missed.
+        "title" and "question"; "participants", the numbers of those who started, finished, are
+        simulated, and passed the headphone check; "cells", each with a condition, a pair and the
+        number of "ratings" without repeats; the numbers of catch trials that were answered and
+        missed.
     """
     people, given, tally = answers.participants(), answers.progress(), answers.tally()
     totals: dict[str, int] = {}
@@ -35,8 +39,8 @@ def overview(survey: Survey, answers: Answers) -> dict[str, Any]:
     catches = {one.item: one for one in survey.of(CATCH)}
     answered = [(catches[item], rating, n) for item, rating, n in tally if item in catches]
     return {
-        "title": survey.title,
-        "question": survey.question,
+        "title": survey.settings.title,
+        "question": survey.settings.question,
         "participants": {
             "started": len(people),
             "finished": sum(given.get(one.id) == survey.length for one in people),
@@ -50,6 +54,6 @@ def overview(survey: Survey, answers: Answers) -> dict[str, Any]:
 
 
 def _cell(one: Stimulus) -> tuple[tuple[str, str], ...]:
-    """Return the condition and the pair of a sound; without either, the sound itself."""
+    """Return condition and pair of a sound; if it has neither, the item."""
     pair = {"pair": one.pair} if one.pair else {}
     return tuple(({**one.factors, **pair} or {"item": one.item}).items())

@@ -1,4 +1,4 @@
-"""Sounds of a listening test as samples: read, made from others, and compared."""
+"""Read the sounds of a listening test, make new ones from them, and compare them."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,23 +8,23 @@ import numpy as np
 from nst_lib.sound import audio
 from nst_lib.sound.decoding import probe
 
-#: Makes a sound, and returns its sampling rate too.
+#: A function that makes a sound, and returns it with its sampling rate.
 Make = Callable[[], tuple[audio.Audio, int]]
-#: Signal to noise of what is degraded, in dB: our choice.
+#: Signal-to-noise ratio of a degraded sound in dB: our choice.
 Q = 5.0
-#: Sampling rate for comparisons in Hz, and the correlation from which on two sounds are the same.
+#: Sampling rate for comparisons in Hz; correlation at or above which two sounds are the same.
 TRACE, SAME = 8000, 0.99
 
 
 def read(path: Path, sr: int | None = None) -> tuple[audio.Audio, int]:
-    """Return a sound as it is to be heard, and its sampling rate; None is that of the file."""
+    """Return a sound and its sampling rate in Hz; by default, the sampling rate of the file."""
     sr = sr or probe(path).sr
     y, _ = audio.guard(audio.read(path, sr=sr))
     return y, sr
 
 
 def mixture(paths: Sequence[Path]) -> tuple[audio.Audio, int]:
-    """Return sounds at the same time, all as loud as the first, and their sampling rate."""
+    """Return a mixture of sounds and its sampling rate. All parts get the level of the first."""
     first, sr = read(paths[0])
     parts = [_as_loud(read(path, sr)[0], first, sr) for path in paths]
     length = max(map(len, parts))
@@ -33,10 +33,10 @@ def mixture(paths: Sequence[Path]) -> tuple[audio.Audio, int]:
 
 
 def degraded(path: Path, *, seed: int) -> tuple[audio.Audio, int]:
-    """Return a sound with noise in it, as loud as without, and its sampling rate.
+    """Return a sound with added noise, at the level of the original, and its sampling rate.
 
     The noise is multiplied by the sound, as in the modulated noise reference unit of ITU-T P.810
-    (without its filters), and is `Q` dB below it at every moment.
+    (without its filters). It is `Q` dB below the sound at every moment.
     """
     y, sr = read(path)
     noise = np.random.default_rng(seed).standard_normal(len(y))
@@ -44,17 +44,17 @@ def degraded(path: Path, *, seed: int) -> tuple[audio.Audio, int]:
 
 
 def trace(path: Path) -> audio.Audio:
-    """Return what :func:`same` compares."""
+    """Return the samples of a sound file for :func:`same`."""
     return audio.read(path, sr=TRACE)
 
 
 def same(one: audio.Audio, two: audio.Audio) -> bool:
-    """Whether two traces are the same sound, however loud, and however soon it ends."""
+    """Whether two traces are the same sound, up to the shorter length and at any level."""
     length = min(len(one), len(two))
     a, b = one[:length], two[:length]
     return bool(np.dot(a, b) ** 2 >= SAME**2 * np.dot(a, a) * np.dot(b, b))
 
 
 def _as_loud(y: audio.Audio, other: audio.Audio, sr: int) -> audio.Audio:
-    """Return a sound at the level (RMS) of another, or as near to it as its peak allows."""
+    """Return a sound at the RMS level of another one, or as near to it as its peak allows."""
     return audio.level(y, sr=sr, target=audio.loudness(other, sr=sr, measure="rms"))

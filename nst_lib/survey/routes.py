@@ -1,6 +1,6 @@
-"""What the page of a listening test asks for, and what it gets.
+"""The API of a listening test, which its pages use.
 
-Nothing in a request names a file: sounds are asked for by their place in a participant's own order.
+No request names a file. A sound is requested by its place in the order of the participant.
 """
 
 import math
@@ -12,16 +12,17 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Response
 
 from nst_lib.survey import export, headphones, messages
 from nst_lib.survey.answers import Answer, Participant
+from nst_lib.survey.files import LOUDNESS_FILE, headphones_file
 from nst_lib.survey.overview import overview
 from nst_lib.survey.state import State, client, newcomer, participant, researcher, state, unknown
-from nst_lib.survey.survey import LOUDNESS_FILE, Survey, Trial, headphones_file
+from nst_lib.survey.survey import Survey, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NO_CODE = "no participant has this withdrawal code"
-NOT_ASKED = "this sound was never asked for; accepted: a rating of what was heard"
-TOO_SOON = "this sound of {:.1f} s cannot have been heard yet; accepted: a rating after its end"
+NOT_REQUESTED = "this sound was never requested; request it and play it before you rate it"
+TOO_EARLY = "this sound of {:.1f} s cannot have been heard yet; rate it after its end"
 
 Here = Annotated[State, Depends(state)]
 Who = Annotated[Participant, Depends(participant)]
@@ -30,7 +31,7 @@ PlaceNumber = Annotated[int, Path(ge=0)]
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what an endpoint may answer beside its result, for the schema."""
+    """Return the errors that an endpoint may answer with, for the schema."""
     return {status: {"model": messages.Problem} for status in (*statuses, 413, 415, 429, 503)}
 
 
@@ -46,9 +47,18 @@ admin = APIRouter(prefix="/admin", dependencies=[Depends(researcher)], responses
 
 @api.get("/survey")
 async def about(here: Here) -> messages.About:
-    """Return what everybody may know."""
-    names = messages.About.model_fields
-    return messages.About(**{name: getattr(here.survey, name) for name in names})
+    """Return the public part of the survey."""
+    survey, settings = here.survey, here.survey.settings
+    return messages.About(
+        key=survey.key,
+        title=settings.title,
+        question=settings.question,
+        labels=list(settings.labels),
+        consent=settings.consent,
+        headphones=settings.headphones,
+        minutes=survey.minutes,
+        open=settings.open,
+    )
 
 
 @api.post(
@@ -58,7 +68,7 @@ async def about(here: Here) -> messages.About:
     dependencies=[Depends(newcomer)],
 )
 def join(here: Here, asked: messages.Joining) -> messages.Joined:
-    """Take in a participant."""
+    """Add a participant."""
     token, code = here.answers.register(
         heard=here.survey.heard, length=here.survey.length, simulated=asked.simulated
     )
@@ -67,57 +77,58 @@ def join(here: Here, asked: messages.Joining) -> messages.Joined:
 
 @api.get("/session", responses=_problems(401))
 async def session(here: Here, who: Who) -> messages.Session:
-    """Return where a participant stands."""
+    """Return the state of a participant in the test."""
     survey, trials = here.survey, here.survey.trials(who.row)
-    answered = _answered(here, who)
+    settings, answered = survey.settings, _answered(here, who)
     heard = [
         messages.OrderedSound(
             training=trial.position == 0,
             wording=survey.words(trial.stimulus),
-            seconds=round(here.survey.seconds[trial.stimulus.file], 2),
+            seconds=round(survey.seconds[trial.stimulus.file], 2),
         )
         for trial in trials
     ]
     return messages.Session(
-        title=survey.title,
-        labels=list(survey.labels),
-        thanks=survey.thanks,
-        rest_every=survey.rest_every,
+        title=settings.title,
+        labels=list(settings.labels),
+        thanks=settings.thanks,
+        rest_every=settings.rest_every,
         trials=heard,
         answered=answered,
         next=_next(answered, len(trials)),
-        checks=headphones.CHECKS if survey.headphones else 0,
+        checks=headphones.CHECKS if settings.headphones else 0,
         headphones=who.headphones,
     )
 
 
 @api.get("/loudness", response_class=Response, responses=_problems(401) | _WAV)
 def loudness(here: Here, _who: Who) -> Response:
-    """Return the noise to set a level with."""
+    """Return the noise for setting the volume."""
     return _wav(here.survey, LOUDNESS_FILE)
 
 
 @api.get("/headphones/{k}", response_class=Response, responses=_problems(401, 404, 422) | _WAV)
 def tones(here: Here, _who: Who, k: PlaceNumber) -> Response:
-    """Return the sound of a headphone check."""
-    if not here.survey.headphones or k >= headphones.CHECKS:
+    """Return the sound of a question of the headphone check."""
+    if not here.survey.settings.headphones or k >= headphones.CHECKS:
         raise HTTPException(404)
     return _wav(here.survey, headphones_file(k))
 
 
 @api.put("/headphones", responses=_problems(401, 404, 422))
 def check(here: Here, who: Who, given: messages.Headphones) -> messages.Passed:
-    """Keep whether a participant wears headphones; the first time counts."""
-    if not here.survey.headphones:
+    """Store whether a participant passes the headphone check. The first time counts."""
+    settings = here.survey.settings
+    if not settings.headphones:
         raise HTTPException(404)
-    passed = headphones.passed(given.answers, seed=here.survey.seed)
+    passed = headphones.passed(given.answers, seed=settings.seed)
     with _known():
         return messages.Passed(passed=here.answers.check_headphones(who.id, passed))
 
 
 @api.get("/trials/{k}/sound", response_class=Response, responses=_problems(401, 404, 422) | _WAV)
 def sound(here: Here, who: Who, k: PlaceNumber) -> Response:
-    """Return the sound at a place in the participant's own order."""
+    """Return the sound at a place in the order of the participant."""
     trial = _trial(here, who, k)
     here.heard.fetch(who.id, k)
     return _wav(here.survey, trial.stimulus.file)
@@ -128,13 +139,13 @@ def sound(here: Here, who: Who, k: PlaceNumber) -> Response:
     responses=_problems(401, 403, 404, 422) | {409: {"model": messages.Conflict}},
 )
 def rate(here: Here, who: Who, k: PlaceNumber, given: messages.Rating) -> messages.Rated:
-    """Keep a rating; the first counts."""
+    """Store a rating. The first rating of a sound counts."""
     trial = _trial(here, who, k)
     if k not in _answered(here, who):
         _need_heard(here, who, k, here.survey.seconds[trial.stimulus.file])
     answer = Answer(
         item=trial.stimulus.item,
-        question=here.survey.question,
+        question=here.survey.settings.question,
         presentation=trial.presentation,
         position=trial.position,
         rating=given.rating,
@@ -144,7 +155,7 @@ def rate(here: Here, who: Who, k: PlaceNumber, given: messages.Rating) -> messag
     with _known():
         kept = here.answers.rate(who.id, answer)
     if kept != given.rating:
-        error = f"this sound has the rating {kept} already; accepted: the same again"
+        error = f"this sound already has the rating {kept}; a rating cannot be changed"
         raise HTTPException(409, {"error": error, "rating": kept})
     following = _next(_answered(here, who), len(here.survey.trials(who.row)))
     return messages.Rated(rating=kept, next=following)
@@ -161,7 +172,7 @@ def withdraw(here: Here, client: Client, given: messages.Withdrawal) -> messages
 
 @admin.get("")
 def counts(here: Here) -> messages.Overview:
-    """Return how far the survey is."""
+    """Return the numbers of participants and ratings."""
     return messages.Overview(**overview(here.survey, here.answers))
 
 
@@ -173,7 +184,7 @@ def ratings(here: Here) -> Response:
 
 @admin.get("/columns.csv", response_class=Response, responses=_CSV)
 def columns(here: Here) -> Response:
-    """Return what the columns of the ratings mean."""
+    """Return the meaning of the columns of the ratings."""
     return _csv(export.dictionary(here.survey))
 
 
@@ -188,16 +199,16 @@ def _trial(here: State, who: Participant, k: int) -> Trial:
 
 
 def _need_heard(here: State, who: Participant, k: int, seconds: float) -> None:
-    """Refuse a rating of what cannot have been heard."""
+    """Refuse a rating of a sound that the participant cannot have heard."""
     left = here.heard.wait(who.id, k, seconds)
     if left is None:
-        raise HTTPException(403, NOT_ASKED)
+        raise HTTPException(403, NOT_REQUESTED)
     if left and not who.simulated:
-        raise HTTPException(403, TOO_SOON.format(seconds), {"Retry-After": str(math.ceil(left))})
+        raise HTTPException(403, TOO_EARLY.format(seconds), {"Retry-After": str(math.ceil(left))})
 
 
 def _answered(here: State, who: Participant) -> list[int]:
-    """Return the places that a participant has rated."""
+    """Return the places of the sounds that a participant has rated."""
     rated = here.answers.rated(who.id)
     trials = enumerate(here.survey.trials(who.row))
     return [k for k, trial in trials if (trial.stimulus.item, trial.presentation) in rated]
@@ -209,7 +220,7 @@ def _next(answered: list[int], total: int) -> int | None:
 
 @contextmanager
 def _known() -> Iterator[None]:
-    """Answer who has withdrawn meanwhile as anybody who is unknown."""
+    """Refuse a participant who has withdrawn in the meantime like an unknown one."""
     try:
         yield
     except LookupError:

@@ -1,4 +1,4 @@
-"""A listening test on the network, beside a notebook or a command that waits."""
+"""Serve a listening test, in a thread beside a notebook or a command."""
 
 import ipaddress
 import os
@@ -6,43 +6,58 @@ import secrets
 import socket
 import threading
 import time
-from typing import Self
+from typing import Any, Self
 
 from nst_lib.survey import LOOPBACK
 from nst_lib.survey.answers import Answers
+from nst_lib.survey.files import ANSWERS_FILE
 from nst_lib.survey.hosts import Hosts, public_name
 from nst_lib.survey.stimuli import SurveyError
-from nst_lib.survey.survey import ANSWERS_FILE, Survey
+from nst_lib.survey.survey import Survey
 
-NEEDED = "the listening test needs FastAPI; accepted: pip install 'nst-lib[survey]'"
-#: Longest time for requests to end when the server stops, in seconds.
+NEEDED = "the listening test needs FastAPI; install it with `pip install 'nst-lib[survey]'`"
+#: Longest time that the server waits for running requests when it stops, in seconds.
 GRACE = 3
-#: How long a connection is kept for the next request, in seconds: longer than it takes to rate.
+#: How long an idle connection is kept, in seconds: longer than most ratings take.
 KEPT = 75
-#: Where a web server may run that is believed whom it passes requests on for: on this machine.
+#: Addresses of web servers whose `X-Forwarded-For` is trusted: those of this machine.
 PROXIES = "127.0.0.0/8,::1"
 
 
+#: Options of uvicorn that do not depend on the survey.
+OPTIONS: dict[str, Any] = {
+    "ws": "none",
+    "lifespan": "off",
+    "log_config": None,
+    "log_level": "error",
+    "access_log": False,
+    "server_header": False,
+    "forwarded_allow_ips": PROXIES,
+    "timeout_notify": 1,
+    "timeout_keep_alive": KEPT,
+}
+
+
 class Server:
-    """A survey that is served while a block runs, beside what else there is to do.
+    """A server of a survey, which runs in a thread as long as a `with` block.
 
     Parameters
     ----------
     folder : path
-        Of the survey.
+        The folder of the survey.
     host : str
-        Address to listen at; that of the default is reached from this machine only.
+        The address to listen at; by default, only this machine can reach it.
     port : int
-        0 takes any that is free.
+        The port to listen at; 0 is any free port.
     public_url : str or None
-        Address for participants, where a web server on this machine passes requests on. What that
-        says in `X-Forwarded-For` is believed then; it must set it.
+        The address for participants, if a web server on this machine forwards requests. The server
+        then trusts `X-Forwarded-For`, which the web server must set.
 
     Raises
     ------
     ValueError
-        If there is no survey, its answers belong to another, FastAPI is not installed, or the
-        address cannot be used.
+        If the folder has no survey, the answers belong to another survey, FastAPI is not installed,
+        or the server cannot listen at the address.
     """
 
     def __init__(
@@ -75,19 +90,11 @@ class Server:
         config = uvicorn.Config(
             create_app(self.survey, self._answers, self._token, Hosts(self._name[0], name)),
             http=Connection,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            proxy_headers=public_url is not None,
-            forwarded_allow_ips=PROXIES,
             backlog=WAITING,
             callback_notify=lambda: check(self._server.server_state.connections),
-            timeout_notify=1,
-            timeout_keep_alive=KEPT,
+            proxy_headers=public_url is not None,
             timeout_graceful_shutdown=GRACE,
+            **OPTIONS,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
@@ -96,47 +103,50 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Host and port, as this machine sees them."""
+        """The host and port under which this machine reaches the server."""
         host, port = self._name
         host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     @property
     def local(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Whether only this machine can reach the server."""
         return ipaddress.ip_address(self._name[0]).is_loopback
 
     @property
     def url(self) -> str:
-        """The address for participants: the public one, if there is one."""
+        """The address for participants: the public URL, if there is one."""
         return self.public or f"http://{self.address}/"
 
     @property
     def admin_url(self) -> str:
-        """The address of the admin view: whoever has it sees the counts and exports the ratings."""
+        """The address of the admin view, which shows the counts and exports the ratings.
+
+        It contains a secret: anybody who has the address can open the view.
+        """
         return f"{self.url}admin#{self._token}"
 
     def __enter__(self) -> Self:
-        """Start to serve."""
+        """Start the server."""
         self._thread.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Finish what was asked, and stop."""
+        """Finish the running requests, and stop the server."""
         self._server.should_exit = True
         self._thread.join()
         self._answers.close()
 
     def wait(self) -> None:
-        """Wait until somebody interrupts."""
-        # Not by `join`: interrupted there, Python 3.11 takes the thread for one that has ended.
+        """Wait until the server stops or a KeyboardInterrupt comes."""
+        # If `join` is interrupted, Python 3.11 considers the thread ended. So do not use it here.
         while self._thread.is_alive():
             time.sleep(0.5)
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named TCP, because asyncio sends at once only where it is; `create_server` leaves it at 0.
+    # asyncio sends without delay only if the protocol is TCP; `create_server` leaves it at 0.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
@@ -148,6 +158,6 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         reason = getattr(error, "strerror", None) or error
         raise SurveyError(
-            f"cannot listen at {host}, port {port} ({reason}); accepted: an address of this "
-            "machine and a port that is free"
+            f"cannot listen at {host}, port {port} ({reason}); choose an address of this machine "
+            "and a free port"
         ) from error

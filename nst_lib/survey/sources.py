@@ -1,8 +1,7 @@
-"""The stimuli of a listening test: from a batch, or from a folder of sounds with a table.
+"""Collect the stimuli of a listening test from a batch, or from a folder of sounds with a table.
 
-From a batch, every condition that is done is a trial. So that ratings mean something there are also
-catch trials, whose right answers are known, and training items, which show the range; see
-:mod:`nst_lib.survey.examples`.
+From a batch, every finished condition is a trial. Catch trials, whose right answers are known, and
+training items, which show the range of the sounds, are added; see :mod:`nst_lib.survey.examples`.
 """
 
 import os
@@ -22,26 +21,26 @@ from nst_lib.survey.examples import EXAMPLES, PairFiles, Recording
 from nst_lib.survey.recordings import Make
 from nst_lib.survey.stimuli import CATCH, TRAINING, Stimulus, SurveyError
 
-#: What a result is made from.
+#: The roles of the two recordings that a result is made from.
 BOTH = ("style", "content")
 
 
 @dataclass(frozen=True)
 class SoundSet:
-    """Sounds to be rated.
+    """The sounds of a survey before it is built.
 
     Attributes
     ----------
     name : str
-        Where they come from.
+        Name of the batch or of the table.
     folder : Path
-        Where the files are.
+        The folder of the sound files.
     stimuli : list of Stimulus
-        All, with their files seen from `folder`.
+        All stimuli; their file names are relative to `folder`.
     made : dict of str to callable
-        File of a stimulus -> what makes it, where there is no such file.
+        File name of a stimulus -> function that makes the sound; for sounds that are in no file.
     wanted : int
-        How many training items and catch trials there should be.
+        The number of training items and catch trials that there should be.
     """
 
     name: str
@@ -52,22 +51,22 @@ class SoundSet:
 
 
 def from_table(folder: str | os.PathLike[str], table: str | os.PathLike[str]) -> SoundSet:
-    """Return the sounds of a folder as a table lists them.
+    """Return the sounds that a table lists.
 
     Parameters
     ----------
     folder : path
-        Where the files of the table are.
+        The folder of the sound files.
     table : path
         A CSV file; see :mod:`nst_lib.survey.stimuli`.
 
     Raises
     ------
     SurveyError
-        If there is no such folder, or something in the table is wrong.
+        If the folder does not exist, or the table has a fault.
     """
     if not Path(folder).is_dir():
-        raise SurveyError(f"{folder}: no such folder; accepted: that of the sounds in {table}")
+        raise SurveyError(f"{folder}: no such folder; choose the folder of the sounds in {table}")
     return SoundSet(Path(table).name, Path(folder), stimuli.read(Path(table)))
 
 
@@ -78,32 +77,35 @@ def from_batch(
     descriptions: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> SoundSet:
-    """Return the results of a batch, with catch trials and training.
+    """Return the results of a batch as trials, with catch trials and training items.
 
     Parameters
     ----------
     out : path
         The folder of a batch.
     question : {"style", "content", "quality"}
-        Which recording of a pair a result is compared with; for quality, neither.
+        The recording of a pair with which participants compare the result; for "quality", none.
     descriptions : mapping of str to str or None
-        Clip or category -> text; for all others the category, without underscores.
+        Clip or category -> its description. The default is the category, without underscores.
     seed : int
-        Decides which pairs give catch trials and training.
+        Seed of the choice of pairs for catch trials and training items.
 
     Raises
     ------
     SurveyError
-        If it is no batch on this machine, fewer than two conditions are done, or a description
-        is of nothing in it.
+        If `out` is no batch on this machine, fewer than two conditions are done, or a description
+        is for a clip or category that the batch does not have.
     """
     store = Store(out)
     if store.folder is None:
-        raise SurveyError(f"{store}: is not on this machine; accepted: a folder (copy it first)")
+        raise SurveyError(f"{store}: is not on this machine; copy the batch to a folder first")
     batch = store.batch()
     done = [one for one in batch["conditions"] if store.finished(one["id"]) is not None]
     if len(done) < 2:
-        raise SurveyError(f"{store}: {len(done)} conditions are done; accepted: two or more")
+        raise SurveyError(
+            f"{store}: {len(done)} conditions are done, and a survey needs two or more; run the "
+            "batch again to complete it"
+        )
     texts = _texts(batch["clips"], descriptions or {})
     if question == "quality":
         texts = dict.fromkeys(texts, "")
@@ -123,7 +125,7 @@ def _examples(
     texts: Mapping[str, str],
     seed: int,
 ) -> tuple[list[Stimulus], dict[str, Make]]:
-    """Return training and catch trials, of recordings that are none of the trials."""
+    """Return training items and catch trials, made from recordings that equal no trial."""
     own = BOTH if question == "quality" else (question,)
     first, rest = (
         _recordings(done, [role for role in BOTH if (role in own) is wanted], texts)
@@ -146,7 +148,7 @@ def _examples(
 
 
 def _named(found: Sequence[Stimulus], factors: Mapping[str, str]) -> list[Stimulus]:
-    """Return training and catch trials with names, and without a condition; training first."""
+    """Give training items and catch trials a name and empty factors. Training items come first."""
     named = []
     for role in (TRAINING, CATCH):
         ours = [one for one in found if one.role == role]
@@ -158,11 +160,14 @@ def _named(found: Sequence[Stimulus], factors: Mapping[str, str]) -> list[Stimul
 
 
 def _texts(clips: Mapping[str, Any], descriptions: Mapping[str, str]) -> dict[str, str]:
-    """Return what each clip is called in a question."""
+    """Return the description of each clip."""
     known = {name for name, clip in clips.items() for name in (name, clip["category"]) if name}
     for name in descriptions:
         if name not in known:
-            raise SurveyError(f"descriptions: {name!r}; {hint(name, sorted(known))}")
+            raise SurveyError(
+                f"descriptions: the batch has no clip or category {name!r}; "
+                f"{hint(name, sorted(known))}"
+            )
     found = {}
     for name, clip in clips.items():
         category = clip["category"] or Path(name).stem
@@ -174,7 +179,7 @@ def _texts(clips: Mapping[str, Any], descriptions: Mapping[str, str]) -> dict[st
 def _trial(
     condition: Mapping[str, Any], question: str, texts: Mapping[str, str], *, several: bool
 ) -> Stimulus:
-    """Return a condition as something to rate; `several` seeds are a factor."""
+    """Return a condition as a trial. If the batch has `several` seeds, the seed is a factor."""
     factors = {**condition["factors"], **({"seed": condition["seed"]} if several else {})}
     return Stimulus(
         file=f"runs/{condition['id']}/result.wav",
@@ -188,7 +193,7 @@ def _trial(
 def _recordings(
     conditions: list[dict[str, Any]], roles: Sequence[str], texts: Mapping[str, str]
 ) -> list[Recording]:
-    """Return the recordings of these roles, each once."""
+    """Return the recordings that have one of these roles, each once."""
     found: dict[str, Recording] = {}
     for condition in conditions:
         for role in roles:
@@ -198,7 +203,7 @@ def _recordings(
 
 
 def _different(folder: Path, files: Sequence[str], others: Sequence[str]) -> set[str]:
-    """Return which files sound like no other one, and like none that comes before."""
+    """Return the files whose sound differs from all `others`, and from all files before them."""
     heard = [recordings.trace(folder / file) for file in others]
     found = set()
     for file in dict.fromkeys(files):
@@ -210,22 +215,22 @@ def _different(folder: Path, files: Sequence[str], others: Sequence[str]) -> set
 
 
 def read_descriptions(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Read descriptions: a YAML file, clip or category -> text.
+    """Read a YAML file of descriptions: clip or category -> text.
 
     Raises
     ------
     SurveyError
-        If it cannot be read, or is something else.
+        If the file cannot be read, or has other content.
     """
-    accepted = "accepted: a YAML file with a text for each clip or category"
+    advice = "write a YAML file with lines like `hen: a clucking hen`"
     try:
         given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise SurveyError(f"{path}: cannot read ({error.strerror}); {accepted}") from error
+        raise SurveyError(f"{path}: cannot read ({error.strerror}); {advice}") from error
     except (ValueError, yaml.YAMLError) as error:
-        raise SurveyError(f"{path}: {' '.join(str(error).split())}; {accepted}") from error
+        raise SurveyError(f"{path}: {' '.join(str(error).split())}; {advice}") from error
     if not isinstance(given, dict) or not all(
         isinstance(text, str) and text.strip() for pair in given.items() for text in pair
     ):
-        raise SurveyError(f"{path}: is no table of texts; {accepted}")
+        raise SurveyError(f"{path}: is not a mapping of names to texts; {advice}")
     return {name: text.strip() for name, text in given.items()}

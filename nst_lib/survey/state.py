@@ -1,4 +1,4 @@
-"""What all requests of a listening test share, and who makes them."""
+"""The state that all requests of a listening test share, and the checks of who sends a request."""
 
 import asyncio
 import hmac
@@ -25,22 +25,22 @@ _ADMIN = HTTPBearer(scheme_name="admin", auto_error=False)
 
 @dataclass(frozen=True)
 class State:
-    """What all requests share.
+    """The state that all requests share.
 
     Parameters
     ----------
     survey : Survey
-        What is asked.
+        The survey.
     answers : Answers
-        Where the answers go.
+        Its answers.
     admin : str
-        SHA-256 of what opens the admin view.
+        SHA-256 of the token of the admin view.
     rates : Rates
         Limits on requests.
     limiter : Limiter
-        How far they are used.
+        Counts the requests.
     heard : Heard
-        When who can have heard what.
+        Knows which participant can have heard which sound.
     """
 
     survey: Survey
@@ -51,7 +51,7 @@ class State:
     heard: Heard = field(default_factory=Heard)
 
     def take(self, key: object, rate: Rate) -> float:
-        """Count a request, or refuse it if there were too many; return when its turn is (s)."""
+        """Count a request. Return how long it has to wait (s); refuse it if that is too long."""
         wait = self.limiter.take(key, rate)
         if wait > rate.patience:
             raise HTTPException(429, TOO_MUCH, {"Retry-After": str(math.ceil(wait))})
@@ -59,26 +59,26 @@ class State:
 
 
 def unknown(text: str = NO_PARTICIPANT) -> HTTPException:
-    """Return the refusal of a token, the same for a missing one."""
+    """Return the refusal of a request with a wrong token or without one."""
     return HTTPException(401, text, {"WWW-Authenticate": "Bearer"})
 
 
 async def state(request: Request) -> State:
-    """Return what all requests share."""
+    """Return the state that all requests share."""
     shared: State = request.app.state.survey
     return shared
 
 
 async def client(request: Request) -> str:
-    """Return what stands for the address of who asks, to count by."""
+    """Return the network of the client, by which requests are counted."""
     return network(request.client.host if request.client else "")
 
 
 async def newcomer(
     here: Annotated[State, Depends(state)], client: Annotated[str, Depends(client)]
 ) -> None:
-    """Wait until it is the turn of somebody new."""
-    if not here.survey.open:
+    """Wait for the turn of a new participant; refuse the request if the test is closed."""
+    if not here.survey.settings.open:
         raise HTTPException(403, CLOSED)
     await asyncio.sleep(here.take(("register", client), here.rates.register))
 
@@ -87,7 +87,7 @@ async def participant(
     here: Annotated[State, Depends(state)],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_PARTICIPANT)],
 ) -> Participant:
-    """Return who asks."""
+    """Return the participant who sends the request; refuse it if there is none."""
     found = here.answers.participant(bearer.credentials) if bearer else None
     if found is None:
         raise unknown()
@@ -99,7 +99,7 @@ async def researcher(
     here: Annotated[State, Depends(state)],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_ADMIN)],
 ) -> None:
-    """Refuse who is not the one who runs the survey."""
+    """Refuse a request that does not come from the researcher who runs the survey."""
     if not hmac.compare_digest(hash_secret(bearer.credentials if bearer else ""), here.admin):
         raise unknown(NO_ADMIN)
     here.take("admin", here.rates.admin)

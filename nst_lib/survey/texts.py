@@ -1,8 +1,9 @@
-"""What participants read, where the researcher gives no other text."""
+"""The texts that participants read, unless the researcher gives other texts."""
 
-#: The words of ITU-T P.800's absolute category rating, for 1 to 5: its listeners rate quality.
+#: The words of the absolute category rating (ACR) of ITU-T P.800, for ratings of quality 1 to 5.
 ACR = ("bad", "poor", "fair", "good", "excellent")
-#: Of the ratings 1 to 5: P.800's words, as answers to what is asked; with "match" they are ours.
+#: Labels of the ratings 1 to 5. We added "match" to the words of P.800, so that they answer the
+#: question.
 LABELS = {
     "style": tuple(f"{word} match" for word in ACR),
     "content": tuple(f"{word} match" for word in ACR),
@@ -19,13 +20,14 @@ WORDINGS = {
     "quality": "How good is the quality of this sound?",
 }
 CONSENT = """\
-You will hear short sounds and say of each what you think of it. There is no right or wrong.
+You will hear short sounds and rate each of them. There are no right or wrong answers.
 
-Taking part is voluntary. You may stop at any time, without saying why.
+Taking part is voluntary. You can stop at any time, and you do not have to give a reason.
 
-We keep your ratings, how often you played each sound, how long you took, and whether the \
-headphone check was passed, under a number. We keep no name, no address and no IP address. You \
-will get a code; with it you can delete all of this at any time.
+We store your ratings, how often you played each sound, how long each rating took, and whether you \
+passed the headphone check. We store them under a number, without your name, your address or your \
+IP address. You will get a withdrawal code. With this code you can delete all of your data at any \
+time.
 
 The ratings may be published, as a table and in statistics."""
 THANKS = "Thank you. Your ratings are stored."

@@ -1,8 +1,8 @@
-"""Writes to SQLite from many threads at once, each on the disk before it is acknowledged.
+"""Write to SQLite from many threads; each write is on the disk before it is acknowledged.
 
-Writes that wait at the same time share one transaction, each with a savepoint of its own: a disk
-takes some milliseconds to confirm, and otherwise a class that presses a key together would queue
-for a second or more.
+Writes that wait at the same time share one transaction, and each has its own savepoint. A disk
+needs some milliseconds to confirm a transaction. Without sharing, a class whose members all press
+a key at the same time would wait for a second or more.
 """
 
 import queue
@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-#: Most writes that share a transaction.
+#: The largest number of writes that share a transaction.
 MOST_WRITES = 200
 
-#: How long a write, and the emptying of the log, wait for others who have the file open (ms).
+#: How long writing, and emptying the log, wait for other processes that use the file (ms).
 WRITE, EMPTY = 10000, 200
 
 _PRAGMAS = f"""
@@ -32,7 +32,7 @@ Write = Callable[[sqlite3.Connection], Any]
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a file; a commit is on the disk when it returns, and what is deleted is overwritten."""
+    """Open a file. When a commit returns, it is on the disk; deleted data are overwritten."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.executescript(_PRAGMAS)
@@ -43,7 +43,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def empty_log(connection: sqlite3.Connection) -> bool:
-    """Empty the log beside the file, and return whether it could be: somebody else may read it."""
+    """Empty the log of the file. Return False if another process reads it, so that it cannot be."""
     connection.execute(f"PRAGMA busy_timeout = {EMPTY}")
     try:
         (busy, *_), *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -55,7 +55,7 @@ def empty_log(connection: sqlite3.Connection) -> bool:
 
 
 def transaction(connection: sqlite3.Connection, write: Write) -> Any:
-    """Write all or nothing, and return what `write` returns."""
+    """Run `write` in a transaction, which is undone if it fails. Return its result."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         result = write(connection)
@@ -74,12 +74,12 @@ class _Job(NamedTuple):
 
 
 class Writer:
-    """The one thread that writes.
+    """The only thread that writes.
 
     Parameters
     ----------
     connection : sqlite3.Connection
-        Of :func:`connect`; it is closed with the writer.
+        A connection from :func:`connect`; the writer closes it.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -95,28 +95,28 @@ class Writer:
         Parameters
         ----------
         write : callable
-            Takes the connection, within a transaction.
+            Function of the connection; it runs within a transaction.
         deletes : bool
-            Whether the log beside the file, which has copies, is emptied too: now, or where
-            somebody else reads it, after a later write.
+            Whether the write deletes data. Then the log, which has copies of them, is emptied too.
+            If another process reads the log, it is emptied after a later write.
 
         Raises
         ------
         Exception
-            What `write` raises, which is undone then, or the disk.
+            The exception of `write`, whose changes are undone, or an error of the disk.
         """
         future: Future[Any] = Future()
         self._queue.put(_Job(write, deletes, future))
         return future.result()
 
     def close(self) -> None:
-        """Do what waits, and close the connection."""
+        """Do all waiting writes, and close the connection."""
         self._queue.put(None)
         self._thread.join()
         self._connection.close()
 
     def _work(self) -> None:
-        """Do what is in the queue, as much as waits at a time, until None comes."""
+        """Do the writes of the queue until None comes. Writes that wait together are one batch."""
         while (job := self._queue.get()) is not None:
             jobs = [job]
             while len(jobs) < MOST_WRITES and not self._queue.empty():
@@ -128,7 +128,7 @@ class Writer:
             self._commit(jobs)
 
     def _commit(self, jobs: list[_Job]) -> None:
-        """Do writes in one transaction; what fails is undone alone."""
+        """Do writes in one transaction. If one fails, only this one is undone."""
         settle: list[Callable[[], None]] = []
 
         def write_all(connection: sqlite3.Connection) -> None:
@@ -143,7 +143,7 @@ class Writer:
 
         try:
             transaction(self._connection, write_all)
-        except sqlite3.Error as error:  # the disk is full, or gone
+        except sqlite3.Error as error:  # for example, the disk is full
             settle = [partial(job.future.set_exception, error) for job in jobs]
         if self._log_has_copies or any(job.deletes for job in jobs):
             self._log_has_copies = not empty_log(self._connection)

@@ -27,13 +27,14 @@ from nst_lib.survey import export, headphones, serve
 from nst_lib.survey.answers import Answer, Answers
 from nst_lib.survey.app import PAGES
 from nst_lib.survey.build import build
+from nst_lib.survey.files import ANSWERS_FILE
 from nst_lib.survey.guard import HEADERS
 from nst_lib.survey.heard import Heard
 from nst_lib.survey.hosts import Hosts
 from nst_lib.survey.limits import FORGET, Limiter, Rate, Rates, network
 from nst_lib.survey.serve import Server
 from nst_lib.survey.stimuli import SurveyError
-from nst_lib.survey.survey import ANSWERS_FILE, Survey
+from nst_lib.survey.survey import Survey
 from nst_lib.survey.texts import ACR
 from nst_lib.survey.writer import connect
 from tests.surveys import (
@@ -131,7 +132,7 @@ def everything(folder: Path) -> bytes:
 class TestParticipant:
     def test_from_consent_to_the_end(self, app):
         about = app.anybody.get("/api/survey").json()
-        assert about["title"] == app.survey.title
+        assert about["title"] == app.survey.settings.title
         assert (about["open"], about["headphones"]) == (True, True)
         assert about["labels"] == [f"{word} match" for word in ACR]
         client = app.join()
@@ -251,7 +252,7 @@ class TestHeadphones:
         assert client.get("/api/headphones/6").status_code == 404
         assert sf.info(io.BytesIO(client.get("/api/loudness").content)).channels == 1
         assert client.get("/api/session").json()["headphones"] is None
-        right = [one.quiet for one in headphones.checks(app.survey.seed)]
+        right = [one.quiet for one in headphones.checks(app.survey.settings.seed)]
         wrong = [(place + 1) % 3 for place in right]
         assert client.put("/api/headphones", json={"answers": right}).json() == {"passed": True}
         assert client.put("/api/headphones", json={"answers": wrong}).json() == {"passed": True}
@@ -495,7 +496,7 @@ class TestExport:
     def test_nobody_has_rated(self, tmp_path):
         folder = make_survey(tmp_path)
         for _ in range(2):
-            with pytest.raises(SurveyError, match="nobody has rated yet; accepted"):
+            with pytest.raises(SurveyError, match="nobody has rated yet; export the ratings after"):
                 export.write(folder)
             assert sorted(path.name for path in folder.glob("ratings*")) == []
             Answers(folder / ANSWERS_FILE, Survey.read(folder).key).close()
@@ -695,7 +696,7 @@ class TestSecurity:
         app.answers.rated = None
         reply = app.join().get("/api/session")
         assert reply.status_code == 500
-        assert reply.json() == {"error": "something is wrong here; try again later"}
+        assert reply.json() == {"error": "the server has an internal error; try again later"}
         assert reply.headers.items() >= HEADERS.items()
         assert "a request failed" in caplog.text
 
@@ -709,7 +710,9 @@ class TestSecurity:
         while (reply := app.anybody.post("/api/participants", json=JOIN)).status_code == 201:
             joined += 1
         assert reply.status_code == 503
-        assert reply.json() == {"error": "nothing can be stored at the moment; try again later"}
+        assert reply.json() == {
+            "error": "the server cannot store anything at the moment; try again later"
+        }
         assert reply.headers["retry-after"] == "5"
         assert len(app.answers.participants()) == 1 + joined
         connection.execute("PRAGMA max_page_count = 100000")
@@ -768,7 +771,10 @@ class TestHeard:
             reply = app.join(simulated=simulated).put("/api/trials/0/rating", json=RATING)
             assert (reply.status_code, reply.json()) == (
                 403,
-                {"error": "this sound was never asked for; accepted: a rating of what was heard"},
+                {
+                    "error": "this sound was never requested; "
+                    "request it and play it before you rate it"
+                },
             )
         assert app.answers.read_all() == []
 
@@ -866,7 +872,7 @@ class TestHost:
     )
     def test_public_urls_that_are_none(self, tmp_path, url):
         make_survey(tmp_path)
-        with pytest.raises(SurveyError, match="accepted: one like https:"):
+        with pytest.raises(SurveyError, match="write it like https:"):
             Server(tmp_path / "survey", public_url=url)
         assert not (tmp_path / "survey" / ANSWERS_FILE).exists()
 

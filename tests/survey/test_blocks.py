@@ -15,8 +15,9 @@ from nst_lib.survey import blocks
 from nst_lib.survey.answers import Answer, Answers
 from nst_lib.survey.assignment import SILENT, Presence, choose, heard_by
 from nst_lib.survey.blocks import Cell
+from nst_lib.survey.files import ANSWERS_FILE
 from nst_lib.survey.order import arrange, row, rows
-from nst_lib.survey.survey import ANSWERS_FILE, Survey
+from nst_lib.survey.survey import Survey
 from tests.surveys import make_survey
 
 #: Numbers of pairs and of conditions, up to 24 sounds, and some larger ones.
@@ -283,7 +284,7 @@ def test_a_survey_of_an_older_version_keeps_its_orders(tmp_path):
     path = folder / "survey.json"
     path.write_text(path.read_text().replace(' "blocks": true', ' "was": true'))
     old = Survey.read(folder)
-    assert (new.blocks, old.blocks) == (True, False)
+    assert (new.settings.blocks, old.settings.blocks) == (True, False)
     assert new.key != old.key
     items = [one.item for one in old.of("trial")]
     for r in range(old.rows):

@@ -18,9 +18,10 @@ from nst_lib.sound import audio
 from nst_lib.survey import headphones
 from nst_lib.survey.answers import Answers
 from nst_lib.survey.build import build
+from nst_lib.survey.files import ANSWERS_FILE
 from nst_lib.survey.serve import Server
 from nst_lib.survey.stimuli import SurveyError
-from nst_lib.survey.survey import ANSWERS_FILE, Survey
+from nst_lib.survey.survey import Survey
 from tests.surveys import NST, TABLE, make_survey, served, write_sounds
 
 
@@ -114,23 +115,40 @@ class TestTable:
     @pytest.mark.parametrize(
         ("old", "new", "message"),
         [
-            ("file,item", "name,item", "no column 'file'; accepted: file, description and fac"),
-            ("transform", "rating", "column 'rating': the ratings have one of that name"),
-            ("transform", "pooling", "column 'pooling'; accepted: a name for each, once"),
-            ("b,trial", "a,trial", "item 'a' twice; accepted"),
+            (
+                "file,item",
+                "name,item",
+                "has no column 'file'; add one with the names",
+            ),
+            ("transform", "rating", "a factor cannot be called 'rating', because the ratings have"),
+            ("transform", "", "a column has no name; give each column a name"),
+            ("transform", "pooling", "has two columns 'pooling'; give each its own name"),
+            ("b,trial", "a,trial", "two items are called 'a'; give each its own name in a column"),
             ("b,trial", "b,tryal", "row 3, column role: 'tryal'; did you mean trial?"),
-            ("7.wav,good", ",good", "row 9, column file: empty; accepted: a sound"),
-            ("a hen,4,", "a hen,,", "row 9, column lowest: the role is catch; accepted: lowest"),
+            ("7.wav,good", ",good", "row 9, column file: is empty; write the name of"),
+            (
+                "a hen,4,",
+                "a hen,,",
+                "row 9, column lowest: a catch trial needs `lowest`",
+            ),
             ("a hen,4,", "a hen,6,", "row 9, column lowest: '6'; accepted: 1 to 5"),
-            ("a hen,4,", "a hen,4,3", "row 9, column lowest: 4, above the highest"),
-            ("a saw,,\n5", "a saw,4,\n5", "row 6, column lowest: the role is trial; accepted: no"),
-            ("a saw,,\n5", "a saw,,,\n5", "row 6, 10 columns; accepted: 9, as in the header"),
-            ("trial,saws,stft,max", "trial,,stft,max", "item 'e' has no pair; accepted: all"),
-            ("stft,average,a saw", "stft,,a saw", "item 'f' has no pooling; accepted: all"),
-            ("stft,average,a saw", "stft,average,", "item 'f' has no description; accepted: one"),
+            (
+                "a hen,4,",
+                "a hen,4,3",
+                "column lowest: 4 is above `highest`; accepted: 1 to 3",
+            ),
+            (
+                "a saw,,\n5",
+                "a saw,4,\n5",
+                "row 6, column lowest: leave `lowest` and `highest` empty, or change the role",
+            ),
+            ("a saw,,\n5", "a saw,,,\n5", "row 6, 10 cells; accepted: 9, as in the header"),
+            ("trial,saws,stft,max", "trial,,stft,max", "item 'e' has no pair; fill this column"),
+            ("stft,average,a saw", "stft,,a saw", "item 'f' has no pooling; fill this column"),
+            ("stft,average,a saw", "stft,average,", "item 'f' has no description; give each sound"),
             ("5.wav", "9.wav", "9.wav: no such file"),
-            ("6.wav", "0.wav", "'easy' (training) is the same sound as 'a' (trial); accepted: "),
-            ("7.wav", "6.wav", "'easy' (training) is the same sound as 'good' (catch); accepted"),
+            ("6.wav", "0.wav", "'easy' (training) is the same sound as 'a' (trial); choose "),
+            ("7.wav", "6.wav", "'easy' (training) is the same sound as 'good' (catch); choose"),
         ],
     )
     def test_a_fault_is_named_and_nothing_written(self, tmp_path, old, new, message):
@@ -144,12 +162,12 @@ class TestTable:
         ("options", "message"),
         [
             ({"question": "size"}, "question 'size'; accepted: style, content, quality"),
-            ({"repeats": 7}, "repeats 7; accepted: 0 to 6"),
-            ({"repeats": -1}, "repeats -1; accepted: a whole number from 0"),
-            ({"per_listener": 7}, "per_listener 7; accepted: 2 to 6"),
-            ({"per_listener": 3, "repeats": 4}, "repeats 4; accepted: 0 to 3"),
-            ({"rest_every": 0}, "rest_every 0; accepted: a whole number from 1"),
-            ({"descriptions": {"a": "b"}}, "descriptions with a table; accepted: its column"),
+            ({"repeats": 7}, "repeats=7; accepted: 0 to 6"),
+            ({"repeats": -1}, r"repeats=-1; accepted: a whole number \[0 or more\]"),
+            ({"per_listener": 7}, "per_listener=7; accepted: 2 to 6"),
+            ({"per_listener": 3, "repeats": 4}, "repeats=4; accepted: 0 to 3"),
+            ({"rest_every": 0}, r"rest_every=0; accepted: a whole number \[1 or more\]"),
+            ({"descriptions": {"a": "b"}}, "descriptions do not go with a table; use its column"),
             ({"loudness": -23.0}, "LUFS needs 0.4 s of sound"),
         ],
     )
@@ -173,7 +191,7 @@ class TestLoudness:
             assert audio.loudness(y, sr=sr, measure="lufs") == pytest.approx(-30, abs=0.05)
 
     def test_a_loudness_that_would_clip(self, tmp_path):
-        with pytest.raises(SurveyError, match=r"0\.wav: clips at -1 LUFS; accepted: a loudness of"):
+        with pytest.raises(SurveyError, match=r"0\.wav: clips at -1 LUFS; choose a loudness of"):
             make_survey(tmp_path, seconds=0.5, loudness=-1)
 
     def test_the_noise_is_as_loud_as_the_sounds(self, tmp_path):
@@ -241,7 +259,7 @@ class TestBatch:
     def test_it_is_in_the_folder_of_the_batch_by_default(self, batch, tmp_path):
         copy = shutil.copytree(batch, tmp_path / "copy")
         assert build(copy, question="content") == copy / "survey_content"
-        assert Survey.read(copy / "survey_content").question == "content"
+        assert Survey.read(copy / "survey_content").settings.question == "content"
 
     def test_trials_are_the_conditions(self, batch, tmp_path):
         survey = Survey.read(build(batch, tmp_path / "s", question="content"))
@@ -336,7 +354,7 @@ class TestBatch:
         texts = {"hen": "a hen that clucks", "snoring": "a sleeper"}
         made = build(batch, tmp_path / "s", question="style", descriptions=texts)
         assert {one.description for one in Survey.read(made).stimuli} == set(texts.values())
-        with pytest.raises(SurveyError, match="descriptions: 'hens'; did you mean hen"):
+        with pytest.raises(SurveyError, match="no clip or category 'hens'; did you mean hen"):
             build(batch, tmp_path / "t", question="style", descriptions={"hens": "x"})
 
     def test_several_seeds_are_a_factor_and_unfinished_conditions_are_left_out(
@@ -359,7 +377,7 @@ class TestBatch:
             build("memory://batch", tmp_path / "s", question="style")
         copy = shutil.copytree(batch, tmp_path / "copy")
         shutil.rmtree(copy / "runs")
-        with pytest.raises(SurveyError, match="0 conditions are done; accepted: two or more"):
+        with pytest.raises(SurveyError, match="0 conditions are done, and a survey needs"):
             build(copy, tmp_path / "s", question="style")
 
 
@@ -368,7 +386,7 @@ class TestTarget:
         folder = make_survey(tmp_path)
         Answers(folder / ANSWERS_FILE, Survey.read(folder).key).close()
         make_survey(tmp_path, title="Another")
-        assert Survey.read(folder).title == "Another"
+        assert Survey.read(folder).settings.title == "Another"
         assert not (folder / ANSWERS_FILE).exists()
 
     def test_participants_are_never_overwritten(self, tmp_path):
@@ -376,7 +394,7 @@ class TestTarget:
         with closing(Answers(folder / ANSWERS_FILE, Survey.read(folder).key)) as answers:
             answers.register(heard=np.ones((6, 6), int), length=9)
         before = files_of(folder)
-        with pytest.raises(SurveyError, match="has participants; accepted: another folder"):
+        with pytest.raises(SurveyError, match="has participants; choose another folder"):
             make_survey(tmp_path, title="Another")
         assert (
             files_of(folder).items()
@@ -388,21 +406,23 @@ class TestTarget:
         path = tmp_path / "survey" / name
         path.parent.mkdir(parents=True)
         path.write_text("mine")
-        with pytest.raises(SurveyError, match="which is of no survey; accepted: a folder that is"):
+        with pytest.raises(SurveyError, match="which is no part of a survey; choose a folder that"):
             make_survey(tmp_path)
         assert path.read_text() == "mine"
 
     def test_sounds_that_somebody_put_there_are_left_alone(self, tmp_path):
         path = make_survey(tmp_path) / "sounds" / "mine.wav"
         path.write_text("mine")
-        with pytest.raises(SurveyError, match=r"holds sounds/mine\.wav, which is of no survey"):
+        with pytest.raises(
+            SurveyError, match=r"contains sounds/mine\.wav, which is no part of a survey"
+        ):
             make_survey(tmp_path)
         assert path.read_text() == "mine"
 
     def test_answers_that_are_none(self, tmp_path):
         path = make_survey(tmp_path) / ANSWERS_FILE
         path.write_bytes(b"something else" * 100)
-        message = r"answers\.sqlite: cannot write \(file is not a database\); accepted: the file of"
+        message = r"answers\.sqlite: cannot write \(file is not a database\); restore the file that"
         with pytest.raises(SurveyError, match=message):
             make_survey(tmp_path)
         with pytest.raises(SurveyError, match=message):
@@ -412,7 +432,7 @@ class TestTarget:
 
     def test_no_folder_to_make(self, tmp_path):
         (tmp_path / "survey").touch()
-        with pytest.raises(SurveyError, match="is a file; accepted: a folder"):
+        with pytest.raises(SurveyError, match="is a file; choose another name for the folder"):
             make_survey(tmp_path)
 
 
@@ -420,12 +440,15 @@ class TestRead:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"labels": ["bad", "good"]}, "labels ['bad', 'good']; accepted: five texts"),
-            ({"repeats": True}, "repeats True; accepted: a whole number from 0"),
-            ({"headphones": 1}, "headphones 1; accepted: true or false"),
-            ({"title": " "}, "title ' '; accepted: a text"),
-            ({"question": "size"}, "question 'size'; accepted: style, content, quality"),
-            ({"per_listener": 1}, "per_listener 1; accepted: 2 to 6"),
+            ({"labels": ["bad", "good"]}, "labels=['bad', 'good']; accepted: five texts"),
+            ({"labels": [" ", *"abcd"]}, "labels=[' ', 'a', 'b', 'c', 'd']; accepted: five texts"),
+            ({"labels": "good"}, "labels='good'; accepted: five texts"),
+            ({"repeats": True}, "repeats=True; accepted: a whole number [0 or more]"),
+            ({"headphones": 1}, "headphones=1; accepted: true or false"),
+            ({"title": " "}, "title=' '; accepted: a text"),
+            ({"question": "size"}, "question='size'; accepted: a word [style | content | quality]"),
+            ({"per_listener": 1}, "per_listener=1; accepted: 2 to 6"),
+            ({"per_listener": "all"}, "per_listener='all'; accepted: a whole number or null"),
         ],
     )
     def test_settings_that_somebody_changed(self, tmp_path, change, message):
@@ -440,11 +463,11 @@ class TestRead:
         path = folder / "survey.json"
         path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
         (tmp_path / "yes.txt").write_text("Yes?", encoding="utf-8-sig")
-        assert Survey.read(folder).question == "style"
+        assert Survey.read(folder).settings.question == "style"
         table = ("tones", "--table", "tones/sounds.csv", "--question", "style")
         result = nst("survey", "build", *table, "--out", "made", "--consent", "yes.txt")
         assert (result.returncode, result.stderr) == (0, "")
-        assert Survey.read(tmp_path / "made").consent == "Yes?"
+        assert Survey.read(tmp_path / "made").settings.consent == "Yes?"
 
     def test_files_that_are_missing_or_elsewhere(self, tmp_path):
         folder = make_survey(tmp_path)
@@ -457,10 +480,13 @@ class TestRead:
                 Survey.read(folder)
         key.write_text(text)
         (folder / "sounds" / name).unlink()
-        with pytest.raises(SurveyError, match=f"{name}: is missing or no sound"):
+        with pytest.raises(SurveyError, match=f"{name}: is missing or not a sound file"):
             Survey.read(folder).validate_sounds()
         (folder / "survey.json").write_text("[")
-        with pytest.raises(SurveyError, match="is not JSON"):
+        with pytest.raises(SurveyError, match="is not valid JSON"):
+            Survey.read(folder)
+        (folder / "survey.json").write_text("{}")
+        with pytest.raises(SurveyError, match="title is missing; accepted: a text"):
             Survey.read(folder)
         with pytest.raises(SurveyError, match=r"nowhere/survey\.json: cannot read"):
             Survey.read(tmp_path / "nowhere")
@@ -474,10 +500,10 @@ class TestRead:
         path.write_text(json.dumps({**settings, "title": "New", "open": False}))
         survey = Survey.read(folder)
         Answers(folder / ANSWERS_FILE, survey.key).close()
-        assert (survey.title, survey.open) == ("New", False)
+        assert (survey.settings.title, survey.settings.open) == ("New", False)
         for change in ({"seed": 7}, {"wording": "Is it loud?"}):
             path.write_text(json.dumps({**settings, **change}))
-            with pytest.raises(SurveyError, match="holds answers to other sounds or settings"):
+            with pytest.raises(SurveyError, match="has answers to other sounds or settings"):
                 Answers(folder / ANSWERS_FILE, Survey.read(folder).key)
 
 
@@ -492,7 +518,7 @@ class TestSounds:
 
     def test_a_sound_that_was_replaced_or_is_missing(self, nst, tmp_path):
         folder = make_survey(tmp_path)
-        accepted = "accepted: the file that `nst survey build` made"
+        advice = "restore the file that `nst survey build` made, or build the survey again"
         for path in (
             folder / "sounds" / Survey.read(folder).stimuli[1].file,
             folder / "sounds/loudness.wav",
@@ -500,7 +526,7 @@ class TestSounds:
             before = path.read_bytes()
             path.write_bytes(before[:-2] + b"\1\1")
             assert self.refusal(folder) == (
-                f"sounds/{path.name}: was changed since the test was built; {accepted}"
+                f"sounds/{path.name}: was changed after the survey was built; {advice}"
             )
             path.write_bytes(before)
         (folder / "sounds/headphones_3.wav").unlink()
@@ -508,7 +534,7 @@ class TestSounds:
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr == (
             f"nst: {folder}/sounds/headphones_3.wav: cannot read (No such file or directory); "
-            f"{accepted}\n"
+            f"{advice}\n"
         )
 
     def test_checksums_that_were_changed_belong_to_another_survey(self, tmp_path):
@@ -523,11 +549,13 @@ class TestSounds:
         path.write_text(
             "".join(f"{found}{line[64:]}" if sound.name in line else line for line in lines)
         )
-        assert "holds answers to other sounds or settings" in self.refusal(folder)
+        assert "has answers to other sounds or settings" in self.refusal(folder)
         path.write_text("".join(line for line in lines if sound.name not in line))
-        assert self.refusal(folder).startswith(f"sounds.sha256: has no sounds/{sound.name}; acc")
+        assert self.refusal(folder).startswith(f"sounds.sha256: has no sounds/{sound.name}; rest")
         path.write_text("what\n")
-        assert self.refusal(folder).startswith("sounds.sha256: line 1 is no checksum of a sound; ")
+        assert self.refusal(folder).startswith(
+            "sounds.sha256: line 1 is not the checksum of a sound; "
+        )
         path.unlink()
         assert self.refusal(folder).startswith("sounds.sha256: cannot read (No such file or dir")
 
@@ -543,8 +571,8 @@ class TestSounds:
         (folder / "sounds.sha256").unlink()
         with served(folder, tmp_path / "log") as server:
             assert server.text().splitlines()[-1] == (
-                "An older version built this test, without checksums: nobody can tell whether a "
-                "sound was replaced."
+                "An older version built this test, without checksums: the server cannot check "
+                "whether a sound was replaced."
             )
 
 
@@ -556,15 +584,15 @@ class TestCommands:
             (("build", "x", "--question", "good", "--out", "o"), "nst: question 'good'; accepted"),
             (
                 ("build", "x", "--question", "style", "--out", "o", "--table", "t.csv"),
-                "nst: x: no such folder; accepted: that of the sounds in t.csv",
+                "nst: x: no such folder; choose the folder of the sounds in t.csv",
             ),
             (
                 ("build", "x", "--question", "style", "--out", "o", "--consent", "c.txt"),
-                "nst: c.txt: cannot read (No such file or directory); accepted: a text file",
+                "nst: c.txt: cannot read (No such file or directory); choose a text file",
             ),
             (
                 ("build", "x", "--question", "style", "--out", "o", "--descriptions", "d.yaml"),
-                "nst: d.yaml: cannot read (No such file or directory); accepted: a YAML file",
+                "nst: d.yaml: cannot read (No such file or directory); write a YAML file",
             ),
             (("serve", "x"), "nst: x/survey.json: cannot read (No such file or directory)"),
             (("export", "x"), "nst: x/survey.json: cannot read (No such file or directory)"),
@@ -587,10 +615,10 @@ class TestCommands:
         assert (result.returncode, result.stderr) == (0, "")
         assert result.stdout.splitlines()[1].endswith("dBFS; --loudness makes them equal")
         survey = Survey.read(tmp_path / "made")
-        assert (survey.title, survey.consent) == ("Birds & saws", "Yes?\n\nSure?")
-        assert not survey.headphones
-        assert (survey.per_listener, survey.repeats) == (4, 0)
-        assert (survey.rest_every, survey.seed) == (3, 9)
+        assert (survey.settings.title, survey.settings.consent) == ("Birds & saws", "Yes?\n\nSure?")
+        assert not survey.settings.headphones
+        assert (survey.settings.per_listener, survey.settings.repeats) == (4, 0)
+        assert (survey.settings.rest_every, survey.settings.seed) == (3, 9)
         assert len(survey.trials(0)) == 1 + 4 + 2
 
     @pytest.mark.process
@@ -617,5 +645,6 @@ class TestCommands:
         )
         assert result.returncode == 2
         assert result.stderr == (
-            "nst: the listening test needs FastAPI; accepted: pip install 'nst-lib[survey]'\n"
+            "nst: the listening test needs FastAPI; install it with "
+            "`pip install 'nst-lib[survey]'`\n"
         )

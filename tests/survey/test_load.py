@@ -25,9 +25,10 @@ from nst_lib.opinions import reading
 from nst_lib.survey import export
 from nst_lib.survey.answers import Answers
 from nst_lib.survey.build import build
+from nst_lib.survey.files import ANSWERS_FILE
 from nst_lib.survey.limits import Rate, Rates
 from nst_lib.survey.serve import Server
-from nst_lib.survey.survey import ANSWERS_FILE, Survey
+from nst_lib.survey.survey import Survey
 from tests.surveys import JOIN, Process, bearer, make_survey, write_sounds
 
 pytestmark = pytest.mark.process

@@ -112,5 +112,5 @@ def test_catch_trials_are_spread_and_take_turns(catches):
 
 
 def test_more_repeats_than_items():
-    with pytest.raises(ValueError, match="repeats 5; accepted: 0 to 4"):
+    with pytest.raises(ValueError, match="repeats=5; accepted: 0 to 4"):
         arrange(8, 0, seed=0, heard=4, repeats=5)
