@@ -221,7 +221,7 @@ class Opinions:
             "scale": list(self.ratings.scale),
             "factors": list(self.factors),
             "levels": {name: levels(self.ratings.opinions[name]) for name in self.factors},
-            "rules": dataclasses.asdict(self.rules),
+            "rules": dict(self.rules),
         }
         return json.dumps({**_plain(head), "questions": questions}, indent=2, ensure_ascii=False)
 

@@ -1,19 +1,19 @@
-"""Crossed random effects, of listeners and of pairs say, and the equations that they lead to.
+"""Crossed random effects, for example of listeners and of pairs, and their equations.
 
-Both models of ratings solve again and again with
+Both models of ratings solve many systems of equations with
 
-    H = I + R Z'WZ R,        R^2 = diag(phi), the variances; W = diag(w), weights of rows
+    H = I + R Z'WZ R,    R^2 = diag(phi), phi the variances;    W = diag(w), w the weights of rows
 
-Rows of one listener meet no other listener's effects, so that H is an arrow: a small block for each
-group of the unit with more columns (`outer`), a border for the other unit (`inner`),
+A row has the effects of one listener and of no other. H is therefore an arrow: it has a small block
+for each group of the unit with more columns (`outer`), and a border for the other unit (`inner`),
 
     [ A_1        C_1 ]        A_i = I + R G_i R
     [     A_2    C_2 ]        S = D - sum_i C_i' A_i^-1 C_i
     [ C_1' C_2'   D  ]
 
-and only S, the Schur complement, is factored as a whole (as in D. Bates et al., Fitting linear
-mixed-effects models using lme4, 2015, by a sparse factor). Rows are summed first: a cell is what
-rows have in common that differ in their outer group only, as an item that listeners rate.
+and only S, the Schur complement, is factored as a whole (D. Bates et al., Fitting linear
+mixed-effects models using lme4, 2015, do the same with a sparse factor). Rows are summed first:
+rows that differ only in their outer group share a cell, for example all ratings of one item.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 Array = npt.NDArray[np.float64]
-#: Variances below `ZERO` are zero, and are computed as `LEAST`, which has a slope.
+#: Variances below `ZERO` count as zero. They are computed as `LEAST`, where there is a gradient.
 ZERO, LEAST = 1e-6, 1e-10
 
 
@@ -41,11 +41,11 @@ class Effect:
     Attributes
     ----------
     name : str
-        Of what.
+        Name of the effects: "listener", or "listener × pooling".
     groups : sequence
-        The group of each row.
+        Group of each row.
     slopes : Array, shape=(rows, columns)
-        What each group has an effect of its own on: ones for an intercept.
+        Columns whose coefficients differ among the groups; a column of ones for an intercept.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Effect:
     slopes: Array
 
     def matrix(self) -> "sparse.csr_array":
-        """Return Z_k, shape ``(rows, groups * columns)``."""
+        """Return the matrix Z_k of these effects, shape ``(rows, groups * columns)``."""
         from scipy import sparse
 
         _, codes = np.unique(np.asarray(self.groups, dtype=str), return_inverse=True)
@@ -66,7 +66,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class _Unit:
-    """All effects of one grouping: group of each row, their slopes, which effect a column is of."""
+    """All effects of one grouping: groups of rows, slopes, and effects of columns."""
 
     codes: npt.NDArray[np.intp]
     slopes: Array
@@ -84,17 +84,17 @@ class _Unit:
 class Crossed:
     """Random effects of one or two groupings.
 
-    A vector over the columns of Z has those of the outer groups first, group by group.
+    In a vector over the columns of Z, the columns of the outer groups come first, group by group.
 
     Parameters
     ----------
     effects : sequence of Effect
-        Of the same rows.
+        Random effects, all for the same rows.
 
     Attributes
     ----------
     owner : array of int
-        Which effect each column of Z is of.
+        Index of the effect that each column of Z belongs to.
 
     Raises
     ------
@@ -124,25 +124,25 @@ class Crossed:
         self._count = len(effects)
 
     def table(self, rows: Array) -> Array:
-        """Sum a number of each row, shape ``(outer groups, cells)``."""
+        """Sum one number per row over each group and cell, shape ``(outer groups, cells)``."""
         shape = (self._groups, len(self._x))
         at = np.ravel_multi_index((self._row, self._cell), shape)
         found = np.bincount(at, rows, minlength=shape[0] * shape[1])
         return found.astype(np.float64, copy=False).reshape(shape)
 
     def to_columns(self, rows: Array) -> Array:
-        """Return Z' times one number of each row."""
+        """Return Z' times a vector with one number per row."""
         table = self.table(rows)
         return np.concatenate([(table @ self._x).ravel(), self._z.T @ table.sum(axis=0)])
 
     def to_rows(self, columns: Array) -> Array:
-        """Return Z times one number of each column."""
+        """Return Z times a vector with one number per column."""
         outer, inner = self._parts(columns)
         found: Array = (outer @ self._x.T + self._z @ inner)[self._row, self._cell]
         return found
 
     def per_effect(self, columns: Array) -> Array:
-        """Sum a number of each column over the columns of each effect."""
+        """Sum one number per column of Z over the columns of each effect."""
         found = np.bincount(self.owner, columns, minlength=self._count)
         return found.astype(np.float64, copy=False)
 
@@ -157,7 +157,7 @@ class Crossed:
         return Products(half @ self._x, border.reshape(shape), inner.toarray())
 
     def leverage(self, arrow: "Arrow") -> Array:
-        """Return the diagonal of Z R H^-1 R Z', a number a row."""
+        """Return the diagonal of Z R H^-1 R Z', one number per row."""
         root, border = self._parts(arrow.root)
         x, z = self._x * root[0], self._z * border
         corner, edge, blocks = arrow.inverse
@@ -175,16 +175,16 @@ class Crossed:
 
 @dataclass(frozen=True)
 class Products:
-    """Z'WZ.
+    """The matrix Z'WZ in three parts.
 
     Attributes
     ----------
     outer : Array, shape=(groups, columns, columns)
         Blocks of the outer groups.
     border : Array, shape=(groups, columns, inner)
-        Of outer and inner columns.
+        Products of outer and inner columns.
     inner : Array, shape=(inner, inner)
-        Of the inner columns.
+        Products of the inner columns.
     """
 
     outer: Array
@@ -193,12 +193,12 @@ class Products:
 
 
 class Arrow:
-    """I + R Z'WZ R, factored.
+    """The factored matrix H = I + R Z'WZ R.
 
     Parameters
     ----------
     products : Products
-        Z'WZ.
+        The matrix Z'WZ.
     root : Array, shape=(columns,)
         Diagonal of R.
     """
@@ -218,7 +218,7 @@ class Arrow:
         self.log_det = 2 * float(sum(np.log(diagonal).sum() for diagonal in diagonals))
 
     def solve(self, right: Array) -> Array:
-        """Return H^-1 times columns, shape ``(columns of Z, any)``."""
+        """Return H^-1 times a matrix of shape ``(columns of Z, any)``."""
         from scipy import linalg
 
         size, count = len(self._border), right.shape[1]
@@ -232,7 +232,7 @@ class Arrow:
 
     @cached_property
     def _root(self) -> Array:
-        """S^-1/2."""
+        """The matrix S^-1/2."""
         from scipy import linalg
 
         found: Array = linalg.solve_triangular(self._corner, np.eye(len(self._corner)), lower=True)
@@ -240,7 +240,7 @@ class Arrow:
 
     @cached_property
     def _edge(self) -> Array:
-        """S^-1/2 C_i' A_i^-1, of all outer groups, shape ``(groups, columns, inner)``."""
+        """S^-1/2 C_i' A_i^-1 of all outer groups, shape ``(groups, columns, inner)``."""
         half = (self._border @ self._root.T).reshape(*self._outer.shape[:2], len(self._root))
         return self._outer.transpose(0, 2, 1) @ half
 
@@ -252,7 +252,7 @@ class Arrow:
 
     @cached_property
     def inverse(self) -> tuple[Array, Array, Array]:
-        """H^-1: of the inner columns, of outer and inner, and of each outer group."""
+        """H^-1 in three parts: inner columns, outer and inner columns, blocks of outer groups."""
         edge = self._edge
         blocks = self._outer.transpose(0, 2, 1) @ self._outer + edge @ edge.transpose(0, 2, 1)
         across = -(edge.reshape(self._border.shape) @ self._root).reshape(edge.shape)
@@ -261,19 +261,19 @@ class Arrow:
 
 @cache
 def _libraries() -> ThreadpoolController:
-    from scipy import linalg  # noqa: F401  # has a BLAS of its own
+    from scipy import linalg  # noqa: F401  # loads a BLAS of its own
 
     return ThreadpoolController()
 
 
 def one_thread() -> AbstractContextManager[object]:
-    """Keep linear algebra to one thread: of matrices this small, more only wait for each other."""
+    """Limit linear algebra to one thread: with small matrices, more threads only cost time."""
     manager: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
     return manager
 
 
 def _units(effects: Sequence[Effect]) -> list[_Unit]:
-    """Return the two groupings of the effects; the second may have no columns."""
+    """Return the two groupings of the effects; the second one may have no columns."""
     found: list[tuple[npt.NDArray[np.intp], list[int]]] = []
     for k, effect in enumerate(effects):
         _, codes = np.unique(np.asarray(effect.groups, dtype=str), return_inverse=True)

@@ -2,17 +2,17 @@
 
     y = X b + sum_k Z_k u_k + e,        u_k ~ N(0, phi_k s^2 I),    e ~ N(0, s^2 I)
 
-b and s^2 follow from the ratios phi of variances; what is minimised over phi >= 0 is
+b and s^2 follow from the ratios phi of variances. Over phi >= 0, the fit minimises
 
     -2 log l = (n - p) log(y'Py) + log|V| + log|X'V^-1 X|,    V = I + sum_k phi_k Z_k Z_k'
 
-(D. Bates et al., Fitting linear mixed-effects models using lme4, 2015). All of it is in cross
+(D. Bates et al., Fitting linear mixed-effects models using lme4, 2015). It needs only the cross
 products of Z, X and y, block by block (see `crossed`), so that the time of a step does not depend
 on the number of rows. Degrees of freedom are Satterthwaite's, as in lmerTest (A. Kuznetsova et al.,
 2017).
 
-Why our own: a variance of zero is common where there are five pairs, and statsmodels' MixedLM does
-not converge there (in our test 0.18 instead of 0, and a standard error twice too large).
+We do not use statsmodels' MixedLM, because it does not converge if a variance is zero, which is
+common with five pairs (in our test it gave 0.18 instead of 0, and twice the standard error).
 """
 
 from collections.abc import Sequence
@@ -24,28 +24,28 @@ import numpy.typing as npt
 from nst_lib.opinions.crossed import LEAST, ZERO, Arrow, Crossed, Effect, one_thread
 
 Array = npt.NDArray[np.float64]
-#: Share of the variance of ratings below which chance is next to nothing.
+#: A residual variance below this share of the variance of ratings counts as zero.
 _EXACT = 1e-6
 #: Degrees of freedom below which there is no test.
 LEAST_DF = 1e-6
-#: Share of a squared norm that rounding leaves of what is linearly dependent.
+#: Share of a squared norm that is left of a linearly dependent vector because of rounding.
 _SAME = 1e-8
-#: Share of y'y that rounding leaves.
+#: Share of y'y that is left of a residual of zero because of rounding.
 _TINY = float(np.finfo(float).eps)
 
 
 def identified(X: Array, effects: Sequence[Effect]) -> list[Effect]:
-    """Return those effects whose variances the rows tell from the residual and from those before.
+    """Return the effects whose variances can be told from the residual and from earlier effects.
 
-    With P that takes the fixed effects away, Z_k Z_k' and Z_l Z_l' can be told apart where
-    P Z_k Z_k' P and P Z_l Z_l' P are linearly independent (C. R. Rao, 1971).
+    Let P be the projection that removes the fixed effects. The variances of the effects k and l can
+    be told apart if P Z_k Z_k' P and P Z_l Z_l' P are linearly independent (C. R. Rao, 1971).
 
     Parameters
     ----------
     X : Array, shape=(rows, p)
-        Fixed effects, of full rank.
+        Design matrix of the fixed effects, of full rank.
     effects : sequence of Effect
-        Those that are more likely to matter first.
+        Random effects; the ones that are more likely to matter come first.
     """
     Q = np.linalg.qr(X)[0]
     Zs = [effect.matrix() for effect in effects]
@@ -69,7 +69,7 @@ def identified(X: Array, effects: Sequence[Effect]) -> list[Effect]:
 
 @dataclass(frozen=True)
 class Contrast:
-    """What a model says of one number L b, or of several at once.
+    """Estimate and test of one linear combination L b, or the test of several at once.
 
     Attributes
     ----------
@@ -78,9 +78,9 @@ class Contrast:
     statistic : float
         t, or F if L has several rows.
     df1, df2 : float
-        Rows of L, and Satterthwaite's degrees of freedom.
+        Number of rows of L, and Satterthwaite's degrees of freedom.
     p : float
-        Two-sided.
+        Two-sided p.
     """
 
     estimate: float
@@ -99,40 +99,41 @@ class Contrast:
 
 
 class MixedModel:
-    """A model that was fitted.
+    """A fitted linear mixed model.
 
     Parameters
     ----------
     y : Array, shape=(rows,)
-        What is modelled.
+        Ratings.
     X : Array, shape=(rows, p)
-        Fixed effects, of full rank, the intercept among them.
+        Design matrix of the fixed effects, with an intercept, of full rank.
     effects : sequence of Effect
         Random effects.
 
     Attributes
     ----------
     b : Array, shape=(p,)
-        Fixed effects.
+        Estimates of the fixed effects.
     variances : dict of str to float
-        Of each random effect, and the "residual".
+        Variance of each random effect, and of the "residual".
     reml : float
-        -2 log l, as lme4 gives it.
+        The REML criterion -2 log l, as lme4 gives it.
     exact : bool
-        Whether it leaves next to nothing of the ratings to chance, so that there is no test.
+        Whether the model explains the ratings exactly (the residual variance is zero), so that no
+        test is possible.
 
     Raises
     ------
     ValueError
-        If there are no more rows than fixed effects, or these are not of full rank.
+        If there are not more rows than fixed effects, or if X is not of full rank.
     """
 
     def __init__(self, y: Array, X: Array, effects: Sequence[Effect]) -> None:
         self.n, self.p = X.shape
         if np.linalg.matrix_rank(X) < self.p or self.n <= self.p:
             raise ValueError(
-                f"{self.n} ratings of {self.p} effects; accepted: more ratings than effects, and "
-                "ratings under every condition"
+                f"{self.n} ratings do not determine {self.p} effects; collect more ratings than "
+                "effects, and some under every condition"
             )
         self._crossed = Crossed(effects)
         with one_thread():
@@ -216,14 +217,14 @@ class MixedModel:
         )
 
     def _profile(self, phi: Array) -> tuple[float, Array]:
-        """Return the deviance, but for constants, and its gradient."""
+        """Return the deviance without its constants, and its gradient."""
         state = self._solve(phi)
         free = self.n - self.p
         value = free * np.log(state.rest) + state.log_det + np.linalg.slogdet(state.XVX)[1]
         return float(value), self._traces(state) - free * self._squares(state.t) / state.rest
 
     def _traces(self, state: "_State") -> Array:
-        """Return tr(P Z_k Z_k')."""
+        """Return the traces tr(P Z_k Z_k')."""
         fitted = np.einsum("ij,ij->i", state.T @ np.linalg.inv(state.XVX), state.T)
         return self._crossed.per_effect(state.S - fitted)
 
@@ -231,7 +232,7 @@ class MixedModel:
         return self._crossed.per_effect(t**2)
 
     def _of_variances(self) -> Array:
-        """Return the covariance of the estimates of those phi that are not zero, and of s^2."""
+        """Return the covariance of the estimates of s^2 and of all phi that are not zero."""
         active = self._active
         size = len(active) + 1
         H = np.zeros((size, size))
@@ -259,7 +260,7 @@ class MixedModel:
 
 @dataclass(frozen=True)
 class _State:
-    """What follows from phi: T is Z'V^-1 X, t is Z'Py, S the diagonal of Z'V^-1 Z."""
+    """Results for one phi: T is Z'V^-1 X, t is Z'Py, S is the diagonal of Z'V^-1 Z."""
 
     b: Array
     XVX: Array

@@ -1,14 +1,15 @@
-"""Cumulative link models with crossed random effects: categories as categories, not as numbers.
+"""Cumulative link models with crossed random effects: ratings are categories, not numbers.
 
     P(rating <= j) = 1 / (1 + exp(eta - theta_j)),    eta = X b + sum_k Z_k u_k,
     u_k ~ N(0, tau_k^2)
 
 with thresholds theta_1 < theta_2 < ... between the categories (P. McCullagh, 1980). The integral
-over u is Laplace's approximation at its mode, as in R's ordinal::clmm (R. H. B. Christensen, 2019);
-standard errors are those of the observed information, tests are Wald's.
+over u is approximated by Laplace's method at the mode, as in R's ordinal::clmm (R. H. B.
+Christensen, 2019). Standard errors come from the observed information, and the tests are Wald's.
 
-What is searched for is phi_k = tau_k^2 >= 0. In tau the likelihood is flat at zero whatever the
-data, and a search may end there; in phi it ends at zero only where a variance makes it lower.
+The search is over phi_k = tau_k^2 >= 0. As a function of tau, the likelihood is always flat at
+zero, and a search could end there by mistake. As a function of phi, it has a slope at zero, and the
+search ends there only if a variance above zero makes the likelihood lower.
 """
 
 from collections.abc import Sequence
@@ -21,37 +22,37 @@ from nst_lib.opinions.mixed import Contrast
 
 Array = npt.NDArray[np.float64]
 _NEWTON = 50
-#: So small that the determinant, which is of before the last step, is that of the mode.
+#: So small that the determinant, computed before the last step, is the one at the mode.
 _TOLERANCE = 1e-20
 _STEP = 1e-4
-#: Width of a category that rounding leaves none.
+#: Least width of a category, because rounding may leave none.
 _TINY = 1e-12
 
 
 class OrdinalModel:
-    """A model that was fitted.
+    """A fitted cumulative link mixed model.
 
     Parameters
     ----------
     y : Array, shape=(rows,)
-        Categories, numbers in their order.
+        Categories, as numbers in their order.
     X : Array, shape=(rows, p)
-        Fixed effects, without an intercept, which the thresholds are.
+        Design matrix of the fixed effects without an intercept; the thresholds take its place.
     effects : sequence of Effect
         Random effects.
 
     Attributes
     ----------
     b : Array, shape=(p,)
-        Fixed effects: log odds of a higher category.
+        Estimates of the fixed effects: log odds of a higher category.
     thresholds : Array
-        Between the categories that occur.
+        Thresholds between the categories that occur.
     sd : dict of str to float
-        tau of each random effect.
+        Standard deviation tau of each random effect.
     log_likelihood : float
-        Laplace's approximation.
+        Log likelihood by Laplace's approximation.
     covariance : Array, shape=(p, p)
-        Of b; not positive definite where the ratings set b no bounds.
+        Covariance of b; not positive definite if b has no bounds.
 
     Raises
     ------
@@ -62,7 +63,9 @@ class OrdinalModel:
     def __init__(self, y: Array, X: Array, effects: Sequence[Effect]) -> None:
         levels, codes = np.unique(y, return_inverse=True)
         if len(levels) < 2:
-            raise ValueError(f"all ratings are {levels[0]:g}; accepted: two categories or more")
+            raise ValueError(
+                f"all ratings are {levels[0]:g}, and an ordinal model needs two categories"
+            )
         self._codes, self._cuts, self._X = codes, len(levels) - 1, X
         self._crossed = Crossed(effects)
         self._v = np.zeros(len(self._crossed.owner))
@@ -106,7 +109,10 @@ class OrdinalModel:
             self.covariance = np.zeros((len(self.b), len(self.b)))
 
     def test(self, L: Array) -> Contrast:
-        """Test that L b is zero: z, or chi square over its degrees of freedom for several rows."""
+        """Test that L b is zero.
+
+        The statistic is z, or for several rows chi square divided by its degrees of freedom.
+        """
         from scipy import special
 
         L = np.atleast_2d(L)
@@ -121,16 +127,16 @@ class OrdinalModel:
         return Contrast(np.nan, np.nan, chi2 / len(L), len(L), np.inf, p)
 
     def _split(self, x: Array) -> tuple[Array, Array, Array]:
-        """Return thresholds, b and phi of the numbers that are searched for."""
+        """Return thresholds, b and phi as the vector of the search holds them."""
         steps = np.exp(x[1 : self._cuts]).cumsum()
         end = self._cuts + self._X.shape[1]
         return x[0] + np.append(0.0, steps), x[self._cuts : end], x[end:]
 
     def _deviance(self, x: Array) -> tuple[float, Array]:
-        """Return -log of the likelihood, and its gradient.
+        """Return the negative log likelihood and its gradient.
 
-        kappa is what the determinant adds to the score of each row: because the weights change, and
-        because the mode moves.
+        kappa is the contribution of the determinant to the score of each row. It has two parts: the
+        weights change, and the mode moves.
         """
         thresholds, b, phi = self._split(x)
         root = np.sqrt(phi[self._crossed.owner])
@@ -153,7 +159,7 @@ class OrdinalModel:
         return float(v @ v / 2 + rows.loss + arrow.log_det / 2), gradient
 
     def _mode(self, upper: Array, lower: Array, root: Array) -> tuple[Array, Arrow, "_Rows"]:
-        """Return the mode of v, u = R v, by Newton's method, and what holds there."""
+        """Return the mode of v, where u = R v, by Newton's method, and H and the rows there."""
 
         def at(v: Array) -> tuple[float, _Rows]:
             eta = self._crossed.to_rows(root * v)
@@ -177,17 +183,18 @@ class OrdinalModel:
 
 
 class _Rows:
-    """What each rating says of eta, its latent opinion: derivatives of -log P.
+    """Derivatives of -log P of each rating in its latent opinion eta.
 
-    P = F - G, of the distances of the edges of its category from eta, a and c. With logistic
-    F and G, -log P = log(1 + e^-a) + log(1 + e^c) - log(1 - e^(c - a)), and what is left is short.
+    P = F(a) - F(c), where F is the logistic function and a and c are the distances of the upper and
+    lower edge of the category from eta. So -log P is the sum of log(1 + e^-a), log(1 + e^c) and
+    -log(1 - e^(c - a)).
 
     Attributes
     ----------
     loss : float
-        Sum of -log P.
+        Sum of -log P over all ratings.
     score, weight, third : Array
-        First, second and third derivative in eta.
+        First, second and third derivative of -log P in eta.
     """
 
     def __init__(self, a: Array, c: Array) -> None:
@@ -204,7 +211,7 @@ class _Rows:
         self.third = -self.f * (1 - 2 * self.F) - self.g * (1 - 2 * self.G)
 
     def edges(self, lever: Array, zeta: Array) -> tuple[Array, Array]:
-        """Return the derivatives of the deviance in a and in c."""
+        """Return the derivatives of the deviance in a and in c, one number per row each."""
         upper = self.F - 1 - self._ratio + lever * self.f * (1 - 2 * self.F) + zeta * self.f
         lower = self.G + self._ratio + lever * self.g * (1 - 2 * self.G) + zeta * self.g
         return upper, lower

@@ -1,23 +1,28 @@
-"""Results of the P.808 toolkit (B. Naderi and R. Cutler, 2020): ACR, DCR, CCR, P.835 and P.804.
+"""Convert results of the P.808 toolkit (B. Naderi and R. Cutler, 2020).
 
-Columns as its pages and `create_input.py` write them and `result_parser.py` reads them, in any
-case. A row is a session of a worker; of clip N there are
+Its tests are ACR, DCR, CCR, P.835 and P.804.
+
+The columns are those that its pages and `create_input.py` write and `result_parser.py` reads; upper
+and lower case do not matter. A row is a session of a worker, and clip N has these columns:
 
     Answer.QN_URL         the clip; in DCR and CCR the processed one
-    Answer.qN             its rating: ACR and DCR 1 to 5; CCR -3 to 3, of the processed clip against
-                          the reference whichever came first (the page turns the sign round)
-    Answer.qN_sig ...     where there are several scales, as in P.835; each is a question
-    Input.QN_P, .QN_R     DCR, CCR: a processed clip and its reference, which is the pair
-    Input.TP, .TP_ANS     the trapping clip and its answer; in DCR and CCR it is a reference against
-                          itself: 4 or 5, and -1 to 1
-    Input.gold_clips, .gold_clips_ans    a clip that all rate so, or one beside it
+    Answer.qN             its rating: ACR and DCR 1 to 5; CCR -3 to 3, for the processed clip
+                          compared with the reference (the page corrects the sign if the reference
+                          came second)
+    Answer.qN_sig ...     its ratings if there are several scales, as in P.835; each is a question
+    Input.QN_P, .QN_R     DCR, CCR: the processed clip and its reference; the reference is the pair
+    Input.TP, .TP_ANS     the trapping clip and its right answer. In DCR and CCR, the trapping clip
+                          is a reference that is compared with itself, and the right answers are 4
+                          and 5, or -1 to 1
+    Input.gold_clips, .gold_clips_ans    the gold clip and its answer; one more or less is right too
     Input.gold_url, .gold_sig_ans ...    the same for each scale, also in Base64; _2 for a second
 
-Trapping and gold clips become catch trials. Of several scales the overall one is judged, or each
-where each has its answer; a wrong answer, else the first, then stands in every question. A session
-is left out if it was rejected, if its trapping or gold clip was not rated, or if its setup failed:
-fewer than two of four pairs of clips told apart, or a wrong sum where `Input.math_ans` has the
-right one. Training, setup and qualification are no opinions. What the toolkit makes of all this,
+Trapping and gold clips become catch trials. If there are several scales, the overall scale is
+judged, or every scale if every scale has its right answer. Each question then gets the first wrong
+answer, or the first answer if all are right. A session is left out if it was rejected, if its
+trapping or gold clip was not rated, or if its setup failed: the worker told apart fewer than two of
+four pairs of clips, or gave a wrong sum (if `Input.math_ans` has the right one). Answers in
+training, setup and qualification are no opinions. The toolkit's own result,
 `all_votes_per_clip.csv`, is read too.
 """
 
@@ -28,14 +33,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nst_lib.opinions.ratings import ACR
 from nst_lib.opinions.tables import RatingsError, Text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: P.800's absolute and comparison category ratings; ACR: bad, poor, fair, good, excellent.
-ACR, CCR = (1.0, 5.0), (-3.0, 3.0)
-#: Ending of a column -> question: of P.835, then of P.804 and P.831.
+#: Range of P.800's comparison category rating.
+CCR = (-3.0, 3.0)
+#: Ending of a column -> question; first those of P.835, then those of P.804 and P.831.
 QUESTIONS = {
     "sig": "signal",
     "bak": "background",
@@ -54,12 +60,12 @@ _Session = dict[str, str]
 
 
 def convert(text: Text) -> tuple["pd.DataFrame", tuple[float, float]] | None:
-    """Return a table in our columns and the range of its ratings; None if it is no such table.
+    """Return a table with our columns and the range of its ratings; None for other tables.
 
     Raises
     ------
     RatingsError
-        If no session is left.
+        If no rating is left.
     """
     import pandas as pd
 
@@ -77,12 +83,12 @@ def convert(text: Text) -> tuple["pd.DataFrame", tuple[float, float]] | None:
     numbers = frame[rated].apply(pd.to_numeric, errors="coerce")
     signed = paired and bool((numbers <= 0).any(axis=None))
     test = _Test(clips, scales[:1] if "" in scales else scales, paired, CCR if signed else ACR)
-    text.notes.append(f"P.808 toolkit, {test.method}")
+    text.notes.append(f"results of the P.808 toolkit: {test.method}")
     return _table(frame, test, text), test.scale
 
 
 class _Check(NamedTuple):
-    """What is accepted in a question about a clip."""
+    """Range of the right answers to one question about a catch trial."""
 
     question: str
     lowest: float
@@ -91,7 +97,7 @@ class _Check(NamedTuple):
 
 @dataclass(frozen=True)
 class _Test:
-    """What was asked: numbers of clips, endings of questions, against references, which scale."""
+    """What the test asked: numbers of clips, endings of columns, references or not, and scale."""
 
     clips: list[int]
     questions: list[str]
@@ -110,7 +116,7 @@ class _Test:
 
 
 def _votes(frame: "pd.DataFrame") -> tuple["pd.DataFrame", tuple[float, float]]:
-    """Return the toolkit's own long table, which has the sessions that it used."""
+    """Convert the toolkit's own long table, which has only the sessions that it used."""
     scale = CCR if (frame["question_type"] == "CMOS").all() else ACR
     known = ("hitid", "assignment_id", "assignmentstatus", "file", "unknown")
     long = frame.drop(columns=[name for name in known if name in frame])
@@ -118,7 +124,7 @@ def _votes(frame: "pd.DataFrame") -> tuple["pd.DataFrame", tuple[float, float]]:
 
 
 def _table(frame: "pd.DataFrame", test: _Test, text: Text) -> "pd.DataFrame":
-    """Return the ratings of all sessions but those to leave out, which the notes count."""
+    """Return the ratings of all usable sessions; notes say how many others there are."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
@@ -141,8 +147,8 @@ def _table(frame: "pd.DataFrame", test: _Test, text: Text) -> "pd.DataFrame":
     if missing:
         text.notes.append(f"{missing} of {missing + len(rows)} ratings left out: not given")
     if not rows:
-        accepted = "accepted: one that was not rejected, or more"
-        raise RatingsError(f"{text.source}: no sessions; {accepted}")
+        reasons = "; ".join(text.notes[1:]) or "the file has no sessions"
+        raise RatingsError(f"{text.source}: no ratings are left: {reasons}")
     result = pd.DataFrame(rows).set_index("row")
     result["item"] = _short(result["item"])
     if test.paired:
@@ -153,7 +159,7 @@ def _table(frame: "pd.DataFrame", test: _Test, text: Text) -> "pd.DataFrame":
 
 
 def _fault(session: _Session, test: _Test, checks: dict[str, list[_Check]]) -> str:
-    """Return why the toolkit does not use a session, or nothing."""
+    """Return why the toolkit does not use a session; empty if it does."""
     if session.get("assignmentstatus", "").lower() == "rejected" or session.get("reject"):
         return "rejected"
     clips = {session[f"answer.q{n}_url"]: n for n in test.clips}
@@ -164,7 +170,7 @@ def _fault(session: _Session, test: _Test, checks: dict[str, list[_Check]]) -> s
 
 
 def _setup_failed(session: _Session) -> bool:
-    """Return whether a setup was shown and failed; clips of pairs begin with their SNR in dB."""
+    """Return whether a setup was shown and failed; its clips' names begin with the SNR in dB."""
     total, given = session.get("input.math_ans", ""), session.get("answer.math", "")
     if total and given and _number(total) != sum(int(digit) for digit in re.findall(r"\d", given)):
         return True
@@ -180,7 +186,7 @@ def _setup_failed(session: _Session) -> bool:
 def _ratings(
     session: _Session, test: _Test, checks: dict[str, list[_Check]]
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row for each clip and question."""
+    """Yield one row for each clip and question."""
     references = {
         url: session.get(f"{name[:-1]}r", "")
         for name, url in session.items()
@@ -202,7 +208,7 @@ def _ratings(
 
 
 def _checks(session: _Session, test: _Test) -> dict[str, list[_Check]]:
-    """Return what is accepted of the trapping and gold clips of a session."""
+    """Return the right answers to the trapping and gold clips of a session, by URL."""
     found = {}
     if trap := session.get("input.tp"):
         if test.paired:
@@ -226,7 +232,7 @@ def _checks(session: _Session, test: _Test) -> dict[str, list[_Check]]:
 
 
 def _judged(given: _Session, checks: list[_Check]) -> _Check | None:
-    """Return the check that failed, else the first; None for an opinion."""
+    """Return the first check that failed, or the first check; None if there are no checks."""
     for check in checks:
         number = _number(given[check.question])
         if number is None or not check.lowest <= number <= check.highest:
@@ -235,14 +241,14 @@ def _judged(given: _Session, checks: list[_Check]) -> _Check | None:
 
 
 def _around(answer: int | None, margin: int, scale: tuple[float, float]) -> tuple[float, float]:
-    """Return what is accepted of a clip with this answer; all where it is not known."""
+    """Return the range around a right answer; the whole scale if the answer is not known."""
     if answer is None:
         return scale
     return max(scale[0], answer - margin), min(scale[1], answer + margin)
 
 
 def _number(text: str) -> int | None:
-    """Return a whole number, as it is or as the end of "url_number" in Base64."""
+    """Read a whole number, which may be the end of "url_number" in Base64."""
     try:
         return round(float(text))
     except (ValueError, OverflowError):
@@ -258,12 +264,12 @@ def _rating(clip: int, question: str) -> str:
 
 
 def _short(urls: "pd.Series[str]") -> "pd.Series[str]":
-    """Return the names of files, where they tell all apart."""
+    """Return the names of files if all are different, else the URLs."""
     names = urls.str.split("?", n=1).str[0].str.rsplit("/", n=1).str[-1]
     return names if names.nunique() == urls.nunique() else urls
 
 
 def _presented(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Count how often a listener has rated an item."""
+    """Add the column `presentation`: it counts a listener's ratings of the same item."""
     key = [name for name in ("listener", "item", "question") if name in table]
     return table.assign(presentation=table.groupby(key, sort=False).cumcount() + 1)

@@ -1,16 +1,18 @@
-"""How far listeners agree, with each other and with themselves.
+"""Measures of how well listeners agree with each other and with themselves.
 
-Of one question:
+For one question, where o_ij is the rating of item j by listener i:
 
-    bias     b_i = mean over items j of (o_ij - mu_j), mu_j the mean of item j: how much kinder than
-             others listener i is; removing it leaves o_ij - b_i (ITU-T P.913, 2016, clause 12.4)
-    alpha    1 - D_observed / D_expected, the disagreement of ratings of one item relative to that
-             of any two (K. Krippendorff, Computing Krippendorff's alpha-reliability, 2011)
-    ICC      share of the variance of ratings that is the items': of one rating, and of the mean of
-             all listeners (K. O. McGraw and S. P. Wong, 1996)
-    SOS      S_j^2 = a (mu_j - low) (high - mu_j): the spread of ratings of an item follows its
-             mean; a is 0 if all agree and 1 if they use the ends only (T. Hoßfeld et al., SOS: The
-             MOS is not enough!, 2011)
+    bias     b_i = mean over items j of (o_ij - mu_j), where mu_j is the mean of item j: how much
+             kinder listener i is than the others. The rating without bias is o_ij - b_i (ITU-T
+             P.913, 2016, clause 12.4)
+    alpha    1 - D_observed / D_expected: the disagreement between ratings of the same item,
+             relative to the disagreement between any two ratings (K. Krippendorff, Computing
+             Krippendorff's alpha-reliability, 2011)
+    ICC      share of the variance of ratings that comes from the items, for a single rating and for
+             the mean of all listeners (K. O. McGraw and S. P. Wong, 1996)
+    SOS      S_j^2 = a (mu_j - low) (high - mu_j): the variance of the ratings of an item depends on
+             its mean. a is 0 if all listeners agree, and 1 if they use only the ends of the scale
+             (T. Hoßfeld et al., SOS: The MOS is not enough!, 2011)
 """
 
 from collections.abc import Sequence
@@ -31,7 +33,7 @@ LEVELS = ("ordinal", "interval")
 
 
 def matrix(ratings: Ratings) -> "pd.DataFrame":
-    """Return ratings, a listener a row and an item a column; NaN where there is none."""
+    """Return ratings: one row per listener, one column per item, NaN for no rating."""
     table = ratings.opinions
     wide = table.pivot(index="listener", columns="item", values="rating")
     return wide.loc[list(table["listener"].unique()), list(table["item"].unique())]
@@ -43,10 +45,11 @@ def listeners(ratings: Ratings) -> "pd.DataFrame":
     Returns
     -------
     pd.DataFrame
-        Columns: listener; n, ratings; mean; bias, of P.913; sd; correlation, Pearson's with the
-        mean of all others over the same items, NaN if either is constant; missed, catch trials that
-        were answered wrongly; repeats, items rated again; and agreement, the mean absolute
-        difference of these.
+        Columns: listener; n, the number of ratings; mean; bias, by P.913; sd; correlation,
+        Pearson's, with the mean of all other listeners over the same items, NaN if either is
+        constant; missed, the number of catch trials that were answered wrongly; repeats, the number
+        of items that were rated again; agreement, the mean absolute difference between the first
+        and the repeated ratings.
     """
     import pandas as pd
 
@@ -74,7 +77,7 @@ def listeners(ratings: Ratings) -> "pd.DataFrame":
 
 
 def without_bias(ratings: Ratings) -> Ratings:
-    """Return opinions less the bias of their listener; they may leave the scale a little."""
+    """Return opinions without the bias of their listener; they may leave the scale a little."""
     table = ratings.opinions
     biases = listeners(ratings).set_index("listener")["bias"]
     return replace(
@@ -83,11 +86,12 @@ def without_bias(ratings: Ratings) -> Ratings:
 
 
 def entangled(ratings: Ratings, factors: Sequence[str]) -> str:
-    """Return why no bias can be removed from ratings; empty where it can.
+    """Return the reason why no bias can be removed from ratings; empty if it can be removed.
 
-    The bias of a listener is relative to those who rated the same items. Where others rated the
-    items of another condition, nobody can tell the kinder group from the better condition: without
-    bias, listeners of a group are alike, and chance differences of groups look significant.
+    The bias of a listener is relative to the listeners who rated the same items. If different
+    groups of listeners rate different conditions, a kind group cannot be told from a good
+    condition. With bias removed, the listeners of a group would be alike, and differences between
+    groups that are chance would look significant.
     """
     table = ratings.opinions
     rated = table.assign(condition=condition(table, factors)).groupby("listener")["condition"]
@@ -99,7 +103,7 @@ def entangled(ratings: Ratings, factors: Sequence[str]) -> str:
 
 
 def catches(ratings: Ratings) -> "pd.Series[Any]":
-    """Return how many catch trials each listener answered wrongly."""
+    """Return the number of catch trials that each listener answered wrongly."""
     table = ratings.table
     if not {"lowest", "highest"} & set(table):
         return table["listener"].iloc[:0].value_counts()
@@ -109,7 +113,7 @@ def catches(ratings: Ratings) -> "pd.Series[Any]":
 
 
 def repeats(ratings: Ratings) -> "pd.DataFrame":
-    """Return ratings that were given again, and by how much they differ from the first.
+    """Return repeated ratings and their difference from the first rating of the same item.
 
     Returns
     -------
@@ -127,14 +131,14 @@ def repeats(ratings: Ratings) -> "pd.DataFrame":
 
 
 def alpha(ratings: Ratings, level: str = "ordinal") -> float:
-    """Return Krippendorff's alpha; missing ratings are no obstacle.
+    """Return Krippendorff's alpha; some ratings may be missing.
 
     Parameters
     ----------
     ratings : Ratings
-        Of one question.
+        Ratings of one question.
     level : str
-        From `LEVELS`: whether ratings are ranks, or numbers.
+        One of `LEVELS`: "ordinal" if ratings are ranks, "interval" if they are numbers.
 
     Raises
     ------
@@ -159,16 +163,16 @@ def alpha(ratings: Ratings, level: str = "ordinal") -> float:
 
 @dataclass(frozen=True)
 class ICC:
-    """Intraclass correlations of items by listeners, both random, in absolute agreement.
+    """Intraclass correlations for absolute agreement; items and listeners are random.
 
     Attributes
     ----------
     listeners, items : int
-        How many.
+        Numbers of listeners and items.
     per_item : float
-        Ratings of an item: their harmonic mean, where items were not rated by equally many.
+        Number of ratings per item; the harmonic mean if it differs among the items.
     single, average : float
-        ICC(A,1), of one rating, and ICC(A,k), of the mean over `per_item` ratings.
+        ICC(A,1), for a single rating, and ICC(A,k), for the mean of `per_item` ratings.
     low, high : float
         95 % interval of `single`; NaN unless every listener rated every item.
     """
@@ -183,12 +187,13 @@ class ICC:
 
 
 def icc(ratings: Ratings) -> ICC:
-    """Return intraclass correlations, by the variances of items, listeners and the rest.
+    """Return intraclass correlations, from the variances of items, listeners and the residual.
 
-    Not every listener need have rated every item: variances are estimated by REML, and `average` is
-    for the harmonic mean of ratings of an item (D. ten Hove, T. D. Jorgensen and L. A. van der Ark,
-    Updated guidelines on selecting an intraclass correlation coefficient, 2022). NaN for less than
-    two listeners or items, and where their variances cannot be told apart.
+    Ratings may be missing: the variances are estimated by REML, and `average` is for the harmonic
+    mean of the number of ratings per item (D. ten Hove, T. D. Jorgensen and L. A. van der Ark,
+    Updated guidelines on selecting an intraclass correlation coefficient, 2022). The correlations
+    are NaN if there are fewer than two listeners or items, or if their variances cannot be told
+    apart.
     """
     table = ratings.opinions
     y, one = table["rating"].to_numpy(float), np.ones((len(table), 1))
@@ -205,7 +210,7 @@ def icc(ratings: Ratings) -> ICC:
 
 
 def _icc_interval(x: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Return the interval of ICC(A,1), of an item a row (K. O. McGraw and S. P. Wong, 1996)."""
+    """Return the interval of ICC(A,1); one item per row (K. O. McGraw and S. P. Wong, 1996)."""
     from scipy import special
 
     n, k = x.shape
@@ -213,7 +218,7 @@ def _icc_interval(x: npt.NDArray[np.float64]) -> tuple[float, float]:
     MSR = k * np.sum((rows - mean) ** 2) / (n - 1)
     MSC = n * np.sum((columns - mean) ** 2) / (k - 1)
     MSE = np.sum((x - rows[:, None] - columns + mean) ** 2) / ((n - 1) * (k - 1))
-    with np.errstate(divide="ignore", invalid="ignore"):  # of few ratings: no interval
+    with np.errstate(divide="ignore", invalid="ignore"):  # few ratings may give no interval
         single = (MSR - MSE) / (MSR + (k - 1) * MSE + k / n * (MSC - MSE))
         a = k * single / (n * (1 - single))
         b = 1 + a * (n - 1)
@@ -236,6 +241,7 @@ def sos(ratings: Ratings) -> float:
 
 
 def _pearson(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:
+    """Return the correlation where both are known; NaN if either is constant."""
     there = ~(np.isnan(x) | np.isnan(y))
     if there.sum() < 2:
         return float("nan")

@@ -1,11 +1,12 @@
-"""Simulated listeners: nobody has heard anything. To plan a test, and to try an analysis on.
+"""Simulate listeners, to plan a listening test or to try out an analysis. Nobody has listened.
 
-A rating is a latent opinion, rounded to the scale's whole numbers and cut off at its ends:
+A rating is a latent opinion, rounded to a whole number and clipped to the ends of the scale:
 
     x = m_c + L_i + P_j + A_ic + B_jc + e
 
-for listener i, pair j, condition c, all normally distributed with the spreads that are stated. m_c
-is such that the expected rating, or the mean of these very ratings, is the given MOS.
+for listener i, pair j and condition c. All terms but m_c are normally distributed; :class:`Spread`
+has their standard deviations. m_c is chosen so that the given MOS is the expected rating, or the
+mean of the drawn ratings.
 """
 
 import math
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 FACTORS = ("transform", "pooling")
-#: Of levels, as in the study's tables.
+#: Order of the levels, as in the tables of the study.
 ORDER = {"transform": ("stft", "cqt"), "pooling": ("max", "average")}
-#: The study's Tables 2 and 3: 18 listeners, five pairs, 90 ratings under each condition.
+#: MOS of Tables 2 and 3 of the study: 18 listeners, five pairs, 90 ratings per condition.
 PUBLISHED: dict[str, dict[tuple[str, ...], float]] = {
     "style": {
         ("stft", "max"): 4.26,
@@ -45,22 +46,23 @@ PUBLISHED: dict[str, dict[tuple[str, ...], float]] = {
     },
 }
 LISTENERS, PAIRS = 18, 5
-#: Power that a test is planned for, by custom.
+#: Power that tests are usually planned for.
 WANTED = 0.8
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviations of opinions, in points of the scale. The defaults are our assumption.
+    """Standard deviations of latent opinions, in points of the scale. The defaults are assumed.
 
     Attributes
     ----------
     listener, pair : float >= 0
-        L and P: some listeners are kinder, some pairs easier, under all conditions.
+        Of L and P: some listeners are kinder, and some pairs are rated higher, under all
+        conditions.
     listener_effect, pair_effect : float >= 0
-        A and B: the same, under one condition.
+        Of A and B: listeners and pairs differ under a single condition.
     residual : float >= 0
-        e: what a listener would say another time.
+        Of e: a listener would give another rating another time.
     """
 
     listener: float = 0.4
@@ -76,31 +78,33 @@ class Spread:
 
     @property
     def total(self) -> float:
-        """Standard deviation of a single opinion."""
+        """Standard deviation of a single latent opinion."""
         return math.hypot(*vars(self).values())
 
     @classmethod
     def of(cls, ratings: Ratings, factors: Sequence[str]) -> "Spread":
-        """Return the spread of real ratings from 1 to 5, say of a pilot, by the linear mixed model.
+        """Estimate the spread of real ratings from 1 to 5, for example of a pilot test.
 
-        Of ratings, not of the latent opinions, which spread a little more. Where listeners, or
-        pairs, have not met several conditions, nobody can tell how kind or easy they are from how
-        they differ in the effect: all of their spread is then taken for that of the effect.
+        The linear mixed model gives the spread of the ratings; the latent opinions spread a little
+        more. If no listener rated under several conditions, differences between listeners cannot be
+        told from differences in the effect, and count as differences in the effect. The same is
+        true for pairs.
 
         Parameters
         ----------
         ratings : Ratings
-            Of one question.
+            Ratings of one question.
         factors : sequence of str
             Columns that make a condition.
 
         Raises
         ------
         ValueError
-            If the ratings have another scale, or allow no model, as with one pair.
+            If the ratings have another scale, or if no model can be fitted, as with one pair.
         """
         if ratings.scale != ACR:
-            raise ValueError(f"scale {ratings.scale}; accepted: ratings from 1 to 5")
+            low, high = ratings.scale
+            raise ValueError(f"scale {low:g} to {high:g}; accepted: ratings from 1 to 5")
         if why := fault(ratings, factors):
             raise ValueError(why)
         table, model = ratings.opinions, fit_mixed(ratings, factors)
@@ -132,28 +136,28 @@ def simulate(
     Parameters
     ----------
     means : mapping of tuple of str to float
-        MOS of each condition, between 1 and 5.
+        Levels of a condition -> its MOS, between 1 and 5.
     factors : sequence of str
-        What the conditions' levels are levels of.
+        Names of the factors that these levels belong to.
     listeners, pairs : int > 0
-        How many.
+        Numbers of listeners and of pairs of recordings.
     spread : Spread or None
-        Of opinions; None is the default.
+        Standard deviations of opinions; None means the defaults.
     seed : int
-        Of all draws.
+        Seed of all draws.
     exact : bool
-        Whether these very ratings have the given means, as nearly as their number allows; else they
-        are expected to.
+        True if the means of the drawn ratings shall be the given ones, as closely as the number of
+        ratings allows; False if only the expected ratings shall be.
 
     Returns
     -------
     pd.DataFrame
-        Columns: listener, item, rating, pair, factors, simulated, which is "yes".
+        Columns: listener, item, rating, pair, the factors, and simulated, which is "yes".
 
     Raises
     ------
     ValueError
-        If a mean is not within the scale, or there is nobody or nothing to rate.
+        If a mean is not within the scale, or if a number is 0.
     """
     import pandas as pd
 
@@ -182,10 +186,18 @@ def simulate(
 
 
 def published(*, seed: int = 0, spread: Spread | None = None) -> "pd.DataFrame":
-    """Simulate the study's two surveys: its numbers, and its means to the two decimals it gives.
+    """Simulate the two surveys of the study, with its published means to two decimals.
 
-    What the study does not give, spreads and who rated what, is our assumption: these ratings are
-    no evidence of anything.
+    The numbers of listeners and pairs are those of the study too. It does not publish how much
+    ratings spread and who rated what, so these are assumed. The ratings are no evidence of
+    anything.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the first survey; the second one has the next seed.
+    spread : Spread or None
+        Standard deviations of opinions; None means the defaults.
     """
     import pandas as pd
 
@@ -208,30 +220,30 @@ def power(
     seed: int = 0,
     callback: Callable[[int, int], object] | None = None,
 ) -> "pd.DataFrame":
-    """Find how often a difference between two conditions would be seen, by simulation.
+    """Find out by simulation how often a difference between two conditions would be detected.
 
-    Each simulated test is analysed as a real one is, by the linear mixed model.
+    Each simulated test is analysed with the linear mixed model, like a real one.
 
     Parameters
     ----------
     difference : float
-        In MOS, between the two conditions.
+        Difference in MOS between the two conditions.
     listeners : sequence of int > 1
-        How many; a row each.
+        Numbers of listeners to try; each has a row in the result.
     pairs : int > 1
-        Pairs of recordings, that all listeners rate under both conditions.
+        Number of pairs of recordings. All listeners rate all pairs under both conditions.
     mean : float
-        MOS of both conditions together.
+        Mean of the two MOS.
     spread : Spread or None
-        Of opinions; None is the default.
+        Standard deviations of opinions; None means the defaults.
     level : float
-        p below which a difference counts as seen.
+        Significance level: a difference counts as detected if its p is below it.
     n_sims : int > 0
-        Simulated tests for each row.
+        Number of simulated tests for each number of listeners.
     seed : int
-        Of the first test.
+        Seed of the first test; the following tests have the following seeds.
     callback : callable or None
-        Called with the number of tests done and of all.
+        Called after each test with the number of finished tests and their total.
 
     Returns
     -------
@@ -275,7 +287,7 @@ def power(
 
 
 def latent(mean: float, sd: float) -> float:
-    """Return the m for which ratings of opinions N(m, sd^2) have this expected value."""
+    """Return the m for which ratings of latent opinions N(m, sd^2) have this expected value."""
     from scipy import optimize, special
 
     edges = np.arange(ACR[0], ACR[1]) + 0.5
@@ -293,7 +305,7 @@ def _rate(x: Array) -> npt.NDArray[np.int64]:
 
 
 def _shift(x: Array, mean: float) -> float:
-    """Return what to add to opinions so that their ratings have this mean, to half a rating."""
+    """Return what to add to latent opinions so that their ratings have this mean."""
     wanted = round(mean * x.size)
     edges = np.arange(ACR[0], ACR[1]) + 0.5
     steps = np.sort((edges - x.ravel()[:, None]).ravel())
@@ -307,6 +319,7 @@ def _number(names: "pd.Series[str]") -> "pd.Series[int]":
 
 
 def _wilson(seen: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (E. B. Wilson, 1927)."""
     z2 = 1.959964**2
     share = seen / n
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)

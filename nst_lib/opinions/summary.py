@@ -1,4 +1,4 @@
-"""What listeners said, as text for a terminal."""
+"""Print analyses of opinions as text for a terminal."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,20 +13,21 @@ from nst_lib.opinions.ratings import describe
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Text for an odds ratio without bounds.
 UNBOUNDED = "none"
 NOTE = (
-    '"p ordinal" treats the pairs as if they were many, so it is often too small; "none" there '
-    'means that the ratings set no bounds to the odds. "alike" names those among whom the effect '
-    "was not found to differ; if that is chance, p is too small."
+    '"p ordinal" treats the pairs as if there were many, so it is often too small; "none" means '
+    'that the odds have no bounds. "alike" says whether the effect was estimated to be the same '
+    "for all listeners or all pairs; if that is chance, p is too small."
 )
 
 
-#: Most columns of a table of MOS, and most comparisons of two, that are printed.
+#: Largest numbers of columns of a table of MOS, and of rows of a table of comparisons.
 MOST_COLUMNS, MOST_ROWS = 4, 15
 
 
 def summary(opinions: Opinions) -> str:
-    """Return tables of MOS and tests for each question, with and without exclusions."""
+    """Return tables of MOS and of tests for each question, with and without screening."""
     return "\n".join(_lines(opinions))
 
 
@@ -41,7 +42,7 @@ def _lines(opinions: Opinions) -> Iterator[str]:
         yield ""
         yield f"{question or 'ratings'}: {'; '.join(describe(everyone.ratings))}"
         left = opinions.excluded[question]
-        yield f"  left out when screened: {'nobody' if not left else ''}".rstrip()
+        yield f"  left out by the rules: {'nobody' if not left else ''}".rstrip()
         yield from (f"    {name}: {why}" for name, why in left.items())
         if opinions.warning(question):
             yield f"  WARNING: {opinions.warning(question)}"
@@ -49,24 +50,25 @@ def _lines(opinions: Opinions) -> Iterator[str]:
             yield ""
             yield f"  MOS, {name}{_over(analysis, name)}"
             yield _text(_narrow(analysis))
-        yield from (f"  {name}: none, {why}" for name, why in opinions.missing[question].items())
+        for name, why in opinions.missing[question].items():
+            yield f"  {name}: not analysed, because {why}"
         yield ""
         yield from _models(variants)
         if len(everyone.wilcoxon) and (everyone.wilcoxon["n"] > 0).any():
-            yield "  conditions b − a, by the signed ranks of listeners"
+            yield "  differences b − a between conditions, by Wilcoxon's signed ranks of listeners"
             yield from _first(everyone.wilcoxon, signed=True)
         else:
-            yield "  signed ranks: no listener rated under two conditions"
+            yield "  Wilcoxon: no test, because no listener rated under two conditions"
         yield from _agreement(everyone)
         if len(everyone.prediction):
-            yield "  scores against opinion"
+            yield "  correlation of scores with opinion"
             yield _text(_rounded(everyone.prediction))
 
 
 def _models(variants: dict[str, Analysis]) -> Iterator[str]:
     fitted = {name: analysis for name, analysis in variants.items() if not analysis.fault}
     if fitted:
-        yield "  linear mixed model; listeners and pairs are random, and so are their effects"
+        yield "  linear mixed model with random intercepts and effects of listeners and pairs"
         yield _text(tests(fitted))
         yield f"    {NOTE}"
     for name, analysis in variants.items():
@@ -76,20 +78,20 @@ def _models(variants: dict[str, Analysis]) -> Iterator[str]:
     if everyone.fault or everyone.differences.empty:
         return
     several = everyone.levels["factor"].isin(everyone.differences["factor"])
-    yield "  levels, as the mixed model estimates them, all listeners"
+    yield "  means at each level, estimated by the mixed model for all listeners"
     yield _text(_rounded(everyone.levels[several].drop(columns="df2")))
-    yield "  differences b − a of these; p Holm is corrected for all of a factor, intervals are not"
+    yield "  differences b − a of these; p Holm is corrected within a factor, intervals are not"
     yield from _first(everyone.differences.drop(columns=["df2", "t"]), signed=True)
 
 
 def tests(variants: dict[str, Analysis]) -> "pd.DataFrame":
-    """Return the tests of every variant, as text, terms together.
+    """Return the tests of every variant as text, with the variants of a term together.
 
     Returns
     -------
     pd.DataFrame
-        Columns: term, difference, listeners (the variant), estimate, d, F, p, p Holm, the p of the
-        ordinal model where ratings are categories, and among whom no difference was found.
+        Columns: term; difference; listeners, the variant; estimate; d; F; p; p Holm; p ordinal, of
+        the ordinal model if ratings are categories; alike, see :func:`factorial.mixed_table`.
     """
     import pandas as pd
 
@@ -131,25 +133,25 @@ def _agreement(analysis: Analysis) -> Iterator[str]:
     alpha, sos = _known(agreement["alpha ordinal"]), _known(agreement["sos a"])
     single, average = _known(icc["single"]), _known(icc["average"])
     yield (
-        f"  agreement: alpha {alpha} (ordinal), ICC {single} of one rating, {average} of the mean "
-        f"of {icc['per_item']:.3g}; SOS a {sos}"
+        f"  agreement: Krippendorff's alpha {alpha} (ordinal); ICC {single} for one rating, "
+        f"{average} for the mean of {icc['per_item']:.3g}; SOS a {sos}"
     )
 
 
 def _over(analysis: Analysis, name: str) -> str:
-    """Return what the interval is over, where there is one."""
+    """Return in words what the interval is over; empty if there is none."""
     table, unit = analysis.conditions, analysis.ratings.unit
     if table["listeners"].max() < 2:
         return ""
     over = "other listeners"
     if analysis.n_boot and table["pairs"].max() > 1:
         over += f" and other {unit}s"
-    less = "; to compare conditions only: how kind listeners are is not in it"
-    return f", with 95 % interval over {over}{less if name == UNBIASED else ''}"
+    less = "; only for comparing conditions, because bias is removed"
+    return f", with the 95 % interval over {over}{less if name == UNBIASED else ''}"
 
 
 def _narrow(analysis: Analysis) -> "pd.DataFrame":
-    """Return the table of MOS, a condition a row where there would be too many columns."""
+    """Return the table of MOS, with one condition per row if there are too many columns."""
     import pandas as pd
 
     layout = analysis.layout
@@ -160,11 +162,11 @@ def _narrow(analysis: Analysis) -> "pd.DataFrame":
 
 
 def _first(table: "pd.DataFrame", *, signed: bool) -> Iterator[str]:
-    """Return the rows of least p, and how many there are more."""
+    """Yield the rows with the smallest p, and the number of all others."""
     few = table.sort_values("p", kind="stable").head(MOST_ROWS) if len(table) > MOST_ROWS else table
     yield _text(_rounded(few, signed=signed))
     if len(few) < len(table):
-        yield f"    ... and {len(table) - len(few)} more, of larger p; --json has all"
+        yield f"    ... and {len(table) - len(few)} more with larger p; --json writes all of them"
 
 
 def _known(value: float) -> str:

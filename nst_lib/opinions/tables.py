@@ -1,7 +1,8 @@
-"""Tables of text as spreadsheet programs and other people write them.
+"""Read tables of text as spreadsheet programs and other people write them.
 
-What separates the cells, which encoding the text has and which sign numbers have is found in the
-file, and said. Cells are text without blanks around it. Rows are counted as a spreadsheet does.
+The separator of the cells, the encoding and the decimal sign are found in the file, and notes say
+what was found. Cells are text, and blanks around it are removed. Row numbers are those of a
+spreadsheet: the header is row 1.
 """
 
 import csv
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ACCEPTED = "accepted: a CSV file"
-#: What may separate cells, and its name.
+#: Separators of cells and their names.
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-#: Columns by which a header is known, ours and those of the formats that we read.
+#: Columns by which a header is recognised: ours, and those of the formats that we read.
 _NAMES = {"listener", "item", "id", "rating", "trial_id", "workerid"}
 _BLANK = " \t\r\n\xa0"
-_MARKS = {  # the longest first: UTF-16's begins UTF-32's
+_MARKS = {  # the longest first, because UTF-32 begins like UTF-16
     b"\xff\xfe\0\0": "UTF-32",
     b"\0\0\xfe\xff": "UTF-32",
     b"\xef\xbb\xbf": "UTF-8-sig",
@@ -32,14 +33,14 @@ _OTHERS = {
     b"\xd0\xcf\x11\xe0": "a spreadsheet (.xls)",
     b"%PDF": "a PDF document",
 }
-#: What a spreadsheet runs as a formula (OWASP, CSV Injection), and such a cell made harmless.
+#: Cells that a spreadsheet runs as formulas (OWASP, CSV Injection), and such cells with a quote.
 _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 _HARMLESS = re.compile("'+[=+\\-@\t\r\n＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 
 
 class RatingsError(ValueError):
-    """A table of ratings that cannot be used, and where it is wrong."""
+    """A table of ratings cannot be used; the message says where it is wrong."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,13 @@ class Text:
     Attributes
     ----------
     frame : pd.DataFrame
-        Of text, empty where there is nothing; the index is the row in the file, the header's is 1.
+        The cells as text; an empty cell is an empty text. The index is the row number in the file.
     source : str
-        Where it comes from.
+        Where the table comes from, for messages.
     separator : str
-        Between its cells.
+        Separator of its cells.
     notes : list of str
-        What was found of the file that a reader may not expect.
+        Remarks about the file that a reader may not expect.
     """
 
     frame: "pd.DataFrame"
@@ -64,18 +65,18 @@ class Text:
     notes: list[str] = field(default_factory=list)
 
     def decimals(self, column: "pd.Series[str]") -> "pd.Series[str]":
-        """Return a column of numbers with decimal points, where it has decimal commas.
+        """Return a column of numbers with decimal points instead of decimal commas.
 
         Parameters
         ----------
         column : pd.Series of str
-            Of this table or made from it, with its name and index.
+            Column of this table, or one made from it, with its name and index.
 
         Raises
         ------
         RatingsError
-            If commas may also separate thousands: beside points, or each before three digits in a
-            file whose cells are not separated by semicolons.
+            If the commas may also separate thousands. That is so if there are points too, or if
+            three digits follow every comma and cells are not separated by semicolons.
         """
         given = column[column != ""]
         commas = given[given.str.contains(",", regex=False)]
@@ -86,21 +87,21 @@ class Text:
         if not single or (thousands and self.separator != ";"):
             raise RatingsError(
                 f"{self.source}: row {commas.index[0]}, column {column.name}: {commas.iloc[0]!r}: "
-                "the comma may be a decimal sign or between thousands; accepted: one decimal sign "
-                "throughout, and nothing between thousands"
+                "the comma may be a decimal sign or separate thousands; use one decimal sign in "
+                "the whole column, and nothing between thousands"
             )
-        self.notes.append(f"decimal commas in column {column.name}")
+        self.notes.append(f"column {column.name} has decimal commas")
         return column.str.replace(",", ".", regex=False)
 
 
 def read_table(path: Path) -> Text:
-    """Read a table.
+    """Read a table of text from a file.
 
     Raises
     ------
     RatingsError
-        If it cannot be read, is no text, has no header, a column twice, or a row with more cells
-        than the header.
+        If the file cannot be read, is not text or has no header, if two columns have one name, or
+        if a row has more cells than the header.
     """
     import pandas as pd
 
@@ -109,7 +110,7 @@ def read_table(path: Path) -> Text:
         raise RatingsError(f"{path}: is empty; {ACCEPTED}")
     separator, text = _separator(text)
     if separator != ",":
-        notes.insert(0, f"{SEPARATORS[separator]} between cells")
+        notes.insert(0, f"cells are separated by {SEPARATORS[separator]}")
     header, rows = _rows(text, separator, path)
     columns = zip(*rows.values(), strict=True) if rows else [()] * len(header)
     frame = pd.DataFrame(dict(enumerate(columns)), index=list(rows), dtype=str)
@@ -117,20 +118,20 @@ def read_table(path: Path) -> Text:
 
 
 def harmless(text: str) -> str:
-    """Return the text of a cell so that no spreadsheet runs it; numbers stay.
+    """Return the text of a cell so that no spreadsheet runs it as a formula; numbers stay.
 
-    The quote before it says "text" to a spreadsheet; :func:`harmful` takes it away.
+    A quote before the text tells a spreadsheet that it is text. :func:`harmful` removes it.
     """
     return "'" + text if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def harmful(text: str) -> str:
-    """Return what :func:`harmless` was given."""
+    """Return the text that :func:`harmless` was given."""
     return text[1:] if _HARMLESS.match(text) else text
 
 
 def _decode(path: Path) -> tuple[str, list[str]]:
-    """Return the text of a file, and what there is to say of its encoding."""
+    """Return the text of a file, and notes about its encoding."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -138,7 +139,7 @@ def _decode(path: Path) -> tuple[str, list[str]]:
     for start, what in _OTHERS.items():
         if data.startswith(start):
             raise RatingsError(
-                f"{path}: is {what}; {ACCEPTED}, as which a spreadsheet program exports a sheet"
+                f"{path}: is {what}; {ACCEPTED}: export the sheet from the spreadsheet program"
             )
     mark = next((encoding for start, encoding in _MARKS.items() if data.startswith(start)), None)
     for encoding in [mark] if mark else ["UTF-8", "Windows-1252"]:
@@ -148,12 +149,12 @@ def _decode(path: Path) -> tuple[str, list[str]]:
             continue
         if "\0" in text:
             break
-        return text, [] if encoding.startswith("UTF-8") else [f"text is {encoding}"]
-    raise RatingsError(f"{path}: is no text in UTF-8, UTF-16 or Windows-1252; {ACCEPTED}")
+        return text, [] if encoding.startswith("UTF-8") else [f"the text is in {encoding}"]
+    raise RatingsError(f"{path}: is not text in UTF-8, UTF-16 or Windows-1252; {ACCEPTED}")
 
 
 def _separator(text: str) -> tuple[str, str]:
-    """Return what separates cells, and the text without a line that says so."""
+    """Return the separator of the cells, and the text without a first line `sep=;`."""
     said = re.match(r'"?sep=([,;\t|])"?[ \t]*(\r\n|\r|\n)', text, re.IGNORECASE)
     if said:
         return said[1], text[said.end() :]
@@ -162,7 +163,7 @@ def _separator(text: str) -> tuple[str, str]:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         try:
             header = next((row for row in rows if any(map(str.strip, row))), [])
-        except csv.Error:  # a cell without end
+        except csv.Error:  # a quote that is never closed
             return 0, 0
         return len(_NAMES & {name.strip().lower() for name in header}), len(header)
 
@@ -170,7 +171,7 @@ def _separator(text: str) -> tuple[str, str]:
 
 
 def _rows(text: str, separator: str, path: Path) -> tuple[list[str], dict[int, list[str]]]:
-    """Return the cells of the header, and of all rows that are not empty, by their number."""
+    """Return the header, and row number -> cells of all rows that are not empty."""
     lines = enumerate(
         csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), 1
     )
@@ -184,12 +185,14 @@ def _rows(text: str, separator: str, path: Path) -> tuple[list[str], dict[int, l
             if not header:
                 header = row if any(row) else []
             elif len(row) > len(header):
-                fault = (
-                    f"{path}: row {k} has {len(row)} cells, the header {len(header)}; {ACCEPTED}"
-                )
+                advice = "complete the header, or shorten the row"
                 if separator == ",":
-                    fault += ", with cells in quotes where they have commas, decimal commas too"
-                raise RatingsError(fault)
+                    advice = "put cells with commas (also decimal commas) in quotes, or complete "
+                    advice += "the header"
+                raise RatingsError(
+                    f"{path}: row {k} has {len(row)} cells, but the header has {len(header)}; "
+                    f"{advice}"
+                )
             elif any(row):
                 rows[k] = row + [""] * (len(header) - len(row))
     except csv.Error as error:
@@ -198,7 +201,7 @@ def _rows(text: str, separator: str, path: Path) -> tuple[list[str], dict[int, l
 
 
 class _Clean(dict[str, str]):
-    """Cells as they stand in the file -> what they say; each is kept once."""
+    """Cell as it is written in the file -> its clean text. Each text is stored once."""
 
     def __missing__(self, cell: str) -> str:
         self[cell] = harmful(cell.strip(_BLANK))
@@ -213,9 +216,9 @@ def _named(
     lost = [k for k in bare if (frame[k] != "").any()]
     if lost:
         columns = "1 column" if len(lost) == 1 else f"{len(lost)} columns"
-        notes.append(f"{columns} without a name not read")
+        notes.append(f"{columns} without a name left out")
     kept = [name for name in header if name]
     twice = next((name for name in kept if kept.count(name) > 1), None)
     if twice is not None:
-        raise RatingsError(f"{path}: column {twice!r} twice; accepted: each name once")
+        raise RatingsError(f"{path}: two columns are named {twice!r}; give them different names")
     return frame.drop(columns=bare).set_axis(kept, axis="columns")

@@ -1,16 +1,18 @@
-"""Results of webMUSHRA.
+"""Convert results of webMUSHRA.
 
-Columns as its `service/write.php` (2022) writes them: the session, what the listener was asked,
-`session_uuid` in mushra.csv, `trial_id`, and
+The columns are those that its `service/write.php` (2022) writes: the session, the listener's
+answers to the questionnaire, `session_uuid` in mushra.csv, `trial_id`, and
 
     mushra.csv        rating_stimulus, rating_score from 0 to 100
-    bs1116.csv        rating_non_reference, and the scores of it and of the hidden reference, 1 to 5
-    lms.csv, lss.csv  stimuli, stimuli_rating; where a page has several scales, stimuli_rating1, ...
+    bs1116.csv        rating_non_reference, and the scores of the stimulus and of the hidden
+                      reference, 1 to 5
+    lms.csv, lss.csv  stimuli, stimuli_rating; stimuli_rating1, ... if a page has several scales
 
-Items are named trial/stimulus, with both as columns; the trial is the pair. Listeners are told
-apart by `session_uuid`, or by whatever they were asked. Several scales are as many questions. A
-score of BS.1116 is that of the stimulus less that of the hidden reference (a difference grade, as
-ITU-R BS.1116 analyses it), from -4 to 4. What was not rated ("NA") is left out.
+An item is named trial/stimulus; the trial is the pair, and the stimulus is a column too. Listeners
+are told apart by `session_uuid`, or by their answers to the questionnaire. Each scale is a
+question. Ratings of BS.1116 are difference grades from -4 to 4: the score of the stimulus - the
+score of the hidden reference, as ITU-R BS.1116 analyses it. Ratings that were not given ("NA") are
+left out.
 """
 
 import re
@@ -22,16 +24,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _UNRATED = "NA"
-_FILES = "accepted: its mushra.csv, bs1116.csv, lms.csv and lss.csv"
+_FILES = "accepted: mushra.csv, bs1116.csv, lms.csv, lss.csv"
 
 
 def convert(text: Text) -> tuple["pd.DataFrame", tuple[float, float]] | None:
-    """Return a table in our columns and the range of its ratings; None if it is no such table.
+    """Return a table with our columns and the range of its ratings; None for other tables.
 
     Raises
     ------
     RatingsError
-        If a table of webMUSHRA has no ratings, or nobody who rated.
+        If a table of webMUSHRA has no ratings, or if its listeners cannot be told apart.
     """
     frame = text.frame
     if "trial_id" not in frame:
@@ -50,11 +52,11 @@ def convert(text: Text) -> tuple["pd.DataFrame", tuple[float, float]] | None:
     elif "session_test_id" in frame:
         last = list(map(str, frame.loc[:, "trial_id":]))[1:4]
         raise RatingsError(
-            f"{text.source}: no ratings, but {', '.join(last)} of webMUSHRA; {_FILES}"
+            f"{text.source}: this file of webMUSHRA has {', '.join(last)} and no ratings; {_FILES}"
         )
     else:
         return None
-    text.notes.append(f"webMUSHRA, {what}")
+    text.notes.append(f"results of webMUSHRA: {what}")
     rated = long["rating"].str.upper() != _UNRATED
     if not rated.all():
         text.notes.append(f"{(~rated).sum()} of {len(long)} ratings left out: not given")
@@ -72,8 +74,8 @@ def _long(text: Text, stimulus: str, ratings: list[str]) -> "pd.DataFrame":
     who = ["session_uuid"] if "session_uuid" in frame else asked
     if not who:
         raise RatingsError(
-            f"{text.source}: nothing tells listeners apart; accepted: session_uuid, or columns "
-            "with what they were asked, before trial_id"
+            f"{text.source}: no column tells the listeners apart; add session_uuid, or columns of "
+            "the questionnaire before trial_id"
         )
     long = pd.DataFrame(
         {
@@ -89,7 +91,7 @@ def _long(text: Text, stimulus: str, ratings: list[str]) -> "pd.DataFrame":
 
 
 def _difference(text: Text, rating: "pd.Series[str]") -> "pd.Series[str]":
-    """Return scores less those of the hidden reference, as text."""
+    """Return the scores minus those of the hidden reference, as text."""
     import pandas as pd
 
     reference = text.frame["rating_reference_score"]

@@ -38,7 +38,7 @@ def test_tables_numbers_and_figure(nst, ratings, tmp_path):
         assert f"{level} {mean:.2f} (" in " ".join(result.stdout.split())
     assert SIMULATED not in result.stdout
     assert result.stdout.splitlines()[-2:] == ["o.json", "o.png"]
-    notes = ["semicolons between cells", "text is UTF-16"]
+    notes = ["cells are separated by semicolons", "the text is in UTF-16"]
     assert result.stdout.splitlines()[1:3] == [f"  {note}" for note in notes]
     found = json.loads((tmp_path / "o.json").read_text())
     assert found["notes"] == notes
@@ -71,7 +71,7 @@ def test_the_scores_of_a_batch_are_compared_with_opinion(nst, ratings, file, tmp
     ratings[["listener", "item", "rating"]].to_csv(file, index=False)
     result = nst("mos", file, "--by", "pooling", "--items", "items.csv", "--json", "o.json")
     assert result.returncode == 0
-    assert "scores against opinion" in result.stdout
+    assert "correlation of scores with opinion" in result.stdout
     found = json.loads((tmp_path / "o.json").read_text())["questions"][""][ALL]["prediction"]
     means = ratings.groupby("item", sort=False)["rating"].mean()
     expected = np.corrcoef(items["timbre"], means[items["item"]])[0, 1]
@@ -107,7 +107,7 @@ def test_rules_that_leave_out_everybody_keep_the_table(nst, ratings, file, tmp_p
     mean = ratings.groupby("pooling")["rating"].mean()["max"]
     assert f"max {mean:.2f} (" in result.stdout
     assert "WARNING: The rules leave out 6 of 6 listeners" in result.stdout
-    assert "screened: none, the rules leave out all listeners" in result.stdout
+    assert "screened: not analysed, because the rules leave out all listeners" in result.stdout
 
 
 def test_rules_from_a_file(nst, file, tmp_path):

@@ -451,7 +451,7 @@ def test_mos_statistics_run_with_their_solutions(tmp_path: Path) -> None:
     ]
     widths = re.findall(r"average − max\*\*: \S+, 95 % interval (\S+) to (\S+)\.", said)
     assert [float(low) < 0 < float(high) for low, high in widths] == [True, True]
-    assert "left out: always, sd 0.00" in said, "exercise 3"
+    assert "left out: always, standard deviation 0.00" in said, "exercise 3"
     for solution in solutions(name):
         assert "SIMULATED" in solution
     assert "nan" not in said

@@ -468,7 +468,9 @@ class TestMixed:
 
     def test_condition_without_ratings_is_refused(self):
         kept = BALANCED.table[BALANCED.table["cell"] != "cqt average"]
-        with pytest.raises(ValueError, match=r"72 ratings of 4 effects.*under every condition"):
+        with pytest.raises(
+            ValueError, match=r"72 ratings do not determine 4 effects.*under every condition"
+        ):
             factorial.fit_mixed(check(kept), FACTORS)
 
     def test_ratings_that_follow_exactly_leave_nothing_to_test(self):
@@ -583,7 +585,9 @@ class TestOrdinal:
 
     def test_one_category_is_refused(self):
         same = changed(BALANCED, rating=3)
-        with pytest.raises(ValueError, match="all ratings are 3; accepted: two categories"):
+        with pytest.raises(
+            ValueError, match="all ratings are 3, and an ordinal model needs two categories"
+        ):
             ordinal_model(same, ["listener", "pair"])
 
 

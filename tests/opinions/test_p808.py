@@ -105,7 +105,7 @@ class TestAcr:
         assert ratings.opinions.index.tolist() == [2, 2]
         assert ratings.scale == (1, 5)
         assert ratings.unit == "item"
-        assert ratings.notes == ("P.808 toolkit, ACR",)
+        assert ratings.notes == ("results of the P.808 toolkit: ACR",)
 
     def test_answers_without_a_clip_are_none(self, batch):
         ratings = batch(acr(), change=lambda text: text.replace("Answer.Q2_URL", "Answer.Q2_other"))
@@ -187,7 +187,7 @@ class TestSessions:
         assert ratings.notes[1] == "1 of 2 sessions left out: rejected"
 
     def test_all_rejected(self, batch):
-        with refused("results.csv: no sessions; accepted: one that was not rejected, or more"):
+        with refused("results.csv: no ratings are left: 1 of 1 sessions left out: rejected"):
             batch(acr() | {"AssignmentStatus": "Rejected"})
 
     @pytest.mark.parametrize("answers", [{"trap": ""}, {"gold": ""}])
@@ -239,7 +239,7 @@ CCR = {"a_1.wav": 3, "a_2.wav": -2, "b_1.wav": 0, "b_2.wav": -3}
 class TestAgainstReferences:
     def test_dcr(self, batch):
         ratings = batch(against(DCR, trap=5))
-        assert ratings.notes == ("P.808 toolkit, DCR",)
+        assert ratings.notes == ("results of the P.808 toolkit: DCR",)
         assert ratings.scale == (1, 5)
         assert ratings.opinions["rating"].tolist() == [5, 2, 4, 1]
         assert ratings.opinions["pair"].tolist() == ["a.wav", "a.wav", "b.wav", "b.wav"]
@@ -249,7 +249,7 @@ class TestAgainstReferences:
         """Whole numbers have points in `..._merged.csv` of the toolkit, which pandas wrote."""
         given = {clip: kind(answer) for clip, answer in CCR.items()}
         ratings = batch(against(given, trap=kind(0)))
-        assert ratings.notes == ("P.808 toolkit, CCR",)
+        assert ratings.notes == ("results of the P.808 toolkit: CCR",)
         assert ratings.scale == (-3, 3)
         assert ratings.opinions["rating"].tolist() == [3, -2, 0, -3]
         assert ratings.opinions["pair"].tolist() == ["a.wav", "a.wav", "b.wav", "b.wav"]
@@ -282,7 +282,7 @@ class TestAgainstReferences:
 class TestP835:
     def test_scales_are_questions(self, batch):
         ratings = batch(p835())
-        assert ratings.notes == ("P.808 toolkit, P.835",)
+        assert ratings.notes == ("results of the P.808 toolkit: P.835",)
         assert ratings.questions == ["signal", "background", "overall"]
         found = {name: ratings.of(name).opinions["rating"].tolist() for name in ratings.questions}
         assert found == {"signal": [5, 2], "background": [1, 4], "overall": [3, 1]}

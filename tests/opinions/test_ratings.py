@@ -57,13 +57,26 @@ class TestRead:
             b"",
             b"listener,item,rating\na,x\0,3\n",
             b'listener,item,rating\na,"x,3\n',
-            b"a,b\n1,2\n3,4,5\n",
         ],
-        ids=["empty", "character 0", "open quote", "ragged"],
+        ids=["empty", "character 0", "open quote"],
     )
     def test_no_csv(self, write, data):
+        self._refuse(write(data), "accepted: a CSV file")
+
+    @pytest.mark.parametrize(
+        ("data", "advice"),
+        [
+            (b"a,b\n1,2\n3,4,5\n", "put cells with commas (also decimal commas) in quotes"),
+            (b"a;b\n1;2\n3;4;5\n", "complete the header, or shorten the row"),
+        ],
+    )
+    def test_row_longer_than_the_header(self, write, data, advice):
         path = write(data)
-        with refused("accepted: a CSV file") as caught:
+        self._refuse(path, f"{path}: row 3 has 3 cells, but the header has 2; {advice}")
+
+    @staticmethod
+    def _refuse(path, message):
+        with refused(message) as caught:
             read(path)
         assert str(caught.value).startswith(f"{path}: ")
         assert "\n" not in str(caught.value)
@@ -399,13 +412,13 @@ class TestRules:
 
     def test_spread(self):
         ratings = opinions_of(**USUAL, dee=[3, 3, 3, 3])
-        assert Rules().excluded(ratings) == {"dee": "sd 0.00, below 0.25"}
+        assert Rules().excluded(ratings) == {"dee": "standard deviation 0.00 is below 0.25"}
         assert Rules(min_sd=0).excluded(ratings) == {}
 
     def test_correlation(self):
         ratings = opinions_of(**USUAL, dee=[5, 4, 1, 2])
         (why,) = Rules().excluded(ratings).values()
-        assert re.fullmatch(r"correlation -0\.\d\d with others, below 0\.2", why)
+        assert re.fullmatch(r"correlation -0\.\d\d with the others is below 0\.2", why)
         assert LAX.excluded(ratings) == {}
 
     @pytest.mark.parametrize(("end", "rating"), [("lowest", 3), ("highest", 5)])
@@ -414,13 +427,13 @@ class TestRules:
         catch = pd.DataFrame([("bob", "c1", rating, 4)], columns=table.columns)
         ratings = check(pd.concat([table, catch]))
         assert "c1" not in set(ratings.opinions["item"])
-        assert Rules().excluded(ratings) == {"bob": "1 catch trials missed, 0 allowed"}
+        assert Rules().excluded(ratings) == {"bob": "1 catch trial answered wrongly, 0 allowed"}
 
     def test_catch_trials(self):
         table = opinions_of(**USUAL).table.assign(lowest=None, highest=None)
         catch = [("bob", "c1", 2, 4, 5), ("bob", "c2", 1, 2, None), ("cyd", "c1", 4, 4, 5)]
         ratings = check(pd.concat([table, pd.DataFrame(catch, columns=table.columns)]))
-        assert Rules().excluded(ratings) == {"bob": "2 catch trials missed, 0 allowed"}
+        assert Rules().excluded(ratings) == {"bob": "2 catch trials answered wrongly, 0 allowed"}
         assert Rules(max_missed=1).excluded(ratings).keys() == {"bob"}
         assert Rules(max_missed=2).excluded(ratings) == {}
 
@@ -440,6 +453,7 @@ class TestRules:
     def test_file(self, write):
         path = write("max_missed: 2\nlisteners: [bob, 7]\n", "rules.yaml")
         assert Rules.read(path) == Rules(max_missed=2, listeners=("bob", "7"))
+        assert Rules.read(write("listeners: bob", "rules.yaml")).listeners == ("bob",)
 
     def test_empty_file_is_the_default(self, write):
         assert Rules.read(write("", "rules.yaml")) == Rules()
@@ -447,15 +461,20 @@ class TestRules:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("min_std: 1", "'min_std'; did you mean min_sd?"),
-            ("spread: 1", "'spread'; accepted: max_missed, min_sd, min_correlation, listeners"),
-            ("min_sd: much", "min_sd: 'much'; accepted: a number"),
-            ("min_sd: true", "min_sd: True; accepted: a number"),
-            ("min_sd:", "min_sd: None; accepted: a number"),
-            ("listeners: bob", "listeners: 'bob'; accepted: a list of names"),
+            ("min_std: 1", "unknown rule 'min_std'; did you mean min_sd?"),
+            (
+                "spread: 1",
+                "unknown rule 'spread'; accepted: max_missed, min_sd, min_correlation, listeners",
+            ),
+            ("min_sd: much", "min_sd='much'; accepted: a share of the range"),
+            ("min_sd: true", "min_sd=True; accepted: a share of the range"),
+            ("min_sd:", "min_sd=None; accepted: a share of the range"),
+            ("min_correlation: high", "min_correlation='high'; accepted: a number"),
+            ("max_missed: -1", "max_missed=-1; accepted: a whole number [0 or more]"),
+            ("listeners: 7", "listeners=7; accepted: a list of names"),
             (
                 "- bob",
-                "is no table of settings; accepted: a YAML file with some of max_missed, min_sd",
+                "has no rules; accepted: a YAML file with some of max_missed, min_sd",
             ),
             ("min_sd: [", "accepted: a YAML file with some of max_missed, min_sd"),
             ("\x07", "accepted: a YAML file with some of max_missed, min_sd"),

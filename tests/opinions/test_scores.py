@@ -848,11 +848,11 @@ class TestScreening:
         for k, scale in ((1, (1, 5)), (25, (0, 100))):
             found = rules.excluded(of_matrix((rows - 1) * k + scale[0], scale=scale))
             assert list(found) == ["L0"]
-            assert found["L0"] == f"sd {0.178885 * k:.2f}, below {0.25 * k:g}"
+            assert found["L0"] == f"standard deviation {0.178885 * k:.2f} is below {0.25 * k:g}"
 
     def test_points_instead_of_a_share_are_refused(self, tmp_path):
         (tmp_path / "rules.yaml").write_text("min_sd: 6.25\n")
-        with refused("min_sd: 6.25; accepted: a share of the range of the scale, from 0 to 0.5"):
+        with refused("min_sd=6.25; accepted: a share of the range of the scale"):
             Rules.read(tmp_path / "rules.yaml")
 
     def test_listener_of_another_question_may_be_named(self):
@@ -1057,4 +1057,4 @@ class TestLevels:
         means = {(name,): 2 + 0.2 * k for k, name in enumerate(names)}
         table = simulation.simulate(means, ["system"], listeners=3, pairs=2)
         text = summary(analyse(check(table), ["system"], rules=LAX, n_boot=0))
-        assert text.count("... and 6 more, of larger p") == 2
+        assert text.count("... and 6 more with larger p") == 2

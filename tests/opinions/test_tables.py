@@ -40,30 +40,33 @@ class TestSameTable:
             (GOOD.encode("utf-8-sig"), []),
             (GOOD.replace("\n", "\r\n").encode(), []),
             (GOOD.replace("\n", "\r").encode(), []),
-            (GOOD.encode("cp1252"), ["text is Windows-1252"]),
-            (GOOD.encode("utf-16"), ["text is UTF-16"]),
-            (b"\xfe\xff" + GOOD.encode("utf-16-be"), ["text is UTF-16"]),
-            (GOOD.encode("utf-32"), ["text is UTF-32"]),
-            (GOOD.replace(",", "\t").encode("utf-16"), ["tabs between cells", "text is UTF-16"]),
-            (GOOD.replace(",", "|").encode(), ["bars between cells"]),
-            (GOOD.replace(",", ";").encode(), ["semicolons between cells"]),
+            (GOOD.encode("cp1252"), ["the text is in Windows-1252"]),
+            (GOOD.encode("utf-16"), ["the text is in UTF-16"]),
+            (b"\xfe\xff" + GOOD.encode("utf-16-be"), ["the text is in UTF-16"]),
+            (GOOD.encode("utf-32"), ["the text is in UTF-32"]),
+            (
+                GOOD.replace(",", "\t").encode("utf-16"),
+                ["cells are separated by tabs", "the text is in UTF-16"],
+            ),
+            (GOOD.replace(",", "|").encode(), ["cells are separated by bars"]),
+            (GOOD.replace(",", ";").encode(), ["cells are separated by semicolons"]),
             (b"sep=,\r\n" + GOOD.encode(), []),
-            (b'"sep=;"\n' + GOOD.replace(",", ";").encode(), ["semicolons between cells"]),
+            (b'"sep=;"\n' + GOOD.replace(",", ";").encode(), ["cells are separated by semicolons"]),
             (
                 b"SEP=;\r\n" + SEMICOLONS.encode("cp1252"),
                 [
-                    "semicolons between cells",
-                    "text is Windows-1252",
-                    "decimal commas in column rating",
+                    "cells are separated by semicolons",
+                    "the text is in Windows-1252",
+                    "column rating has decimal commas",
                 ],
             ),
             (
                 SEMICOLONS.encode("utf-8-sig"),
-                ["semicolons between cells", "decimal commas in column rating"],
+                ["cells are separated by semicolons", "column rating has decimal commas"],
             ),
             (
                 GOOD.replace("4.5", '"4,5"').replace("2.25", '"2,25"').encode(),
-                ["decimal commas in column rating"],
+                ["column rating has decimal commas"],
             ),
             ((GOOD.replace("\n", ",,\n") + ",,,,,,\n" * 3).encode(), []),
             (GOOD.replace("ann,", " ann ,").replace("größer", " größer\xa0").encode(), []),
@@ -94,7 +97,7 @@ class TestSameTable:
         numbered = pd.read_csv(io.StringIO(GOOD)).to_csv()
         ratings = read(write(numbered))
         assert list(ratings.table) == list(usual)
-        assert ratings.notes == ("1 column without a name not read",)
+        assert ratings.notes == ("1 column without a name left out",)
 
     def test_line_breaks_in_cells_are_no_rows(self, write):
         text = 'listener,item,"rating","what did\nyou hear?"\nann,x,3,"a\nb"\nbob,x,9,\n'
@@ -111,9 +114,9 @@ class TestSameTable:
         ratings = read(write(GOOD), items=items)
         assert ratings.table["timbre"].tolist() == [0.125, 1, 0.125, 1]
         assert ratings.notes == (
-            f"{items}: semicolons between cells",
-            f"{items}: text is UTF-16",
-            f"{items}: decimal commas in column timbre",
+            f"{items}: cells are separated by semicolons",
+            f"{items}: the text is in UTF-16",
+            f"{items}: column timbre has decimal commas",
         )
 
     def test_names_with_commas_stay(self, write):
@@ -125,20 +128,20 @@ class TestNumbers:
     @pytest.mark.parametrize("separator", [";", "\t"])
     def test_points_beside_commas(self, write, separator):
         text = GOOD.replace("4.5", '"4,5"').replace(",", separator).replace(f"4{separator}5", "4,5")
-        with refused("row 2, column rating: '4,5': the comma may be a decimal sign or between"):
+        with refused("row 2, column rating: '4,5': the comma may be a decimal sign or separate"):
             read(write(text))
 
     def test_thousands(self, write):
         text = 'listener,item,rating\na,x,"1,234"\nb,x,2\n'
-        with refused("row 2, column rating: '1,234': the comma may be a decimal sign or between"):
+        with refused("row 2, column rating: '1,234': the comma may be a decimal sign or separate"):
             read(write(text))
         with_semicolons = text.replace(",", ";").replace("1;234", "1,234")
         assert read(write(with_semicolons)).table["rating"].tolist() == [1.234, 2]
 
     def test_decimal_comma_among_commas(self, write):
         with refused(
-            "row 3 has 6 cells, the header 5; accepted: a CSV file, with cells in quotes where "
-            "they have commas, decimal commas too"
+            "row 3 has 6 cells, but the header has 5; put cells with commas (also decimal commas) "
+            "in quotes, or complete the header"
         ):
             read(write(GOOD.replace("avg-1,3", "avg-1,3,5")))
 
@@ -157,7 +160,7 @@ class TestRefused:
             (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(64), "is a spreadsheet (.xls)"),
             (b"%PDF-1.7\n%\xe2\xe3", "is a PDF document"),
         ):
-            with refused(f"{what}; accepted: a CSV file, as which a spreadsheet program exports"):
+            with refused(f"{what}; accepted: a CSV file: export the sheet from the"):
                 read(write(data, "ratings.xlsx"))
 
     @pytest.mark.parametrize(
@@ -166,7 +169,7 @@ class TestRefused:
         ids=["half a character", "UTF-16 without a mark", "zeros", "in no encoding"],
     )
     def test_no_text(self, write, data):
-        with refused("is no text in UTF-8, UTF-16 or Windows-1252; accepted: a CSV file"):
+        with refused("is not text in UTF-8, UTF-16 or Windows-1252; accepted: a CSV file"):
             read(write(data))
 
     @pytest.mark.parametrize("text", ["\n", " , ,\n,,\n", "\ufeff"])
@@ -175,7 +178,7 @@ class TestRefused:
             read(write(text))
 
     def test_column_twice(self, write):
-        with refused("column 'rating' twice; accepted: each name once"):
+        with refused("two columns are named 'rating'; give them different names"):
             read(write("listener,item,rating,rating\nann,x,3,4\n"))
 
     @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ class TestWebMushra:
 
     def test_nothing_was_asked(self, write):
         text = "session_test_id,trial_id,stimuli_rating,stimuli,rating_time\nm,t, 4 ,C1,20\n"
-        with refused("nothing tells listeners apart; accepted: session_uuid, or columns"):
+        with refused("no column tells the listeners apart; add session_uuid, or columns"):
             read(write(text))
 
     def test_pattern_is_of_trial_and_stimulus(self, write):
@@ -99,12 +99,15 @@ class TestWebMushra:
         assert ratings.of("stimuli_rating1").table["rating"].tolist() == [4, 5]
         assert ratings.of("stimuli_rating2").table["rating"].tolist() == [1, 2, 3]
         assert ratings.of("stimuli_rating2").table.index.tolist() == [2, 3, 4]
-        assert ratings.notes == ("webMUSHRA, Likert scales", "1 of 6 ratings left out: not given")
+        assert ratings.notes == (
+            "results of webMUSHRA: Likert scales",
+            "1 of 6 ratings left out: not given",
+        )
 
     def test_header_of_a_page_with_fewer_scales(self, write):
         """It is made from the first trial of a session, whichever page that is."""
         text = self.LSS.replace('" 4 ",', "4,2,").replace('" 2 ",', "2,2,")
-        with refused("row 2 has 9 cells, the header 8; accepted: a CSV file"):
+        with refused("row 2 has 9 cells, but the header has 8; put cells"):
             read(write(text))
 
     BS1116 = (
@@ -119,7 +122,7 @@ class TestWebMushra:
         """Of BS.1116: the stimulus less the hidden reference; above 0 it was taken for it."""
         ratings = read(write(self.BS1116, "bs1116.csv"))
         assert ratings.scale == (-4, 4)
-        assert ratings.notes == ("webMUSHRA, BS.1116, difference grades",)
+        assert ratings.notes == ("results of webMUSHRA: BS.1116, difference grades",)
         assert ratings.table["rating"].tolist() == [-2.5, 1, -4]
         assert ratings.table["item"].tolist() == ["t1/C1", "t1/C2", "t1/C1"]
         assert ratings.table["stimulus"].tolist() == ["C1", "C2", "C1"]
@@ -140,6 +143,6 @@ class TestWebMushra:
     def test_pages_without_ratings(self, write, columns):
         shown = ", ".join(columns.split(",")[:3])
         with refused(
-            f"no ratings, but {shown} of webMUSHRA; accepted: its mushra.csv, bs1116.csv, lms.csv"
+            f"this file of webMUSHRA has {shown} and no ratings; accepted: mushra.csv, bs1116.csv"
         ):
             read(write(f"session_test_id,email,trial_id,{columns}\na,b@x.org,t1,1,2,3,4,5\n"))
