@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 from nst_lib.sound.datasets import ESC50_VARIABLE, Dataset, Pair, open_dataset
+from tests import forked
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next(
@@ -39,7 +40,7 @@ OPTIONS = (
 )
 
 #: Markers that a test has because it uses a fixture.
-MARKERS = {"browser": "browser", "nst": "process"}
+MARKERS = {"browser": "browser", "installed_nst": "process"}
 #: Files that take longest: they begin first, so that no worker is left with one of them at the end.
 LONGEST = (
     "batch/test_driver.py",
@@ -167,7 +168,7 @@ def make_wav(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def nst(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def installed_nst(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the installed `nst` in `tmp_path`."""
 
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -180,5 +181,19 @@ def nst(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
             check=False,
             timeout=300,
         )
+
+    return run
+
+
+@pytest.fixture
+def nst(
+    installed_nst: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `nst` in `tmp_path`: the installed one for a batch, or with another environment."""
+
+    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        if arguments[0] == "batch" or environment or not hasattr(os, "fork"):
+            return installed_nst(*arguments, **environment)
+        return forked.run([*map(str, arguments)], tmp_path)
 
     return run

@@ -35,9 +35,9 @@ def recordings(tmp_path) -> tuple[Path, Path]:
     return paths
 
 
-def test_transfer_writes_sound_record_and_figure(nst, recordings, tmp_path):
+def test_transfer_writes_sound_record_and_figure(installed_nst, recordings, tmp_path):
     arguments = ("--content", "A.wav", "--style", "B.wav", "--out", "C.wav", "--plot", "C.png")
-    result = nst("transfer", *arguments, *FAST, "--pooling", "max", "--seed", 5)
+    result = installed_nst("transfer", *arguments, *FAST, "--pooling", "max", "--seed", 5)
     assert (result.returncode, result.stderr) == (0, "")
     scores, *files = result.stdout.splitlines()
     assert re.fullmatch(r"timbre .*, texture .*, rhythm .*, noise .* dB", scores)
@@ -58,9 +58,9 @@ def test_transfer_writes_sound_record_and_figure(nst, recordings, tmp_path):
     assert set(os.listdir(tmp_path)) == {"A.wav", "B.wav", "C.wav", "C.json", "C.png"}
 
 
-def test_same_command_same_bytes(nst, recordings, tmp_path):
+def test_same_command_same_bytes(installed_nst, recordings, tmp_path):
     for out in ("C.wav", "D.wav"):
-        nst("transfer", "--content", "A.wav", "--style", "B.wav", "--out", out, *FAST)
+        installed_nst("transfer", "--content", "A.wav", "--style", "B.wav", "--out", out, *FAST)
     assert (tmp_path / "C.wav").read_bytes() == (tmp_path / "D.wav").read_bytes()
 
 
@@ -134,8 +134,8 @@ def test_bad_input_gets_one_line_and_status_2(nst, recordings, tmp_path, argumen
     assert set(os.listdir(tmp_path)) == {"A.wav", "B.wav"}
 
 
-def test_missing_option(nst):
-    result = nst("transfer", "--content", "A.wav")
+def test_missing_option(installed_nst):
+    result = installed_nst("transfer", "--content", "A.wav")
     assert result.returncode == 2
     assert result.stderr == "nst: Missing option '--style'.\n"
 
@@ -155,8 +155,8 @@ def test_presets(nst):
     assert "stacks = 3 " in shown
 
 
-def test_version(nst):
-    assert nst("--version").stdout == f"nst {__version__}\n"
+def test_version(installed_nst):
+    assert installed_nst("--version").stdout == f"nst {__version__}\n"
 
 
 class Terminal:
