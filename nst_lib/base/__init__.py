@@ -1,1 +1,1 @@
-"""Files, checks of arguments and memory: what everything else stands on, without torch."""
+"""Files, checks of arguments, and memory. Everything else builds on this room. No torch."""

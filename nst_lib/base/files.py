@@ -13,14 +13,14 @@ FIGURE_FORMATS = (".png", ".svg", ".pdf")
 
 
 def validate_output(path: str | os.PathLike[str], *, suffixes: Sequence[str]) -> Path:
-    """Check, before any work is done, that `path` can be written.
+    """Check that `path` can be written. Call this before any work is done.
 
     Parameters
     ----------
     path : path
         The file to be written; an existing file may be replaced.
     suffixes : sequence of str
-        Accepted endings, with the dot.
+        Accepted file endings, with the dot.
 
     Raises
     ------
@@ -52,9 +52,10 @@ def atomic(path: str | os.PathLike[str], *, scratch: Path | None = None) -> Iter
     Parameters
     ----------
     path : path
-        The file that is to appear.
+        The file to be written.
     scratch : Path or None
-        Folder of the temporary file, on the same file system; None is that of `path`.
+        Folder for the temporary file; it must be on the same file system. None is the folder of
+        `path`.
     """
     path = Path(path)
     folder = path.parent if scratch is None else scratch
@@ -73,12 +74,12 @@ def atomic(path: str | os.PathLike[str], *, scratch: Path | None = None) -> Iter
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of `target` if the block ends without an error.
+    """Yield an empty folder that replaces `target` if the block ends without an error.
 
     Raises
     ------
     ValueError
-        If there can be no folder.
+        If the folder cannot be made.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +112,7 @@ def file_checksum(path: str | os.PathLike[str]) -> str:
 
 
 def set_default_mode(path: Path, mode: int) -> None:
-    """Give what `tempfile` made the permissions that it would have otherwise: `mode`, masked."""
+    """Give a temporary file or folder the usual permissions: `mode` less the user's umask."""
     umask = os.umask(0)
     os.umask(umask)
     path.chmod(mode & ~umask)

@@ -1,4 +1,4 @@
-"""How much memory this process takes while something runs."""
+"""Measure how much memory this process takes while a block of code runs."""
 
 import threading
 from collections.abc import Iterator
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import psutil
 
-#: Seconds between two looks.
+#: Seconds between two measurements.
 INTERVAL = 0.02
 
 
 @dataclass
 class Peak:
-    """Largest resident memory seen so far.
+    """The largest resident memory measured so far.
 
     Attributes
     ----------
     size : int
-        Bytes of the whole process, libraries included.
+        Memory of the whole process with its libraries, in bytes.
     """
 
     size: int = 0
@@ -26,7 +26,7 @@ class Peak:
 
 @contextmanager
 def watch() -> Iterator[Peak]:
-    """Look at this process's resident memory every `INTERVAL` until the block ends."""
+    """Measure the resident memory of this process every `INTERVAL` until the block ends."""
     process, peak, done = psutil.Process(), Peak(), threading.Event()
 
     def look() -> None:

@@ -1,1 +1,1 @@
-"""Experiments in batch: a grid of conditions, each an executed notebook, and their results."""
+"""Batches: a grid of conditions, each run as a notebook, and their results."""

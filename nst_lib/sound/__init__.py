@@ -1,1 +1,1 @@
-"""Recordings: files that are read and written, data sets, and simulated sounds."""
+"""Recordings: reading and writing sound files, datasets, and simulated sounds."""

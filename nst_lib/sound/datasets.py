@@ -1,7 +1,8 @@
-"""Clips by category, fold and name: ESC-50 and its synthetic stand-in, with one interface.
+"""Datasets of clips with a category, a fold and a name: ESC-50, folders, and synthetic clips.
 
 ESC-50: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", ACM Multimedia 2015.
-Five-second clips at 44.1 kHz in 50 categories and five folds, named FOLD-SOURCE-TAKE-TARGET.wav.
+It has five-second clips at 44.1 kHz in 50 categories and five folds. The files are named
+FOLD-SOURCE-TAKE-TARGET.wav.
 """
 
 import csv
@@ -21,7 +22,7 @@ from nst_lib.sound import audio
 from nst_lib.sound.audio import Audio, read, validate
 from nst_lib.sound.decoding import Warn
 
-#: The study's five pairs of categories: (style, content).
+#: The five pairs of categories in the study: (style, content).
 STUDY_PAIRS = (
     ("snoring", "hand_saw"),
     ("hen", "car_horn"),
@@ -29,12 +30,12 @@ STUDY_PAIRS = (
     ("frog", "keyboard_typing"),
     ("water_drops", "clapping"),
 )
-#: Endings of the files that are recordings in a folder that is no ESC-50 copy.
+#: File endings of recordings, in a folder that is not a copy of ESC-50.
 AUDIO_SUFFIXES = (
     *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".wma", ".webm"),
     *(".aiff", ".aif", ".caf"),
 )
-#: Environment variable that names an ESC-50 folder.
+#: The environment variable that holds the path of an ESC-50 folder.
 ESC50_VARIABLE = "NST_ESC50"
 
 _LICENCE_LINE = re.compile(r"^\W*(\S+\.wav)\W+(.+?)\s*\[([^\[\]]+)\]\s*$", re.MULTILINE)
@@ -49,13 +50,13 @@ class Clip(ABC):
     Attributes
     ----------
     name : str
-        Unique in its dataset.
+        The name of the clip, unique in its dataset.
     category : str
         What is heard, for example "hand_saw".
-    fold : int
-        Cross-validation fold, from 1; clips cut from one source share it.
+    fold : int >= 1
+        Cross-validation fold. Clips that were cut from one source are in the same fold.
     licence, attribution : str
-        Terms of use and whom to credit.
+        The terms of use, and whom to credit.
     """
 
     name: str
@@ -108,7 +109,7 @@ class SyntheticClip(Clip):
         min_samples: int = 1,
         warn: Warn = audio.warn,
     ) -> Audio:
-        """Return the sound; `duration` None means 5 s, and there is nothing to warn of."""
+        """Return the sound. A `duration` of None means 5 s; `warn` is never called."""
         from nst_lib.sound.synth import synthesise
 
         seconds = 5.0 if duration is None else duration
@@ -118,14 +119,14 @@ class SyntheticClip(Clip):
 
 @dataclass(frozen=True)
 class Pair:
-    """A style clip and the content clip that it is transferred onto."""
+    """A style clip, and the content clip that takes on its style."""
 
     style: Clip
     content: Clip
 
 
 class Dataset(Sequence[Clip]):
-    """Clips in order of name; index with a number or a name (with or without ``.wav``)."""
+    """Clips sorted by name. The index is a number or a name (with or without ``.wav``)."""
 
     def __init__(self, clips: Sequence[Clip]) -> None:
         self._clips = tuple(sorted(clips, key=lambda clip: clip.name))
@@ -138,7 +139,7 @@ class Dataset(Sequence[Clip]):
         return iter(self._clips)
 
     def __getitem__(self, key):  # type: ignore[no-untyped-def]
-        """Return the clip of that name or position, or a slice of clips."""
+        """Return the clip with this name or position, or a slice of clips."""
         if not isinstance(key, str):
             return self._clips[key]
         name = key.removesuffix(".wav")
@@ -150,21 +151,21 @@ class Dataset(Sequence[Clip]):
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """The categories that have clips here, in order of the alphabet."""
+        """The categories of the clips, sorted by name."""
         return tuple(sorted({clip.category for clip in self}))
 
     @property
     def folds(self) -> tuple[int, ...]:
-        """The folds that have clips here."""
+        """The folds of the clips, sorted."""
         return tuple(sorted({clip.fold for clip in self}))
 
     def clips(self, *, category: str | None = None, fold: int | None = None) -> tuple[Clip, ...]:
-        """Return the clips of one category, one fold, or both.
+        """Return the clips of one category, of one fold, or of both.
 
         Raises
         ------
         ValueError
-            If no clip here has that category or fold.
+            If the dataset has no clip of this category or fold.
         """
         if category is not None and category not in self.categories:
             raise ValueError(f"category {category!r}; accepted: {', '.join(self.categories)}")
@@ -175,12 +176,12 @@ class Dataset(Sequence[Clip]):
         )
 
     def choose(self, category: str, *, seed: int = 0) -> Clip:
-        """Return a clip of `category` drawn with `seed`, the same one every time."""
+        """Draw a clip of `category` with `seed`. The same seed always gives the same clip."""
         clips = self.clips(category=category)
         return clips[np.random.default_rng([seed, *category.encode()]).integers(len(clips))]
 
     def pairs(self, *, seed: int = 0) -> tuple[Pair, ...]:
-        """Return the study's five pairs, with the clip of each category drawn with `seed`."""
+        """Return the five pairs of the study. The clip of each category is drawn with `seed`."""
         return tuple(
             Pair(style=self.choose(style, seed=seed), content=self.choose(content, seed=seed))
             for style, content in STUDY_PAIRS
@@ -188,19 +189,19 @@ class Dataset(Sequence[Clip]):
 
 
 class ESC50(Dataset):
-    """ESC-50, or any part of it, in the dataset's own layout.
+    """A copy of ESC-50, or any part of it, with the folders and files of the original.
 
     Parameters
     ----------
     root : path
-        The folder with ``meta/esc50.csv``, ``audio/`` and ``LICENSE``. Clips that the table lists
-        and the folder lacks are left out.
+        The folder with ``meta/esc50.csv``, ``audio/`` and ``LICENSE``. Clips that are in the table
+        but not in the folder are left out.
 
     Raises
     ------
     ValueError
-        If the folder is not laid out like ESC-50 or holds none of its clips, or the table has a row
-        that is not one.
+        If the folder does not have the files of ESC-50 or holds none of its clips, or if a row of
+        the table is not valid.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
@@ -208,13 +209,13 @@ class ESC50(Dataset):
         table = root / "meta" / "esc50.csv"
         if not root.is_dir():
             raise ValueError(
-                f"{root}: no such folder; accepted: one of recordings, or of an ESC-50 copy; or "
-                "auto, esc50, synthetic"
+                f"{root}: no such folder; accepted: a folder of recordings, the folder of an "
+                "ESC-50 copy, or one of auto, esc50, synthetic"
             )
         for needed in (table, root / "audio"):
             if not needed.exists():
                 raise ValueError(
-                    f"{root}: has no {needed.relative_to(root)}; accepted: the folder of an "
+                    f"{root}: has no {needed.relative_to(root)}; choose the folder of an "
                     "ESC-50 copy, which holds meta/esc50.csv and audio/"
                 )
         credits = _credits(root / "LICENSE")
@@ -227,19 +228,20 @@ class ESC50(Dataset):
 
 
 class Folder(Dataset):
-    """Recordings in a folder, of which nothing is known but their names.
+    """A folder of recordings about which nothing is known but their names.
 
     Parameters
     ----------
     root : path
-        Holds audio files. A file's category is the folder inside `root` that it lies in, or, beside
-        the others in `root` itself, its own name. A name that two files have gets the category
-        before it: "kick-01" and "snare-01".
+        A folder with audio files. The category of a file in a subfolder is the name of the
+        subfolder. The category of a file in `root` itself is the name of the file. If two
+        subfolders hold files of the same name, the category is put before the name: "kick-01" and
+        "snare-01".
 
     Raises
     ------
     ValueError
-        If there is no audio file, or two in one folder differ only in their ending.
+        If there is no audio file, or if two files would have the same name.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
@@ -252,8 +254,8 @@ class Folder(Dataset):
         )
         if not paths:
             raise ValueError(
-                f"{root}: holds no recordings; accepted: a folder of audio files "
-                f"({', '.join(AUDIO_SUFFIXES)}), or an ESC-50 copy"
+                f"{root}: holds no recordings; choose a folder of audio files "
+                f"({', '.join(AUDIO_SUFFIXES)}) or an ESC-50 copy"
             )
         stems = Counter(path.stem for path in paths)
         clips: dict[str, RecordedClip] = {}
@@ -264,8 +266,8 @@ class Folder(Dataset):
             where = path.relative_to(root)
             if name in clips:
                 raise ValueError(
-                    f"{root}: {clips[name].attribution} and {where} have one name, {name}; "
-                    "accepted: a name for each"
+                    f"{root}: {clips[name].attribution} and {where} have the same name {name}: "
+                    "rename one of them"
                 )
             clips[name] = RecordedClip(
                 name=name,
@@ -280,15 +282,15 @@ class Folder(Dataset):
 
 
 class Synthetic(Dataset):
-    """The study's ten categories as procedural sounds: simulated, and always at hand.
+    """Simulated clips of the ten categories in the study. They need no files.
 
     Parameters
     ----------
     takes : int > 0
-        Clips of each category, named ``CATEGORY-TAKE``; take and fold go together, as sources and
-        folds do in ESC-50.
+        Number of clips of each category, named ``CATEGORY-TAKE``. The fold of a clip follows from
+        its take, as the fold of an ESC-50 clip follows from its source.
     seed : int
-        Of the first take; the others follow it.
+        Seed of the first take; each further take has the next seed.
     """
 
     def __init__(self, *, takes: int = 4, seed: int = 0) -> None:
@@ -318,14 +320,15 @@ def open_dataset(name: str | os.PathLike[str] = "auto") -> Dataset:
     Parameters
     ----------
     name : {"auto", "synthetic", "esc50"} or path
-        "esc50" is the folder that the environment variable NST_ESC50 names, or else what
-        ``nst data download`` fetched; "auto" is the folder in NST_ESC50 where it is set, and the
-        synthetic clips otherwise; anything else is a folder: an ESC-50 copy, or recordings.
+        "esc50" is the folder in the environment variable NST_ESC50 or, if that is not set, the
+        folder that ``nst data download`` made. "auto" is the folder in NST_ESC50 or, if that is
+        not set, the synthetic clips. Any other text is the path of an ESC-50 copy or of a folder
+        of recordings.
 
     Raises
     ------
     ValueError
-        If there is no such dataset.
+        If the dataset does not exist.
     """
     folder = os.environ.get(ESC50_VARIABLE)
     if name == "synthetic" or (name == "auto" and not folder):
@@ -339,13 +342,13 @@ def open_dataset(name: str | os.PathLike[str] = "auto") -> Dataset:
 
     if not default_root().is_dir():
         raise ValueError(
-            f"ESC-50 is not here: set {ESC50_VARIABLE} to its folder, or run `nst data download`"
+            f"ESC-50 was not found: set {ESC50_VARIABLE} to its folder, or run `nst data download`"
         )
     return ESC50(default_root())
 
 
 def _rows(table: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows of ESC-50's table; raise ValueError at the first that is not one."""
+    """Yield the rows of ESC-50's table. Raise ValueError at the first row that is not valid."""
     data = table.read_bytes()
     try:
         text = data.decode()
@@ -362,7 +365,7 @@ def _rows(table: Path) -> Iterator[dict[str, str]]:
         where, fold = f"{table}: line {rows.line_num}", row["fold"]
         for name in _COLUMNS:
             if not row[name]:
-                raise ValueError(f"{where}: no {name}; accepted: {', '.join(_COLUMNS)}")
+                raise ValueError(f"{where}: has no {name}; a row needs {', '.join(_COLUMNS)}")
         if not fold.strip().isdecimal() or int(fold) < 1:
             raise ValueError(f"{where}: fold {fold!r}; accepted: a whole number from 1")
         yield row

@@ -1,9 +1,10 @@
-"""Sound files, from bytes to samples, as players play them.
+"""Decode sound files into samples, as an audio player would.
 
-libsndfile decodes what holds plain samples: WAV, AIFF, AU, CAF and their kin. FFmpeg (in PyAV)
-decodes all else: MP3, AAC, ALAC, FLAC, Ogg, WebM, WMA. Many such files do not state how long they
-are, and tags or zeros may follow the sound: they are decoded to their end, whatever length FFmpeg
-estimates. A length that a file does state is compared with what is there: see `LOST`.
+libsndfile decodes files of plain samples: WAV, AIFF, AU, CAF and similar formats. FFmpeg (in PyAV)
+decodes all other formats: MP3, AAC, ALAC, FLAC, Ogg, WebM, WMA. Many of these files do not state
+their length, and tags or zeros may follow the sound. They are decoded to their end, and FFmpeg's
+estimate of the length is ignored. If a file states its length, the decoded length is compared with
+it: see `LOST`.
 """
 
 import re
@@ -24,52 +25,53 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 Samples = npt.NDArray[np.float32]
-#: Takes one line on a file that can be used, but is not as it should be.
+#: A function that takes one line of text about a file that can be used but has a fault.
 Warn = Callable[[str], object]
 
-#: Longest recording that is read, in seconds.
+#: The longest recording that is read, in seconds.
 MAX_SECONDS = 600.0
-#: A file that lacks as many seconds of sound at its end is refused; less is worth a warning.
+#: A file is refused if at least this many seconds of sound are missing at its end. If less is
+#: missing, there is a warning.
 LOST = 0.1
-#: Seconds by which times in a file may be rounded.
+#: The largest rounding error of times in a file, in seconds.
 _ROUNDED = 0.002
 
-#: What files of plain samples begin with. No other file is given to libsndfile: its MP3 decoder
-#: writes to standard error.
+#: The first bytes of files of plain samples. libsndfile opens no other files, because its MP3
+#: decoder writes to standard error.
 _PLAIN = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"dns.", b"caff")
-#: Containers that FFmpeg may open: none that names other files or addresses.
+#: The containers that FFmpeg may open. None of them can refer to other files or addresses.
 _CONTAINERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,ircam,matroska,mov,mp3,mpc,mpc8,"
     "mpeg,mpegts,nistsphere,nut,ogg,oma,rm,shn,tak,tta,voc,w64,wav,wv,xwma"
 )
-#: Those of which each stream has its length in the header; of others FFmpeg estimates it.
+#: The containers whose header states the length of each stream. FFmpeg estimates it for others.
 _STATED = ("ape", "flac", "mov,mp4,m4a,3gp,3g2,mj2", "tak", "tta", "wv")
-#: Codecs of which the stated length is that of the decoded sound, to the sample.
+#: The codecs whose stated length is exactly the number of decoded samples.
 _EXACT = ("alac", "flac", "mp3", "mp3float")
-#: Length of a WAV file that was written into a pipe, in bytes, less rounding.
+#: The length in the header of a WAV file that was written into a pipe, in bytes, with a margin.
 _UNKNOWN_LENGTH = 0xFFFFFFFF - 64
-#: What begins the part of a WMA file that states its length (*Advanced Systems Format*, 3.2).
+#: First bytes of the part of a WMA file that states its length (*Advanced Systems Format*, 3.2).
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 #: Largest page of an Ogg file, in bytes.
 _OGG_PAGE = 65307
 
 
 class AudioError(ValueError):
-    """A recording that cannot be used; the message names the file and the reason."""
+    """A recording cannot be used. The message names the file and the reason."""
 
 
 @dataclass(frozen=True)
 class SoundFile:
-    """What a sound file says of itself.
+    """The properties in the header of a sound file.
 
     Attributes
     ----------
     sr : int
-        Its sampling rate, in Hz.
+        Sampling rate in Hz.
     seconds : float or None
-        Its length, stated or estimated; None where neither is possible.
+        Stated or estimated length in seconds; None if neither is known.
     is_float : bool
-        Whether it holds floating-point samples, which may lie beyond full scale.
+        Whether the samples are floating-point numbers, which may be beyond full scale.
     """
 
     sr: int
@@ -78,16 +80,16 @@ class SoundFile:
 
 
 def decode(path: Path, duration: float | None, *, warn: Warn) -> tuple[Samples, int]:
-    """Return the samples of a file, at its own rate and with its own channels.
+    """Return the samples of a file with the sampling rate and the channels of the file.
 
     Parameters
     ----------
     path : Path
         A sound file.
     duration : float > 0 or None
-        Seconds that are wanted from its beginning; None is all.
+        Number of seconds to return, from the beginning; None returns the whole file.
     warn : callable
-        Called with one line on a file that can be used, but is not as it should be.
+        Called with one line of text if the file can be used but has a fault.
 
     Returns
     -------
@@ -99,8 +101,8 @@ def decode(path: Path, duration: float | None, *, warn: Warn) -> tuple[Samples, 
     Raises
     ------
     AudioError
-        If the file is missing, a folder, empty, not audio, holds no samples or more than
-        `MAX_SECONDS`, or lacks `LOST` seconds or more of what is wanted.
+        If the file is missing, a folder, empty, or not audio. If it holds no samples or more than
+        `MAX_SECONDS`. If `LOST` seconds or more of the wanted sound are missing.
     """
     _validate_file(path)
     try:
@@ -116,12 +118,12 @@ def decode(path: Path, duration: float | None, *, warn: Warn) -> tuple[Samples, 
 
 
 def probe(path: Path) -> SoundFile:
-    """Return what a sound file says of itself, without decoding it.
+    """Return the properties in the header of a sound file. Nothing is decoded.
 
     Raises
     ------
     AudioError
-        If it is missing or no sound file.
+        If the file is missing or is not a sound file.
     """
     _validate_file(path)
     plain = _open_plain(path)
@@ -146,13 +148,13 @@ def _validate_file(path: Path) -> None:
 def _validate_seconds(path: Path, seconds: float) -> None:
     if seconds > MAX_SECONDS:
         raise AudioError(
-            f"{path}: is {seconds:.0f} s long, the limit is {MAX_SECONDS:.0f} s; cut out the part "
-            "that you want"
+            f"{path}: is {seconds:.0f} s long, and the limit is {MAX_SECONDS:.0f} s: cut out the "
+            "part that you want"
         )
 
 
 def _validate_end(path: Path, found: float, stated: float, warn: Warn) -> None:
-    """Refuse a file that ends too early; of one that lacks a moment, say it."""
+    """Refuse a file that ends too early. Warn if only a moment is missing."""
     lost = stated - found
     if lost >= LOST:
         raise AudioError(
@@ -163,7 +165,7 @@ def _validate_end(path: Path, found: float, stated: float, warn: Warn) -> None:
 
 
 def _open_plain(path: Path) -> Any:
-    """Open a file that libsndfile is to decode; return None for all other files."""
+    """Open a file that libsndfile should decode. Return None for all other files."""
     if not _read(path, 0, 4).startswith(_PLAIN):
         return None
     try:
@@ -184,7 +186,7 @@ def _decode_plain(path: Path, file: Any, duration: float | None, warn: Warn) -> 
     wanted = file.frames if duration is None else min(file.frames, int(np.ceil(duration * sr)))
     samples = file.read(wanted, dtype="float32", always_2d=True)
     stated = file.frames
-    # libsndfile repairs the header of a truncated WAV or AIFF and tells only its log.
+    # libsndfile repairs the header of a truncated WAV or AIFF and mentions it only in its log.
     promised = re.search(
         r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", file.extra_info, re.MULTILINE
     )
@@ -210,7 +212,7 @@ def _open_coded(path: Path) -> "InputContainer":
 
 
 def _audio(path: Path, container: "InputContainer") -> "AudioStream":
-    """Return the first sound in a container."""
+    """Return the first audio stream of a container."""
     if not container.streams.audio:
         raise AudioError(f"{path}: is not audio that can be read (it holds no sound)")
     return container.streams.audio[0]
@@ -234,21 +236,21 @@ def _decode_coded(path: Path, duration: float | None, warn: Warn) -> tuple[Sampl
         name = container.format.name
     if sound.count > wanted and duration is None:
         limit = f"the limit of {MAX_SECONDS:.0f} s"
-        raise AudioError(f"{path}: is longer than {limit}; cut out the part that you want")
+        raise AudioError(f"{path}: is longer than {limit}: cut out the part that you want")
     if not sound.count:
         raise AudioError(f"{path}: holds zero samples that can be decoded")
     if sound.holes:
-        warn(f"{path}: {sound.holes} damaged pieces of the sound are left out")
+        warn(f"{path}: {sound.holes} damaged pieces of the sound were left out")
     if sound.count <= wanted:
         if stated is not None:
             _validate_end(path, sound.end, stated, warn)
         if name == "ogg" and not _ogg_end(path)[0]:
-            warn(f"{path}: does not say where its sound ends; all that is there is used")
+            warn(f"{path}: does not say where its sound ends, so the whole file was used")
     return np.concatenate(sound.parts, axis=1).T[:wanted], sr
 
 
 def _packets(container: "InputContainer", stream: "AudioStream") -> "Iterator[Packet[Any]]":
-    """Yield packets up to the end, or up to where FFmpeg loses its way."""
+    """Yield packets up to the end, or up to the point where FFmpeg fails."""
     import av
 
     with suppress(av.FFmpegError):
@@ -256,16 +258,17 @@ def _packets(container: "InputContainer", stream: "AudioStream") -> "Iterator[Pa
 
 
 class _Sound:
-    """What has been decoded so far, in the format of its first frame.
+    """The sound decoded so far, in the format of its first frame.
 
     Attributes
     ----------
     parts : list of np.ndarray, shape=(channels, samples), float32
-        One frame each.
+        The decoded frames.
     count : int
-        Samples in them.
+        Number of samples in all frames.
     holes : int
-        Packets between them that cannot be decoded; players skip such packets too.
+        Number of packets between the frames that could not be decoded. Audio players skip such
+        packets too.
     """
 
     def __init__(self, stream: "AudioStream") -> None:
@@ -276,9 +279,9 @@ class _Sound:
 
     @property
     def end(self) -> float:
-        """Where the sound ends, in seconds.
+        """The time at which the sound ends, in seconds.
 
-        Decoders of AAC, Opus and WMA hold samples back: there it is the end of the last packet.
+        Decoders of AAC, Opus and WMA hold samples back. For them it is the end of the last packet.
         """
         exact = self.count / self._stream.rate
         return exact if self._stream.codec_context.name in _EXACT else max(self._last, exact)
@@ -294,7 +297,7 @@ class _Sound:
             return
         for frame in frames:
             self._append(frame)
-        if frames and packet.size:  # the last packet, of no bytes, gets what the decoder held back
+        if frames and packet.size:  # the last packet is empty: it flushes the decoder
             self.holes, self._bad = self.holes + self._bad, 0
         if packet.pts is not None and packet.duration is not None:
             after = packet.pts + packet.duration - (self._stream.start_time or 0)
@@ -315,7 +318,7 @@ class _Sound:
 
 
 def _stated_length(path: Path, container: "InputContainer", stream: "AudioStream") -> float | None:
-    """Return the seconds that a file states; None where FFmpeg only estimates them."""
+    """Return the length that a file states, in seconds; None if FFmpeg only estimates it."""
     name = container.format.name
     if name == "matroska,webm":
         if container.duration is None or len(container.streams) > 1:
@@ -336,12 +339,12 @@ def _stated_length(path: Path, container: "InputContainer", stream: "AudioStream
 
 
 def _seconds(count: int, stream: "AudioStream") -> float:
-    """Return a time that is in units of the stream."""
+    """Convert a time in units of the stream to seconds."""
     return float(count * (stream.time_base or 0))
 
 
 def _mp3_states(path: Path) -> bool:
-    """Return whether the first frame of an MP3 is a header that counts the other frames."""
+    """Return whether the first frame of an MP3 is a header with the number of frames."""
     head = _read(path, 0, 10)
     start = 0
     if head.startswith(b"ID3"):  # a tag, whose size has 7 bits in each byte
@@ -353,7 +356,7 @@ def _mp3_states(path: Path) -> bool:
 
 
 def _asf_length(path: Path) -> float | None:
-    """Return the seconds that the header of a WMA file states; FFmpeg says what is there."""
+    """Return the length in the header of a WMA file, in seconds."""
     head = _read(path, 0, 65536)
     start = head.find(_ASF_PROPERTIES)
     if start < 0 or len(head) < start + 92:
@@ -364,14 +367,14 @@ def _asf_length(path: Path) -> float | None:
 
 
 def _ogg_end(path: Path) -> tuple[bool, int | None]:
-    """Look at the last page of an Ogg file.
+    """Read the last page of an Ogg file.
 
     Returns
     -------
     ended : bool
-        Whether the page is whole and says that the stream ends with it.
+        Whether the page is complete and is marked as the end of the stream.
     position : int or None
-        Samples up to the end of the page, if only a part of the page is in the file.
+        Number of samples up to the end of the page, if only a part of the page is in the file.
     """
     tail = _read(path, max(0, path.stat().st_size - 2 * _OGG_PAGE), 2 * _OGG_PAGE)
     page = tail[max(0, tail.rfind(b"OggS")) :]

@@ -1,7 +1,7 @@
-"""ESC-50 from its public archive: pinned to a commit, resumed, checked.
+"""Download ESC-50 from its public archive.
 
-Commit, size and SHA-256 of the archive are those that public users of it report; a download that
-differs is refused.
+The archive is pinned to one commit. Its size and SHA-256 are those that public users of the archive
+report. A download with another SHA-256 is refused.
 """
 
 import os
@@ -21,44 +21,44 @@ MEGABYTES = 646
 
 
 class DownloadError(ValueError):
-    """The dataset could not be fetched; what has arrived is kept for the next try."""
+    """The dataset could not be downloaded. The part that has arrived is kept for the next try."""
 
 
 def default_root() -> Path:
-    """Folder that ``nst data download`` fills unless told otherwise."""
+    """Return the folder that ``nst data download`` makes by default."""
     return Path(pooch.os_cache("nst_lib")) / "ESC-50"
 
 
 def download(
     root: str | os.PathLike[str] | None = None, *, url: str = URL, sha256: str = SHA256
 ) -> Path:
-    """Fetch ESC-50 into `root`, showing progress on standard error.
+    """Download ESC-50 into `root` and show the progress on standard error.
 
-    A download that breaks off goes on where it stopped the next time; a folder that is complete
-    is left as it is.
+    If a download breaks off, the next call continues it. A complete folder is left as it is.
 
     Parameters
     ----------
     root : path or None
         The folder to make; None is :func:`default_root`.
     url, sha256 : str
-        The zip archive and its checksum.
+        The address of the zip archive and its checksum.
 
     Returns
     -------
     Path
-        The folder, ready for :class:`nst_lib.ESC50`.
+        The folder, which :class:`nst_lib.ESC50` can open.
 
     Raises
     ------
     DownloadError
-        If the archive cannot be reached, breaks off, or is not the expected one.
+        If the archive cannot be reached, if the download breaks off, or if the archive has another
+        checksum.
     """
     root = default_root() if root is None else Path(root)
     if (root / "meta" / "esc50.csv").is_file():
         return root
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise DownloadError(f"{root}: is in the way; accepted: a new or empty folder")
+        raise DownloadError(f"{root}: exists and is not an empty folder: choose another folder")
     pooch.get_logger().setLevel("WARNING")
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def download(
             downloader=ResumingDownloader(root.parent / f"{root.name}.zip.part"),
         )
     except requests.RequestException as error:
-        raise DownloadError(f"{url}: cannot be fetched ({_reason(error)})") from error
+        raise DownloadError(f"{url}: cannot be downloaded ({_reason(error)})") from error
     except ValueError as error:
         raise DownloadError(f"{url}: is not the expected archive (its SHA-256 differs)") from error
     except OSError as error:
@@ -80,18 +80,18 @@ def download(
 
 
 class ResumingDownloader:
-    """Downloader for pooch that keeps what has arrived in `part` and goes on from there."""
+    """A downloader for pooch that keeps an incomplete download in `part` and continues it."""
 
     def __init__(self, part: Path) -> None:
         self.part = part
 
     def __call__(self, url: str, output_file: str, _pooch: Any) -> None:
-        """Fetch `url` into `output_file`, with an HTTP range request where `part` exists."""
+        """Download `url` into `output_file`. If `part` exists, request only the rest."""
         start = self.part.stat().st_size if self.part.exists() else 0
         headers = {"Range": f"bytes={start}-", "Accept-Encoding": "identity"} if start else {}
         with requests.get(url, headers=headers, stream=True, timeout=30) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
-                self.part.replace(output_file)  # everything had arrived; the checksum decides
+                self.part.replace(output_file)  # the part is complete; its checksum is checked next
                 return
             response.raise_for_status()
             resumed = response.status_code == requests.codes.partial_content
@@ -128,4 +128,4 @@ def _reason(error: requests.RequestException) -> str:
     if isinstance(error, requests.Timeout):
         return "the server does not answer"
     text = str(error)
-    return text if "broke off" in text else "no connection: offline?"
+    return text if "broke off" in text else "no connection: is this computer offline?"

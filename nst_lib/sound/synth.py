@@ -1,9 +1,10 @@
-"""Ten ESC-50 categories as seeded procedural sounds, so that everything runs offline.
+"""Simulate sounds of ten ESC-50 categories, so that everything runs without downloads.
 
-Conventions: mono float32 in [-1, 1], peak at most 0.9, RMS near 0.1 (0.05 where events are
-sparse); frequencies in Hz, times in seconds. Nothing is recorded: each sound is simulated from
-noise, harmonic buzzes and decaying partials, shaped by resonances, envelopes and a small room.
-Inside the module signals are float64, and each generator has its own scale: `synthesise` levels it.
+Sounds are mono float32 in [-1, 1], with a peak of at most 0.9 and an RMS near 0.1 (0.05 if events
+are sparse). Frequencies are in Hz and times in seconds. No recordings are used: each sound is
+simulated from noise, harmonic buzzes and decaying partials, and shaped by resonances, envelopes and
+a small room. Inside this module signals are float64. Each generator has its own scale, and
+`synthesise` levels the result.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ Recipe = Callable[[Rng, int, int], Signal]
 
 
 def _noise(rng: Rng, shape: int | tuple[int, int], sr: int, low: float, high: float) -> Signal:
-    """Band-passed white noise of about unit RMS; edges are pulled below the Nyquist frequency."""
+    """Return band-passed white noise of about unit RMS. Both edges stay below Nyquist."""
     high = min(high, 0.45 * sr)
     low = min(low, 0.6 * high)
     sos = signal.butter(2, (low, high), "bandpass", fs=sr, output="sos")
@@ -29,7 +30,7 @@ def _noise(rng: Rng, shape: int | tuple[int, int], sr: int, low: float, high: fl
 
 
 def _resonate(y: Signal, sr: int, bands: Sequence[Band]) -> Signal:
-    """Parallel two-pole resonances, each (frequency, bandwidth, peak gain)."""
+    """Filter with parallel two-pole resonances, each (frequency, bandwidth, peak gain)."""
     out = np.zeros_like(y)
     for frequency, bandwidth, gain in bands:
         if frequency < 0.48 * sr:
@@ -39,14 +40,14 @@ def _resonate(y: Signal, sr: int, bands: Sequence[Band]) -> Signal:
 
 
 def _low_pass(y: Signal, sr: int, cutoff: float) -> Signal:
-    """One pole: 6 dB per octave above the cutoff."""
+    """Filter with one pole: 6 dB per octave above the cutoff."""
     pole = np.exp(-2 * np.pi * cutoff / sr)
     out: Signal = signal.lfilter([1 - pole], [1, -pole], y)
     return out
 
 
 def _buzz(f0: Signal, sr: int) -> Signal:
-    """Unit-RMS sum of equal cosines at every multiple of f0 below 0.45 sr (Dirichlet kernel)."""
+    """Return a unit-RMS sum of equal cosines at all multiples of f0 below 0.45 sr (Dirichlet)."""
     harmonics = max(1, int(0.45 * sr / f0.max()))
     half = np.pi * np.cumsum(f0) / sr
     width = 2 * harmonics + 1
@@ -57,20 +58,20 @@ def _buzz(f0: Signal, sr: int) -> Signal:
 
 
 def _pulses(rng: Rng, rate: Signal, sr: int, decay: float, jitter: float) -> Signal:
-    """Decaying pulses at `rate`; `decay` in periods, `jitter` the spread of their log sizes."""
+    """Return decaying pulses. `decay` is in periods; `jitter` is the spread of the log sizes."""
     phase = np.cumsum(rate) / sr
     sizes = np.exp(jitter * rng.standard_normal(int(phase[-1]) + 1))
     return sizes[phase.astype(np.int64)] * np.exp(-(phase % 1) / decay)
 
 
 def _wander(rng: Rng, n: int, sr: int, rate: float, low: float, high: float) -> Signal:
-    """Random curve between `low` and `high` with `rate` turns per second."""
+    """Return a random curve between `low` and `high` with `rate` turns per second."""
     knots = rng.uniform(low, high, int(rate * n / sr) + 3)
     return np.interp(np.arange(n) * rate / sr, np.arange(len(knots)), knots)
 
 
 def _onsets(rng: Rng, duration: float, interval: float, jitter: float) -> Signal:
-    """Event times, `interval` apart give or take the fraction `jitter`, from near 0 to the end."""
+    """Return times of events: `interval` apart, varied by up to the fraction `jitter`."""
     count = int(duration / (interval * (1 - jitter))) + 2
     gaps = interval * rng.uniform(1 - jitter, 1 + jitter, count)
     times = np.cumsum(gaps) - gaps[0] * rng.uniform(0.5, 0.95)
@@ -79,20 +80,20 @@ def _onsets(rng: Rng, duration: float, interval: float, jitter: float) -> Signal
 
 
 def _add(y: Signal, event: Signal, start: int) -> None:
-    """Mix an event into `y` from sample `start`, cut where `y` ends."""
+    """Mix an event into `y` from sample `start`, and cut it where `y` ends."""
     stop = min(len(y), start + len(event))
     y[start:stop] += event[: max(0, stop - start)]
 
 
 def _fade(n: int, edge: int) -> Signal:
-    """Ones with raised-cosine edges of `edge` samples."""
+    """Return a window of ones with raised-cosine edges of `edge` samples."""
     ramp = np.minimum(np.arange(n), np.arange(n)[::-1]) / max(1, min(edge, n // 2))
     window: Signal = 0.5 - 0.5 * np.cos(np.pi * np.minimum(ramp, 1))
     return window
 
 
 def _bursts(rng: Rng, count: int, sr: int, low: float, high: float, decay: float) -> Signal:
-    """Exponentially decaying bands of noise with unit peak, one a row."""
+    """Return exponentially decaying bands of noise with unit peak, one in each row."""
     n = int(7 * decay * sr) + 2
     y = _noise(rng, (count, n), sr, low, high) * np.exp(-np.arange(n) / (decay * sr))
     unit: Signal = y / np.abs(y).max(axis=1, keepdims=True)
@@ -100,7 +101,7 @@ def _bursts(rng: Rng, count: int, sr: int, low: float, high: float, decay: float
 
 
 def _bubble(sr: int, frequency: float, decay: float, rise: float) -> Signal:
-    """Minnaert bubble: a decaying sinusoid whose pitch rises by the fraction `rise` per decay."""
+    """Return a Minnaert bubble: a decaying sine whose pitch rises by `rise` per decay time."""
     t = np.arange(int(7 * decay * sr) + 2) / (decay * sr)
     f = np.minimum(frequency * (1 + rise * t), 0.45 * sr)
     y: Signal = np.sin(2 * np.pi * np.cumsum(f) / sr) * np.exp(-t) * np.minimum(1, t * 8)
@@ -108,7 +109,7 @@ def _bubble(sr: int, frequency: float, decay: float, rise: float) -> Signal:
 
 
 def _room(rng: Rng, y: Signal, sr: int, decay: float, wet: float) -> Signal:
-    """Add a diffuse tail, `wet` times the source, that falls 60 dB in `decay` seconds."""
+    """Add a diffuse tail of gain `wet` that falls by 60 dB in `decay` seconds."""
     n = int(decay * sr) + 1
     tail = _low_pass(rng.standard_normal(n) * np.exp(-6.9 * np.arange(n) / n), sr, 3000)
     reverberant: Signal = signal.oaconvolve(y, tail / np.sqrt(np.sum(tail**2)))[: len(y)]
@@ -328,17 +329,19 @@ def synthesise(
     ----------
     category : str
         One of `CATEGORIES`.
-    seed : int, 0 or more
-        Chooses the take: rate, pitch, timing, number of events, room. Same seed, same bytes.
-    sr : int, Hz, 8000 to 192000
-        Sample rate.
-    duration : float, s, at most 600
-        Length; at least one sample.
+    seed : int >= 0
+        Seed of the take: rate, pitch, timing, number of events, and room. The same seed gives the
+        same bytes.
+    sr : int, 8000 to 192000
+        Sampling rate in Hz.
+    duration : float, at most 600
+        Length in seconds; at least one sample.
 
     Returns
     -------
-    np.ndarray, shape (round(sr * duration),), float32
-        Mono, peak at most 0.9, without offset, faded at both ends, over a faint noise floor.
+    np.ndarray, shape=(round(sr * duration),), float32
+        Mono sound with a peak of at most 0.9, no offset, a faint noise floor, and a fade at both
+        ends.
 
     Raises
     ------
@@ -346,13 +349,13 @@ def synthesise(
         If an argument is outside the values above.
     """
     if category not in _SOURCES:
-        raise ValueError(f"category={category!r} is not one of {', '.join(CATEGORIES)}")
+        raise ValueError(f"category {category!r}; accepted: {', '.join(CATEGORIES)}")
     if not SAMPLE_RATES[0] <= sr <= SAMPLE_RATES[1]:
-        raise ValueError(f"sr={sr!r} is outside {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz")
+        raise ValueError(f"sr {sr!r}; accepted: {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz")
     if not 0.5 / sr < duration <= MAX_DURATION:
-        raise ValueError(f"duration={duration!r} is outside one sample to {MAX_DURATION:g} s")
+        raise ValueError(f"duration {duration!r}; accepted: one sample to {MAX_DURATION:g} s")
     if seed < 0:
-        raise ValueError(f"seed={seed!r} is not 0 or more")
+        raise ValueError(f"seed {seed!r}; accepted: 0 or more")
     n = round(sr * duration)
     rng = np.random.default_rng([seed, CATEGORIES.index(category)])
     generate, level = _SOURCES[category]

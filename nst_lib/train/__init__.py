@@ -1,1 +1,1 @@
-"""A network that learns to recognise sounds, for the systems that take trained weights."""
+"""Training of a network that recognises sounds, for the systems that use trained weights."""

@@ -82,11 +82,11 @@ def test_peak_guard_limits_levelling():
 
 
 def test_level_refuses_silence_and_unknown_measures():
-    with pytest.raises(AudioError, match="silence has no loudness in rms"):
+    with pytest.raises(AudioError, match="is silent, so it has no loudness in rms"):
         audio.level(np.zeros(22050, "float32"), sr=22050, measure="rms")
     with pytest.raises(ValueError, match="'peak'; accepted: rms, lufs"):
         audio.level(tone(), sr=22050, measure="peak")
-    with pytest.raises(AudioError, match=r"LUFS needs 0.4 s of sound, got 0.100 s"):
+    with pytest.raises(AudioError, match=r"LUFS needs 0.4 s of sound, and this sound is 0.100 s"):
         audio.loudness(tone(seconds=0.1), sr=22050, measure="lufs")
 
 
@@ -104,7 +104,7 @@ def test_writes_a_long_ogg(tmp_path):
 
 
 def test_write_scales_instead_of_clipping_and_says_so(tmp_path):
-    with pytest.warns(UserWarning, match=r"y.wav: scaled by -6.0 dB, it would have clipped"):
+    with pytest.warns(UserWarning, match=r"y.wav: was scaled by -6.0 dB, or it would have"):
         audio.write(tmp_path / "y.wav", 4 * tone(), sr=22050)
     y = audio.read(tmp_path / "y.wav")
     np.testing.assert_allclose(y, 2 * audio.PEAK * tone(), atol=1e-6)

@@ -60,9 +60,7 @@ def test_wrong_names_are_answered_with_what_is_there(small):
 def test_wrong_folders_are_refused(small, tmp_path):
     with pytest.raises(ValueError, match="nowhere: no such folder"):
         ESC50(tmp_path / "nowhere")
-    with pytest.raises(
-        ValueError, match=r"has no meta/esc50.csv; accepted: the folder of an ESC-50"
-    ):
+    with pytest.raises(ValueError, match=r"has no meta/esc50.csv; choose the folder of an ESC-50"):
         ESC50(tmp_path / "audio")
     for wav in (small / "audio").iterdir():
         wav.unlink()
@@ -76,8 +74,8 @@ def test_wrong_folders_are_refused(small, tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (b"2-400-A-1.wav", "no fold; accepted: filename, fold, category"),
-        (b"2-400-A-1.wav,2", "no category; accepted: filename, fold, category"),
+        (b"2-400-A-1.wav", "has no fold; a row needs filename, fold, category"),
+        (b"2-400-A-1.wav,2", "has no category; a row needs filename, fold, category"),
         (b"2-400-A-1.wav,x,1,rooster", "fold 'x'; accepted: a whole number from 1"),
         (b"2-400-A-1.wav,0,1,rooster", "fold '0'; accepted: a whole number from 1"),
         (b"2-400-A-1.wav,2,1,s\xe4ge", "byte 0xe4; accepted: UTF-8"),
@@ -156,10 +154,10 @@ def test_a_folder_of_recordings(tmp_path, make_wav):
         "cats/crow.wav": "cats-crow",
     }
     make_wav("birds/crow.flac")
-    with pytest.raises(ValueError, match=r"birds/crow\.flac and birds/crow\.wav have one name"):
+    with pytest.raises(ValueError, match=r"birds/crow\.flac and birds/crow\.wav have the same"):
         open_dataset(tmp_path)
 
 
 def test_a_folder_without_recordings(tmp_path):
-    with pytest.raises(ValueError, match=r"holds no recordings; accepted: a folder of audio files"):
+    with pytest.raises(ValueError, match=r"holds no recordings; choose a folder of audio files"):
         open_dataset(tmp_path)

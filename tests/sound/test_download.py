@@ -76,7 +76,7 @@ def test_what_is_complete_is_not_fetched_again(server, tmp_path, archive):
 def test_broken_download_resumes_where_it_stopped(server, tmp_path, archive):
     half = len(archive) // 2
     server.limit = half
-    with pytest.raises(DownloadError, match="cannot be fetched"):
+    with pytest.raises(DownloadError, match="cannot be downloaded"):
         download(tmp_path / "esc50", url=server.url, sha256=sha(archive))
     assert not (tmp_path / "esc50").exists()
     server.limit = None
@@ -107,7 +107,7 @@ def test_server_errors_are_named(server, tmp_path):
 def test_folder_in_the_way_is_left_alone(tmp_path):
     (tmp_path / "esc50").mkdir()
     (tmp_path / "esc50" / "mine.txt").write_text("mine")
-    with pytest.raises(DownloadError, match="is in the way; accepted: a new or empty folder"):
+    with pytest.raises(DownloadError, match="is not an empty folder: choose another folder"):
         download(tmp_path / "esc50")
     assert (tmp_path / "esc50" / "mine.txt").read_text() == "mine"
 
@@ -120,7 +120,7 @@ def test_command_line_offline(nst, tmp_path):
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
     assert line.startswith("nst: https://github.com/")
-    assert "no connection: offline?" in line
+    assert "no connection: is this computer offline?" in line
     assert not Path(tmp_path, "esc50").exists()
 
 
