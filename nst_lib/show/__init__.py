@@ -1,1 +1,1 @@
-"""What a person sees of a transfer: figures, players, progress, reports and pages."""
+"""Show a transfer to people: figures, players, progress, reports and pages."""

@@ -1,4 +1,4 @@
-"""One transfer with everything to see and hear of it: what ``make demo`` runs."""
+"""Run one transfer and write a page with its sounds and figures. ``make demo`` runs this."""
 
 import os
 from pathlib import Path
@@ -14,25 +14,25 @@ from nst_lib.sound.datasets import Synthetic, open_dataset
 CONFIG = TransferConfig.from_preset()
 
 _NOTE = (
-    "The content's rhythm in the style's timbre, with the default preset: {evaluations} "
-    "evaluations of the loss of an infinitely wide random network. "
+    "The result has the rhythm of the content and the timbre of the style. It was made with the "
+    "default preset, in {evaluations} evaluations of the loss of an infinitely wide random network."
 )
 
 
 def run(out: str | os.PathLike[str], *, callback: Callbacks | None = None) -> list[Path]:
-    """Transfer the study's first pair and write sounds, record, figure and page into `out`.
+    """Transfer the first pair of the study. Write sounds, record, figure and page into `out`.
 
     Parameters
     ----------
     out : path
-        A folder; made where it is missing.
+        The folder for the files. It is made if it does not exist.
     callback : Callbacks or None
-        Functions that are called as the transfer gets on.
+        Functions that report the progress.
 
     Returns
     -------
     list of Path
-        The files, the page last.
+        The files that were written. The page is the last one.
     """
     dataset = open_dataset()
     pair = dataset.pairs(seed=0)[0]
@@ -72,13 +72,13 @@ def _facts(result: TransferResult) -> dict[str, str]:
         "Settings": f"preset {CONFIG.preset}",
         "Time": f"{result.seconds['total']:.0f} s on {result.device}",
         "Loss": f"{result.evaluations[0].total:.2g} at the start, {result.realised['total']:.2g} "
-        "of the sound",
+        "for the result",
     }
     if result.scores is not None:
         facts |= {
-            "Timbre (0 the content's, 1 the style's)": f"{result.scores.timbre:.2f}",
-            "Texture (0 the content's, 1 the style's)": f"{result.scores.texture:.2f}",
-            "Rhythm (1 the content's)": f"{result.scores.rhythm:.2f}",
-            "Background above the louder input": f"{result.scores.noise:+.1f} dB",
+            "Timbre (0: like the content, 1: like the style)": f"{result.scores.timbre:.2f}",
+            "Texture (0: like the content, 1: like the style)": f"{result.scores.texture:.2f}",
+            "Rhythm (1: like the content)": f"{result.scores.rhythm:.2f}",
+            "Background noise above the noisier recording": f"{result.scores.noise:+.1f} dB",
         }
     return facts

@@ -1,4 +1,4 @@
-"""Recordings and settings to choose by hand, and the transfer that they make."""
+"""Choose recordings and settings by hand in a notebook, and run the transfer."""
 
 import os
 from typing import Any
@@ -14,35 +14,35 @@ from nst_lib.show.player import Compare
 from nst_lib.sound.datasets import Clip, Dataset, open_dataset
 from nst_lib.system import System, installed_presets
 
-#: Content weights to choose from: logarithmic, and 0. A preset's own is added.
+#: The content weights to choose from: a logarithmic scale and 0. The preset's weight is added.
 WEIGHTS = (0.0, *(n / tens for tens in (1000, 100, 10) for n in (1, 2, 3, 5, 7)), 1.0)
 
 
 class Explorer:
-    """Choose two recordings and a few settings, listen, and transfer.
+    """Controls to choose two recordings and a few settings, listen to them, and run a transfer.
 
-    The last result stays in the notebook, or the first pair where there is none.
+    The last result stays in the saved notebook. If there was no transfer, the chosen pair stays.
 
     Parameters
     ----------
     dataset : str or path
-        As :func:`nst_lib.sound.datasets.open_dataset` takes it; another can be typed in.
+        A dataset as in :func:`nst_lib.sound.datasets.open_dataset`. The user can type another one.
     preset : str
-        To begin with.
+        The preset that is chosen at the start.
     interactive : bool
-        Without, there is nothing to choose, only the first pair to listen to.
+        If False, there are no controls: only players of the first pair are shown.
 
     Attributes
     ----------
     widget : ipywidgets.VBox
-        What is shown.
+        The controls.
     live : LiveTransfer or None
         The last transfer.
 
     Raises
     ------
     ValueError
-        If there is no such dataset or preset.
+        If the dataset or the preset does not exist.
     """
 
     def __init__(
@@ -102,12 +102,12 @@ class Explorer:
 
     @property
     def config(self) -> System:
-        """The settings that are chosen.
+        """The chosen settings.
 
         Raises
         ------
         ConfigError
-            If they do not go together.
+            If the settings cannot be combined.
         """
         settings: dict[str, Any] = {}
         chosen = self._chosen()
@@ -121,14 +121,14 @@ class Explorer:
         return TransferConfig.from_preset(self._preset.value, **settings)
 
     def clip(self, role: str) -> Clip:
-        """Return the recording that is chosen as "content" or as "style"."""
+        """Return the recording that was chosen as "content" or as "style"."""
         wanted = self._roles[role][1].value
         return next(clip for clip in self._dataset if clip.name == wanted)
 
     def transfer(self) -> None:
-        """Start the transfer that is chosen, in place of the last one."""
+        """Start a transfer with the chosen recordings and settings. It replaces the last one."""
         if self.live is not None and self.live.running:
-            self._message.value = "one is running: stop it first"
+            self._message.value = "a transfer is running: stop it first"
             return
         try:
             config, pair = self.config, (self.clip("content"), self.clip("style"))
@@ -150,7 +150,7 @@ class Explorer:
         return TransferConfig.from_preset(self._preset.value)
 
     def _choices(self, role: str) -> tuple[ipywidgets.Dropdown, ipywidgets.Dropdown]:
-        """Return a list of categories and a list of clips."""
+        """Return a menu of categories and a menu of clips."""
         category = ipywidgets.Dropdown(description=role.capitalize())
         clip = ipywidgets.Dropdown()
         category.observe(lambda _: self._list(role), "value")
@@ -158,7 +158,7 @@ class Explorer:
         return category, clip
 
     def _fill(self, clips: dict[str, Clip]) -> None:
-        """Offer the dataset's categories, and choose these clips of it."""
+        """Fill the menus with the categories of the dataset, and choose these clips."""
         self._filling = True
         for role, clip in clips.items():
             category = self._roles[role][0]
@@ -197,7 +197,7 @@ class Explorer:
         return Compare(sounds, interactive=self.interactive)
 
     def _adopt(self, config: System) -> None:
-        """Show a preset's own settings."""
+        """Set the controls to the settings of a preset."""
         weight = _of(config, "content_weight")
         self._transform.value = _of(config, "transform")
         self._weight.disabled = weight is None
@@ -206,12 +206,12 @@ class Explorer:
         self._steps.value = config.steps
 
     def _open(self) -> None:
-        """Go to the dataset that is named; what is chosen stays where the dataset has it."""
+        """Open the dataset that was typed. Keep the chosen clips if the dataset has them."""
         try:
             self._dataset = open_dataset(self._name.value.strip())
         except ValueError as error:
             said = " ".join(str(error).split())
-            self._message.value = f"{said} (the clips are still those of {self._opened})"
+            self._message.value = f"{said} (the menus still show the clips of {self._opened})"
             return
         self._opened = self._name.value.strip()
         chosen = {role: clip.value for role, (_, clip) in self._roles.items()}
@@ -228,12 +228,12 @@ def _of(config: System, name: str) -> Any:
 
 
 def _stops(*own: float) -> list[tuple[str, float]]:
-    """Return what the slider of the content weight can say."""
+    """Return the labels and values of the slider for the content weight."""
     return [(f"{weight:g}", weight) for weight in sorted({*WEIGHTS, *own})]
 
 
 def _first(dataset: Dataset) -> dict[str, Clip]:
-    """Return the study's first pair where it is there, else the first two categories."""
+    """Return the first pair of the study, or else clips of the first and the last category."""
     try:
         pair = dataset.pairs()[0]
     except ValueError:

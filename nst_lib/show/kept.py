@@ -1,10 +1,10 @@
-"""What stays of a cell's controls where no kernel runs: saved, exported, or after a restart.
+"""Keep something of a cell's controls in a notebook that is saved, exported or restarted.
 
 A notebook is saved without its widgets, and JupyterLab shows an error in their place. So a cell
-with controls has a second output, of plain HTML, and a style sheet shows one of the two: the
-controls while they are connected, else what is kept. Both are updated by their names, from any
-thread, and stay in the cell that has shown them; a plain `display` of a button's callback, which
-comes on another thread, would go to whatever cell ran last.
+with controls gets a second output of plain HTML, and a style sheet shows only one of the two: the
+controls while a kernel is connected to them, and the HTML otherwise. Both outputs have a display
+id. With it, any thread can update them in the cell that showed them. A plain `display` from the
+callback of a button comes from another thread and would go to the cell that ran last.
 """
 
 import html
@@ -14,30 +14,30 @@ import ipywidgets
 from IPython.display import display, update_display
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-#: A panel with a widget whose kernel is there, as JupyterLab 4 and ipywidgets 8 build it.
+#: A panel with a widget that is connected to its kernel, in JupyterLab 4 and ipywidgets 8.
 _LIVE = "> .jupyter-widgets:not(.jupyter-widgets-disconnected)"
 _STYLE = f"""<style>
 .jp-OutputArea-child:has(> .lm-Panel {_LIVE}) + .jp-OutputArea-child .nst-kept,
 .jp-OutputArea-child:has(+ .jp-OutputArea-child .nst-kept) > .lm-Panel:not(:has({_LIVE}))
 {{ display: none; }}
 </style>"""
-_GONE = "<p>The controls of this cell need a running kernel. Run the cell to have them again.</p>"
+_GONE = "<p>The controls of this cell need a running kernel. Run the cell to show them again.</p>"
 
 
 class Kept:
-    """Controls, and what the notebook keeps of them.
+    """Controls, and the HTML that the notebook keeps in their place.
 
     Parameters
     ----------
     controls : ipywidgets.Widget
-        What is shown while there is a kernel.
+        The controls, shown while a kernel is connected.
     lasting : bool
-        Whether the controls stay when what they have started is over.
+        Whether the controls stay after the work that they started is done.
 
     Attributes
     ----------
     heading : str
-        Text above what is kept.
+        Text above the HTML.
     """
 
     def __init__(self, controls: ipywidgets.Widget, *, lasting: bool = False) -> None:
@@ -47,26 +47,27 @@ class Kept:
         self._names = uuid.uuid4().hex, uuid.uuid4().hex
 
     def show(self) -> None:
-        """Show it, as the outputs of the cell that runs."""
+        """Show the controls and the HTML as outputs of the running cell."""
         self._shown = True
         for bundle, name in zip((self._live(), self._still()), self._names, strict=True):
             display(bundle, raw=True, display_id=name)
 
     def keep(self, html: str, *, over: bool = False) -> None:
-        """Replace what is kept.
+        """Replace the HTML that is kept.
 
         Parameters
         ----------
         html : str
-            A part of a page, with all that it needs.
+            A part of a page that needs no other files.
         over : bool
-            Whether the controls have done their work. They go away, unless they are lasting.
+            Whether the work of the controls is done. The controls then go away, unless they are
+            lasting.
         """
         self._html = html
         self._set_over(over and not self._lasting)
 
     def go_on(self) -> None:
-        """Show the controls again, if they are gone."""
+        """Show the controls again if they went away."""
         self._set_over(False)
 
     def _set_over(self, over: bool) -> None:

@@ -1,9 +1,9 @@
-"""A transfer to watch while it runs, to stop, and to go on with.
+"""Watch a transfer in a notebook while it runs, stop it, and resume it.
 
-The transfer runs in a thread of its own, so that buttons answer whatever the version of the kernel,
-and all drawing is done there, from its optimising loop: widget callbacks come on another thread
-again, where pyplot is not safe, and only set events. Pictures are drawn without pyplot, and without
-a style sheet, which is one for all threads.
+The transfer runs in its own thread, so that buttons work with every version of the kernel. All
+drawing is done in this thread, from the loop of the optimiser. The callbacks of widgets come from
+another thread and only set events. Pictures are drawn without pyplot and without a style sheet,
+because neither is safe to use from several threads.
 """
 
 import asyncio
@@ -32,47 +32,48 @@ from nst_lib.show.player import Compare, data_url
 from nst_lib.show.progress import STAGE_WORDS, track
 from nst_lib.system import DEFAULT, System, preset
 
-#: Least seconds between two pictures; and drawing takes a fifth of the time at most.
+#: The shortest time between two pictures, in seconds.
 INTERVAL = 0.7
+#: The largest share of the time that drawing may take.
 _SHARE = 0.2
-#: Seconds between two looks at whether it is done.
+#: Seconds between two checks whether the transfer has ended.
 _POLL = 0.1
 _NAME = "nst transfer"
 _SIZE, _DPI = (9.6, 3.0), 90
-#: Of the losses' axis to begin with, so that the curves are seen to come down.
+#: The axis of losses reaches at least from the highest value down to this share of it.
 _DEPTH = 0.01
 
 
 class LiveTransfer:
-    """A transfer with start, stop, losses, the spectrogram as it becomes, and what it sounds like.
+    """A transfer with buttons, its losses, the current spectrogram, and players of the sounds.
 
-    Shown in a notebook it waits for Start; :meth:`run` starts it and waits for its end, as a cell
-    that others build on wants it. Stop, and interrupting the kernel, keep the best result so far,
-    from which Resume goes on. At the end, a figure and a player stay in the notebook, and the
-    controls go away.
+    When it is shown in a notebook, it waits until the user presses Start. :meth:`run` starts it and
+    waits for its end, which is useful if later cells need the result. The Stop button or an
+    interrupt of the kernel keeps the best result so far, and Resume continues from there. At the
+    end, a figure and a player stay in the notebook, and the controls go away.
 
     Parameters
     ----------
     content : path, Clip, np.ndarray of shape=(samples,), or None
-        What happens when; see :func:`nst_lib.transfer`.
+        The recording that gives the rhythm; see :func:`nst_lib.transfer`.
     style : path, Clip or np.ndarray, or sequence of them
-        What it is to sound like.
+        The recording that gives the timbre, or several.
     config : System or None
         Settings; None is the preset ``fast``.
     interactive : bool
-        Without, there are no widgets: a progress bar, then the figure and plain audio, for
-        papermill and for pages.
+        If False, there are no widgets: a progress bar, then the figure and plain audio elements.
+        This is meant for papermill and for exported pages.
     kept : Kept or None
-        Where figure and player are to stay, of controls that this is a part of; None is its own.
+        If this transfer is part of larger controls, the place where they keep figure and player.
 
     Attributes
     ----------
     widget : ipywidgets.VBox
-        What is shown.
+        The controls.
     result : TransferResult or None
-        The last one, also of a transfer that was stopped.
+        The last result; a stopped transfer has one too.
     error : Exception or None
-        Why there is none.
+        The error that ended the last transfer.
     """
 
     def __init__(
@@ -111,11 +112,14 @@ class LiveTransfer:
 
     @property
     def running(self) -> bool:
-        """Whether a transfer is under way."""
+        """Whether the transfer is running."""
         return not self._done.is_set()
 
     def start(self) -> None:
-        """Start, or go on where it was stopped, and return; without effect while it runs."""
+        """Start the transfer, or resume a stopped one, and return at once.
+
+        This has no effect while the transfer is running.
+        """
         self._kept.go_on()
         self._begin(
             Callbacks(
@@ -136,24 +140,24 @@ class LiveTransfer:
         worker.start()
 
     def stop(self) -> None:
-        """Stop at the next evaluation; the best sound so far becomes the result.
+        """Stop at the next evaluation. The best sound so far becomes the result.
 
-        Without effect if nothing runs.
+        This has no effect if the transfer is not running.
         """
         if not self.running:
             return
         self._event.set()
         self._stop.disabled = True
-        best = "the best spectrogram so far" if self._evaluations else "what it starts from"
-        self._text.value = f"stopping: {best} becomes a sound"
+        best = "the best spectrogram so far" if self._evaluations else "the starting point"
+        self._text.value = f"stopping: turning {best} into a sound"
 
     def wait(self) -> TransferResult:
-        """Wait for the end, and return the result; an interrupt of the kernel stops the transfer.
+        """Wait for the end and return the result. An interrupt of the kernel stops the transfer.
 
         Raises
         ------
         ValueError
-            What the transfer raised.
+            If the transfer failed, or none was started.
         """
         try:
             self._join()
@@ -163,19 +167,19 @@ class LiveTransfer:
         if self.error is not None:
             raise self.error
         if self.result is None:
-            raise ValueError("nothing was started; accepted: start() or run() first")
+            raise ValueError("no transfer was started: call start() or run() first")
         return self.result
 
     async def run(self) -> TransferResult:
-        """Show this, start it, wait for its end, and return the result: ``await live.run()``.
+        """Show and start the transfer, wait for its end, and return the result.
 
-        While a cell awaits, its kernel listens to buttons. An interrupt of the kernel stops the
-        transfer and keeps the best sound so far.
+        Use it as ``await live.run()``: the buttons work while a cell awaits. An interrupt of the
+        kernel stops the transfer and keeps the best sound so far.
 
         Raises
         ------
         ValueError
-            What the transfer raised.
+            If the transfer failed.
         """
         if self.interactive:
             display(self)
@@ -191,7 +195,7 @@ class LiveTransfer:
         return result
 
     async def _end(self) -> TransferResult:
-        """Wait while the kernel listens; it takes an interrupt for a wish to cancel what awaits."""
+        """Wait for the end while the kernel handles messages. An interrupt cancels the wait."""
         try:
             while self.running:
                 await asyncio.sleep(_POLL)
@@ -200,9 +204,10 @@ class LiveTransfer:
         return self.wait()
 
     def _join(self) -> None:
-        """Wait in small steps: an interrupt is only seen between them.
+        """Wait in small steps, because an interrupt is only noticed between them.
 
-        Not for the thread itself: Python 3.11 takes a thread for ended whose join was interrupted.
+        This does not join the thread: after an interrupted join, Python 3.11 believes that the
+        thread has ended.
         """
         while not self._done.wait(_POLL):
             pass
@@ -252,11 +257,12 @@ class LiveTransfer:
         self._kept.keep("\n".join([said, figure, players.to_html()]), over=not stopped)
 
     def _said(self, result: TransferResult) -> str:
-        """Return what came out, in a sentence."""
+        """Return a sentence about the result."""
         if result.outcome == "stopped" and not result.evaluations:
-            back = "" if self.config.domain == "waveform" else ", as its spectrogram gives it back"
+            back = "" if self.config.domain == "waveform" else ", rebuilt from its spectrogram"
             return (
-                f"stopped before the first evaluation: the {self.config.start} it starts from{back}"
+                "stopped before the first evaluation: the result is the starting point "
+                f"({self.config.start}{back})"
             )
         text = f"{result.outcome} after {len(result.evaluations)} evaluations"
         if result.scores is None:
@@ -304,7 +310,7 @@ class LiveTransfer:
         self._picture.layout.display = ""
 
     def _find_loudest(self) -> float:
-        """Return the largest value of the recordings' spectrograms, which is 0 dB all the time."""
+        """Return the largest value in the spectrograms of the recordings. It is drawn as 0 dB."""
         content, style = self._sounds
         sounds: list[Any] = [*style] if isinstance(style, list | tuple) else [style]
         if content is not None:

@@ -1,9 +1,9 @@
-"""Sounds to listen to and look at, in a notebook or on a page, as loud as they are.
+"""Players that play sounds at their own level and show spectrograms, in a notebook or on a page.
 
-IPython's own player makes every sound as loud as it can be, which hides what a style transfer does
-to the level. These players never change a level. What would clip is turned down, all sounds of a
-player by as much, and the player says so. They need no kernel once they are shown, so that they
-play in exported pages too.
+IPython's own player makes every sound as loud as possible, which hides how a style transfer changes
+the level. These players keep the level. Only if a sound would clip, all sounds of the player are
+turned down by the same gain, and the player says so. The players need no kernel after they are
+shown, so they also work in exported pages.
 """
 
 import base64
@@ -31,14 +31,15 @@ from nst_lib.sound.datasets import Clip
 from nst_lib.sound.decoding import probe
 
 Source = str | os.PathLike[str] | Clip | Audio
-#: A figure, in pixels, and its axes: left, bottom, width, height as shares of it.
+#: Size of a figure, in pixels.
 WIDTH, HEIGHT, DPI = 720, 220, 100
+#: Position of the axes: left, bottom, width and height as shares of the figure.
 AXES = (0.09, 0.21, 0.785, 0.76)
-#: The scale of its colours.
+#: Position of the colour scale.
 SCALE = (0.89, 0.21, 0.015, 0.76)
-#: What blind sounds are called.
+#: The labels of blind sounds.
 LETTERS = string.ascii_uppercase
-#: Files that browsers play as they are.
+#: Formats that every browser plays.
 PLAYED = {
     ".wav": "audio/wav",
     ".flac": "audio/flac",
@@ -48,37 +49,37 @@ PLAYED = {
 
 
 class Compare:
-    """Sounds to switch between, at the same position while they play.
+    """A player that switches between sounds at the same position while they play.
 
     Parameters
     ----------
     sounds : mapping of str to (path, Clip or np.ndarray of shape=(samples,))
-        What each is called. A file is played as it is, unless it has samples beyond full scale.
+        Name -> sound. A file is played unchanged, unless it has samples beyond full scale.
     sr : int
-        Sample rate of arrays and clips, and of the spectrograms, Hz.
+        Sampling rate of arrays, clips and spectrograms, in Hz.
     blind : bool
-        Whether sounds are called A, B, ... in an order of chance, and shown without spectrograms,
-        until the listener asks for the names. One sound alone has nothing to be taken for.
+        Whether the sounds are labelled A, B, ... in random order and shown without spectrograms
+        until the listener asks for the names. A single sound is never blind.
     seed : int
-        Of that order.
+        Seed of the random order.
     spectrogram : bool
-        Whether to draw them, in decibels, with one scale of colours for all.
+        Whether to draw spectrograms, in decibels, all with the same colour scale.
     interactive : bool
-        Without, plain audio elements and figures, for pages that run no scripts.
+        If False, plain audio elements and figures are used, for pages that run no scripts.
 
     Attributes
     ----------
     names : list of str
-        What the sounds are called, in the order that they are shown.
+        The names of the sounds, in the order in which they are shown.
     gain : float
-        What all were turned down by so that none clips; mostly 1.
+        The gain of all sounds: less than 1 if one of them would clip, otherwise 1.
 
     Raises
     ------
     ValueError
-        If there are no sounds, more than 26 blind ones, or one of another type.
+        If there are no sounds, more than 26 blind sounds, or a sound of another type.
     AudioError
-        If one cannot be read, or is silent or empty.
+        If a sound cannot be read, is silent, or is empty.
     """
 
     def __init__(
@@ -112,12 +113,12 @@ class Compare:
 
     @property
     def labels(self) -> list[str]:
-        """What the sounds are called to begin with."""
+        """The labels of the sounds before the listener asks for the names."""
         return list(LETTERS[: len(self.names)]) if self.blind else self.names
 
     @cached_property
     def figures(self) -> list[bytes]:
-        """Spectrograms, WebP, all with the time axis of the longest sound."""
+        """The spectrograms as WebP. All of them have the time axis of the longest sound."""
         transform = STFT(sr=self._sr)
         shortest = transform.min_samples
         padded = [audio.fit(y, max(len(y), shortest)) for y in self._samples]
@@ -129,38 +130,45 @@ class Compare:
         return self.to_html()
 
     def to_html(self) -> str:
-        """Return the player as HTML that needs nothing else."""
+        """Return the player as HTML that needs no other files."""
         figures = (
             [data_url("image/webp", data) for data in self.figures] if self.spectrogram else []
         )
-        kind = (
-            "flac" if self.interactive else "wav"
-        )  # half as large, but only scripts mend its seeking
+        # FLAC is half as large as WAV, but browsers need the script to seek in it.
+        kind = "flac" if self.interactive else "wav"
         sounds = [_sound(*one, gain=self.gain, sr=self._sr, kind=kind) for one in self._pairs()]
-        if not self.interactive:
-            return "\n".join(self._plain(figures, sounds))
+        if self.interactive:
+            return self._scripted(figures, sounds)
+        return "\n".join(self._plain(figures, sounds))
+
+    @property
+    def _seconds(self) -> float:
+        return max(len(y) for y in self._samples) / self._sr
+
+    def _pairs(self) -> list[tuple[Source, Audio]]:
+        return list(zip(self._sources, self._samples, strict=True))
+
+    def _scripted(self, figures: list[str], sounds: list[str]) -> str:
+        """Return the player with its script, from the URLs of figures and sounds."""
         left, bottom, width, height = (100 * share for share in AXES)
         blind = " data-blind" if self.blind else ""
+        labels = [html.escape(label) for label in self.labels]
         choices = [
-            f'<button type="button" data-choice data-name="{html.escape(name)}">'
-            f"{html.escape(label)}</button>"
-            for name, label in zip(self.names, self.labels, strict=True)
+            f'<button type="button" data-choice data-name="{html.escape(name)}">{label}</button>'
+            for name, label in zip(self.names, labels, strict=True)
         ]
         template = resources.files("nst_lib.show").joinpath("player.html").read_text("utf-8")
         return Template(template).substitute(
-            label=html.escape(", ".join(self.labels)),
-            choices="\n".join(choices)
-            if len(choices) > 1
-            else f"<strong>{html.escape(self.labels[0])}</strong>",
+            label=", ".join(labels),
+            choices="\n".join(choices) if len(choices) > 1 else f"<strong>{labels[0]}</strong>",
             reveal='<button type="button" data-reveal>Which is which?</button>' if blind else "",
             images="".join(
-                f'<img src="{url}" alt="Spectrogram of {html.escape(label)}"{blind}>'
-                for url, label in zip(figures, self.labels, strict=bool(figures))
+                f'<img src="{url}" alt="Spectrogram of {label}"{blind}>'
+                for url, label in zip(figures, labels, strict=bool(figures))
             ),
             sounds="\n".join(
-                f'<audio controls preload="auto" aria-label="{html.escape(label)}" src="{url}">'
-                "</audio>"
-                for url, label in zip(sounds, self.labels, strict=True)
+                f'<audio controls preload="auto" aria-label="{label}" src="{url}"></audio>'
+                for url, label in zip(sounds, labels, strict=True)
             ),
             note=html.escape(self._note()),
             pixels=WIDTH,
@@ -171,15 +179,8 @@ class Compare:
             seconds=json.dumps(self._seconds),
         )
 
-    @property
-    def _seconds(self) -> float:
-        return max(len(y) for y in self._samples) / self._sr
-
-    def _pairs(self) -> list[tuple[Source, Audio]]:
-        return list(zip(self._sources, self._samples, strict=True))
-
     def _plain(self, figures: list[str], sounds: list[str]) -> list[str]:
-        """Return one line of HTML for each sound, its figure above it."""
+        """Return one line of HTML for each sound, with its figure above it."""
         lines = []
         if self.blind:
             figures = []
@@ -199,18 +200,18 @@ class Compare:
     def _note(self) -> str:
         if self.gain == 1:
             return ""
-        return f"Turned down by {-20 * np.log10(self.gain):.1f} dB: it would clip."
+        return f"Turned down by {-20 * np.log10(self.gain):.1f} dB to avoid clipping."
 
 
 class Player(Compare):
-    """One sound, with its spectrogram; a click on it goes there.
+    """A player of one sound. A click on the spectrogram moves the playback position.
 
     Parameters
     ----------
     sound : path, Clip or np.ndarray of shape=(samples,)
-        What to play.
+        The sound.
     title : str
-        What it is called.
+        The name of the sound.
     sr, spectrogram, interactive
         See :class:`Compare`.
     """
@@ -239,7 +240,7 @@ def _samples(source: Source, sr: int, name: str) -> Audio:
 
 
 def _headroom(source: Source, y: Audio) -> float:
-    """Return what a sound has to be turned down by: a file of whole numbers never does."""
+    """Return the gain that avoids clipping: always 1 for a file with whole-number samples."""
     if np.abs(y).max() <= 1:
         return 1.0
     if isinstance(source, str | os.PathLike) and Path(source).suffix.lower() in PLAYED:
@@ -248,7 +249,7 @@ def _headroom(source: Source, y: Audio) -> float:
 
 
 def _sound(source: Source, y: Audio, *, gain: float, sr: int, kind: str) -> str:
-    """Return a sound as a URL: a file as it is, all else with 16 bits."""
+    """Return a sound as a data URL. A file stays unchanged; other sounds are written in 16 bits."""
     if isinstance(source, str | os.PathLike) and gain == 1:
         path = Path(source)
         if path.suffix.lower() in PLAYED:
@@ -270,5 +271,5 @@ def _draw(S: Audio, transform: STFT, loudest: float, seconds: float) -> bytes:
 
 
 def data_url(kind: str, data: bytes) -> str:
-    """Return data of a kind, such as "image/webp", as a URL that holds them."""
+    """Return a data URL with data of a media type such as "image/webp"."""
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

@@ -1,7 +1,7 @@
-"""Figures: every function draws into the axes or the figure that it is given, and returns it.
+"""Figures. Each function draws into the axes or the figure that it is given.
 
-The style sheet ``nst_lib.nst`` has colours that the colour-blind tell apart (Okabe and Ito's for
-lines, magma for spectrograms).
+The colours of the style sheet ``nst_lib.show.nst`` can be told apart by colour-blind people: those
+of Okabe and Ito for lines, and magma for spectrograms.
 """
 
 import io
@@ -23,18 +23,18 @@ from nst_lib.core.transforms import Transform
 from nst_lib.result import TransferResult
 
 STYLE = "nst_lib.show.nst"
-#: Its colours for spectrograms.
+#: The colour map of spectrograms.
 MAP = "magma"
-#: From the brightest colour of a spectrogram to the darkest, dB.
+#: Range from the darkest to the brightest colour of a spectrogram, in dB.
 RANGE_DB = 70.0
 _OCTAVES = (31.5, 63, 125, 250, 500, 1000, 2000, 4000, 8000, 16000)
 _DEPTH = 1000
-#: Writes 2000 Hz as 2k.
+#: Formats 2000 Hz as 2k.
 _HERTZ = EngFormatter(sep="")
 
 
 def use_style() -> None:
-    """Use the package's style sheet for all figures from here on."""
+    """Use the style sheet of the package for all later figures."""
     mpl.style.use(STYLE)
 
 
@@ -47,26 +47,25 @@ def spectrogram(
     loudest: float | None = None,
     colorbar: bool = True,
 ) -> AxesImage:
-    """Draw a sound's spectrogram: seconds, hertz, and decibels below the loudest value.
+    """Draw the spectrogram of a sound in decibels below the loudest value.
 
-    Every picture of a sound is drawn by this, so that brightness always means the same. What lies
-    more than `RANGE_DB` below the loudest is black.
+    All pictures of sounds are drawn by this function, so that brightness always means the same.
+    Values more than `RANGE_DB` below the loudest value are black.
 
     Parameters
     ----------
     ax : Axes
-        Where to draw.
+        The axes to draw into.
     S : np.ndarray, shape=(freq, time)
-        log(1 + amplitude).
+        The spectrogram, log(1 + amplitude).
     transform : Transform
-        What `S` is a spectrogram of: gives the axes.
+        The transform that made `S`; it gives times and frequencies.
     title : str
-        Above the axes.
+        Title of the axes.
     loudest : float or None
-        Value of `S` that is 0 dB: the largest of all that are shown together, as
-        :func:`spectrograms` finds it; None is the largest of `S`.
+        The value of `S` that is shown as 0 dB; None is the largest value of `S`.
     colorbar : bool
-        Whether to add the scale.
+        Whether to add a colour bar.
 
     Returns
     -------
@@ -87,16 +86,17 @@ def spectrogram(
 def spectrograms(
     axes: Iterable[Axes], shown: Mapping[str, npt.NDArray[np.float32]], transform: Transform
 ) -> None:
-    """Draw spectrograms side by side on one scale: 0 dB is the loudest value of them all.
+    """Draw several spectrograms on one scale: 0 dB is the loudest value of all of them.
 
     Parameters
     ----------
     axes : iterable of Axes
-        One for each; the scale stands beside them. Those that are left over are removed.
+        One for each spectrogram. One colour bar is put beside them. Axes that are not needed are
+        removed.
     shown : mapping of str to np.ndarray of shape=(freq, time)
-        Title -> log(1 + amplitude).
+        Title -> spectrogram, log(1 + amplitude).
     transform : Transform
-        What they are spectrograms of: gives the axes.
+        The transform that made the spectrograms; it gives times and frequencies.
     """
     axes = list(axes)
     loudest = max(float(S.max()) for S in shown.values())
@@ -109,21 +109,22 @@ def spectrograms(
 
 
 def level_bar(axes: Sequence[Axes], image: AxesImage) -> None:
-    """Add the scale of a spectrogram, beside all axes that it holds for."""
+    """Add the colour bar of a spectrogram beside all axes that share its scale."""
     if axes[0].figure is not None:
         label = "Level (dB, 0 = loudest)"
         axes[0].figure.colorbar(image, ax=list(axes), label=label, aspect=30)
 
 
 def levels(S: npt.NDArray[np.float32], loudest: float) -> npt.NDArray[np.float32]:
-    """Return a spectrogram in decibels, no lower than ``-RANGE_DB``.
+    """Return a spectrogram in decibels. Values below ``-RANGE_DB`` are raised to it.
 
     Parameters
     ----------
     S : np.ndarray
-        log(1 + amplitude); an optimiser may leave values below 0, whose magnitude is inverted.
+        The spectrogram, log(1 + amplitude). Values below 0, which an optimiser can produce, count
+        with the magnitude that their inversion has.
     loudest : float
-        Value of `S` that becomes 0 dB.
+        The value of `S` that becomes 0 dB.
     """
     amplitude = np.abs(np.expm1(S))
     floor = 10 ** (-RANGE_DB / 20) * float(np.expm1(loudest)) or 1.0
@@ -138,20 +139,20 @@ def heatmap(
     title: str = "",
     limits: tuple[float, float] | None = None,
 ) -> AxesImage:
-    """Draw any values that a transform's bins and frames have: seconds and hertz.
+    """Draw one value for each bin and frame of a transform, against seconds and hertz.
 
     Parameters
     ----------
     ax : Axes
-        Where to draw.
+        The axes to draw into.
     values : np.ndarray, shape=(freq, time)
-        What to draw.
+        The values.
     transform : Transform
-        What they belong to: gives the axes.
+        The transform; it gives times and frequencies.
     title : str
-        Above the axes.
+        Title of the axes.
     limits : tuple of float or None
-        Values of the darkest and the brightest colour; None is 0 and the largest of `values`.
+        The values of the darkest and the brightest colour; None is 0 and the largest value.
 
     Returns
     -------
@@ -190,20 +191,20 @@ def feature_map(
     title: str = "",
     vmax: float | None = None,
 ) -> AxesImage:
-    """Draw a feature map ``(channels, positions)`` that spans `seconds`.
+    """Draw a feature map ``(channels, positions)`` against time.
 
     Parameters
     ----------
     ax : Axes
-        Where to draw.
+        The axes to draw into.
     F : np.ndarray, shape=(channels, positions)
-        Activations.
+        The activations.
     seconds : float > 0
         Duration of the sound.
     title : str
-        Above the axes.
+        Title of the axes.
     vmax : float or None
-        Value of the brightest colour; None is the largest of `F`.
+        The value of the brightest colour; None is the largest value of `F`.
 
     Returns
     -------
@@ -227,19 +228,20 @@ def feature_map(
 def losses(
     ax: Axes, evaluations: Sequence[Evaluation], *, realised: dict[str, float] | None = None
 ) -> Axes:
-    """Draw the loss table on a logarithmic axis; terms that are always 0 are left out.
+    """Draw the losses of all evaluations on a logarithmic axis.
 
-    A transfer that starts from the content has next to no content loss at first: the axis does not
-    reach down to it. Where the content loss stays that small, the legend says how small.
+    A loss that is always 0 is left out. A transfer that starts from the content has almost no
+    content loss at first, and the axis does not reach down to these values. If the content loss
+    stays that small, the legend gives its maximum.
 
     Parameters
     ----------
     ax : Axes
-        Where to draw.
+        The axes to draw into.
     evaluations : sequence of Evaluation
-        The loss table.
+        All evaluations, in order.
     realised : dict of str to float or None
-        Losses of the sound itself, as a dashed line.
+        The losses of the final sound. Its style loss is drawn as a dashed line.
 
     Returns
     -------
@@ -253,12 +255,12 @@ def losses(
     floor = _floor(**curves)
     for name, values in curves.items():
         if (values > 0).any():
-            label = name if values.max() >= floor else f"{name}: {values.max():.0e} at most"
+            label = name if values.max() >= floor else f"{name}: at most {values.max():.0e}"
             ax.plot(steps, np.where(values > 0, values, np.nan), label=label, marker=".", ms=3)
     if realised is not None:
         level = realised["style"]
         floor = min(floor, level)
-        ax.axhline(level, ls="--", color="0.4", label=f"style of the sound: {level:.3g}")
+        ax.axhline(level, ls="--", color="0.4", label=f"style, final sound: {level:.3g}")
     ax.set(xlabel="Evaluation", ylabel="Weighted loss", yscale="log", title="Losses")
     if 0 < floor < np.inf:
         ax.set_ylim(bottom=floor / 1.5)
@@ -268,23 +270,24 @@ def losses(
 
 
 def _floor(style: npt.NDArray[np.float64], content: npt.NDArray[np.float64]) -> float:
-    """Return the lowest loss to show: the style's, or a tenth of what the content's ends at.
+    """Return the lowest loss to show.
 
-    A content loss that ends `_DEPTH` times below the style's is not shown.
+    This is the lowest style loss or, if it is lower, a tenth of the last content loss. A content
+    loss that ends `_DEPTH` times below the lowest style loss is ignored.
     """
     lowest = float(np.min(style, where=style > 0, initial=np.inf))
     return min(lowest, float(content[-1]) / 10) if content[-1] > lowest / _DEPTH else lowest
 
 
 def transfer_figure(fig: Figure, result: TransferResult) -> Figure:
-    """Draw content, style and result, and how the losses fell (the study's Figure 5, and more).
+    """Draw the spectrograms of content, style and result, and the losses (Figure 5 of the study).
 
     Parameters
     ----------
     fig : Figure
         An empty figure.
     result : TransferResult
-        What to show.
+        The transfer to draw.
 
     Returns
     -------
@@ -306,12 +309,12 @@ def transfer_figure(fig: Figure, result: TransferResult) -> Figure:
 
 
 def png(fig: Figure, *, dpi: float) -> bytes:
-    """Return a figure as PNG, as large as it is whatever style is in use."""
+    """Return a figure as PNG. The style in use does not change its size."""
     return _encode(fig, "png", dpi)
 
 
 def webp(fig: Figure, *, dpi: float) -> bytes:
-    """Return it as WebP, for pages that hold many: a tenth of a PNG's bytes, of a spectrogram."""
+    """Return a figure as WebP, which needs a tenth of the bytes of a PNG for a spectrogram."""
     return _encode(fig, "webp", dpi)
 
 
@@ -322,13 +325,13 @@ def _encode(fig: Figure, kind: str, dpi: float) -> bytes:
 
 
 def save(fig: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG, SVG or PDF, whole or not at all."""
+    """Write a figure as PNG, SVG or PDF. The file appears whole or not at all."""
     path = validate_output(path, suffixes=FIGURE_FORMATS)
     with atomic(path) as temporary:
         fig.savefig(temporary)
 
 
 def save_transfer_figure(result: TransferResult, path: str | os.PathLike[str]) -> None:
-    """Write :func:`transfer_figure` in the package's style."""
+    """Write the figure of :func:`transfer_figure` in the style of the package."""
     with mpl.style.context(STYLE):
         save(transfer_figure(Figure(), result), path)

@@ -1,4 +1,4 @@
-"""What a transfer leaves behind: the sound, a JSON record beside it, a page to listen to."""
+"""Write the results of a transfer: the sound, a JSON record beside it, and a page with players."""
 
 import base64
 import html
@@ -25,21 +25,22 @@ _PAGE = Path(__file__).with_name("page.html")
 def to_dict(
     result: TransferResult, *, inputs: Mapping[str, str | list[str] | None]
 ) -> dict[str, Any]:
-    """Return the record of a transfer in JSON's types.
+    """Return the record of a transfer, with the types of JSON.
 
     Parameters
     ----------
     result : TransferResult
-        What to record.
+        The transfer.
     inputs : mapping of str to str
-        Names of the "content" (None for texture synthesis) and the "style"; of several, a list.
+        The names of the "content" (None for texture synthesis) and the "style" (a list if there
+        are several).
 
     Returns
     -------
     dict
-        "inputs", "warnings", "config", "outcome", "best_step", "losses" (the table, a list of
-        rows), "convergence", "realised", "scores", "gain_db", "seconds", "device", "versions".
-        Numbers that are not finite are None.
+        "inputs", "warnings", "config", "outcome", "best_step", "losses" (a list with one row for
+        each evaluation), "convergence", "realised", "scores", "gain_db", "seconds", "device",
+        "versions". Numbers that are not finite are None.
     """
     return {
         "inputs": dict(inputs),
@@ -67,12 +68,12 @@ def write(
     *,
     inputs: Mapping[str, str | list[str] | None],
 ) -> Path:
-    """Write the sound to `path` and its record beside it, ending in ``.json``.
+    """Write the sound to `path`, and its record beside it with the ending ``.json``.
 
     Returns
     -------
     Path
-        The record.
+        The path of the record.
 
     Raises
     ------
@@ -96,20 +97,20 @@ def write_page(
     figure: Path,
     facts: Mapping[str, str],
 ) -> None:
-    """Write one HTML file that holds its sounds and its figure.
+    """Write a page as one HTML file that contains its sounds and its figure.
 
     Parameters
     ----------
     path : path
-        The page.
+        The page to write.
     title, note : str
-        Heading, and a paragraph under it.
+        The heading, and the paragraph under it.
     sounds : mapping of str to (Path, str)
-        Heading of each player -> WAV file and its attribution.
+        Heading of each player -> WAV file and whom to credit for it.
     figure : Path
         A PNG file.
     facts : mapping of str to str
-        Rows of the table.
+        The rows of the table: name -> value.
     """
     players = "\n".join(
         f"<section><h2>{html.escape(name)}</h2>"

@@ -1,4 +1,4 @@
-"""What a training gives: how it went, and two files, the weights and a record of it."""
+"""Results of a training: its progress, its accuracy, and two files with weights and a record."""
 
 import io
 import json
@@ -18,18 +18,18 @@ from nst_lib.train.classifier import SETTINGS, Classifier
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training is, after a batch.
+    """The progress of a training after one batch.
 
     Attributes
     ----------
     fold : int
-        Held out.
+        The fold that is held out.
     epoch : int
-        From 1.
+        The current epoch, from 1.
     done, total : int
-        Clips learned from so far, and in all epochs and folds.
+        The number of clips learned from so far, and in all epochs and folds together.
     loss, accuracy : float
-        Means over the epoch so far.
+        Means over the current epoch so far.
     """
 
     fold: int
@@ -42,7 +42,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to: mean loss and accuracy while learning, and of the held-out fold."""
+    """Mean loss and accuracy of one epoch, for the clips learned from and for the held-out fold."""
 
     fold: int
     epoch: int
@@ -55,18 +55,18 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Fold:
-    """A training without one fold.
+    """A training that holds out one fold.
 
     Attributes
     ----------
     fold : int
-        Held out.
+        The fold that is held out.
     held_out : list of str
-        Names of its clips.
+        The names of the clips in this fold.
     epochs : list of Epoch
-        In order.
+        The epochs, in order.
     confusion : list of list of int, shape=(classes, classes)
-        Clips of the held-out fold; row: class, column: what it was taken for.
+        The number of held-out clips by their class (row) and the class that was found (column).
     """
 
     fold: int
@@ -76,12 +76,12 @@ class Fold:
 
     @property
     def accuracy(self) -> float:
-        """Share of the held-out clips whose class was found, 0 to 1."""
+        """Share of the held-out clips with the correct class, 0 to 1."""
         return float(np.trace(self.confusion)) / len(self.held_out)
 
     @classmethod
     def from_dict(cls, fold: dict[str, Any]) -> Self:
-        """Return what `dataclasses.asdict` made a dict of."""
+        """Return the fold from a dict that `dataclasses.asdict` made."""
         return cls(**{**fold, "epochs": [Epoch(**epoch) for epoch in fold["epochs"]]})
 
 
@@ -94,13 +94,13 @@ class Trained:
     config : Huzaifah2020
         All settings.
     classes : tuple of str
-        In the order of the outputs.
+        The classes, in the order of the network's outputs.
     folds : list of Fold
-        The trainings.
+        The trainings, one for each fold that was held out.
     dealt : bool
-        Whether the folds are not the dataset's; see :func:`nst_lib.train.folds.clip_folds`.
+        Whether new folds were made; see :func:`nst_lib.train.folds.clip_folds`.
     classifier : Classifier
-        That of the last one.
+        The classifier of the last training.
     """
 
     config: Huzaifah2020
@@ -111,7 +111,7 @@ class Trained:
 
     @property
     def accuracy(self) -> float:
-        """Mean over the folds, 0 to 1."""
+        """Mean accuracy over the folds, 0 to 1."""
         return sum(fold.accuracy for fold in self.folds) / len(self.folds)
 
     @property
@@ -120,7 +120,7 @@ class Trained:
         return 1 / len(self.classes)
 
     def __str__(self) -> str:
-        """Return a table of the folds and what they come to."""
+        """Return a table of the accuracy of each fold, their mean, and that of guessing."""
         rows = [
             f"{fold.fold:>4}  {len(fold.held_out):>5}  {fold.accuracy:>8.0%}" for fold in self.folds
         ]
@@ -133,13 +133,14 @@ class Trained:
         """Write the weights to `path`, for the setting `weights`, and a record beside it.
 
         ``torch.load(path, weights_only=True)`` returns a dict: "network" and "linear" (state
-        dicts), "classes", "settings", "fold" (held out), "accuracy" (there), "epochs", "version".
+        dicts), "classes", "settings", "fold" (the last one held out), "accuracy" (on this fold),
+        "epochs", "version".
 
         Returns
         -------
         Path
-            The record, ending in ``.json``: settings, loss and accuracy by epoch and fold,
-            confusion matrix.
+            The path of the record, which ends in ``.json``. It holds the settings, the loss and
+            accuracy of each epoch and fold, and the confusion matrix.
         """
         config, last = self.config.to_dict(), self.folds[-1]
         about = {
@@ -163,7 +164,7 @@ class Trained:
             "confusion": np.sum([fold.confusion for fold in self.folds], axis=0).tolist(),
             "folds": [{"accuracy": fold.accuracy, **asdict(fold)} for fold in self.folds],
         }
-        data = io.BytesIO()  # saved to a file, its name would be among the bytes
+        data = io.BytesIO()  # in a file, the bytes would depend on the name of the file
         torch.save(weights, data)
         beside = Path(path).with_suffix(".json")
         with atomic(beside) as temporary, atomic(path) as file:

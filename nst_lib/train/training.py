@@ -1,12 +1,12 @@
-"""Train the network of :mod:`nst_lib.systems.huzaifah2020` to tell sounds apart.
+"""Train the network of :mod:`nst_lib.systems.huzaifah2020` to recognise classes of sounds.
 
-Exact, from the public code: the classifier, spectrograms scaled as for the transfer, ESC-50, 30
-epochs (its weights are named so). How they were trained is not published. Our choices: Adam, the
-learning rate, batches of 16, cross-entropy, no augmentation, and those of
+As in the public code: the classifier, spectrograms scaled as for the transfer, ESC-50, and 30
+epochs (from the name of its file of weights). The training itself is not published. Our choices:
+Adam, the learning rate, batches of 16, cross-entropy, no augmentation, and the choices in
 :mod:`nst_lib.train.classifier` and :mod:`nst_lib.train.folds`.
 
-On a CPU, the same arguments give the same weights, to the byte, whether or not a training was
-interrupted.
+On a CPU, the same arguments give the same weights, byte for byte, even if the training was
+interrupted and resumed.
 """
 
 import hashlib
@@ -60,28 +60,29 @@ def train(
     Parameters
     ----------
     dataset : iterable of Clip
-        Recordings; their spectrograms are kept in memory (0.9 MB each at the preset's settings).
+        The recordings. Their spectrograms are kept in memory (0.9 MB each with the settings of the
+        preset).
     config : Huzaifah2020
-        Settings, of which those in `nst_lib.train.classifier.SETTINGS` count.
+        Settings. Only those in `nst_lib.train.classifier.SETTINGS` are used.
     classes : sequence of str or None
-        Categories to tell apart; None takes all.
+        The categories to tell apart; None is all of them.
     fold : int, "all" or None
-        The fold to hold out; None is the last. "all" is a training without each.
+        The fold to hold out; None is the last one. "all" trains once for each fold.
     epochs, batch : int > 0
-        How often each clip is learned from, and how many at a time.
+        The number of times that each clip is learned from, and the number of clips in a batch.
     learning_rate : float > 0
-        Of Adam.
+        Learning rate of Adam.
     checkpoint : path or None
-        A file, ending in ".ckpt", that is written after each epoch; where it exists, the training
-        goes on from it. It is the caller's to remove.
+        A file with the ending ".ckpt", written after each epoch. If the file exists, the training
+        continues from it. The caller has to remove it at the end.
     callback : callable or None
-        Called with :class:`Progress` after each batch.
+        Called with a :class:`Progress` after each batch.
     on_epoch : callable or None
-        Called with each :class:`Epoch`.
+        Called with an :class:`Epoch` after each epoch.
     on_clip : callable or None
-        Called with the number of recordings that were read, and of all.
+        Called with the number of recordings read so far and the number of all recordings.
     stop : threading.Event or None
-        When set, `KeyboardInterrupt` is raised, before the next batch.
+        When it is set, `KeyboardInterrupt` is raised before the next batch.
 
     Returns
     -------
@@ -92,8 +93,8 @@ def train(
     AudioError
         If a recording cannot be used.
     ValueError
-        If classes and folds leave nothing to learn, an argument is not accepted, the loss is not
-        finite, or the checkpoint is of another training.
+        If classes and folds leave nothing to learn from, an argument is not accepted, the loss is
+        not finite, or the checkpoint belongs to another training.
     """
     validate_positive(epochs=epochs, batch=batch, learning_rate=learning_rate)
     config = training_config(**{name: getattr(config, name) for name in SETTINGS})
@@ -147,7 +148,7 @@ def _spectrograms(
     on_clip: Callable[[int, int], None] | None,
     stop: threading.Event | None,
 ) -> Tensor:
-    """Return the log-magnitude spectrograms ``(clips, freq, time)``."""
+    """Return the log-magnitude spectrograms, of shape ``(clips, freq, time)``."""
     transform = config.make_transform()
     S = torch.empty(0)
     for n, clip in enumerate(clips):
@@ -155,7 +156,9 @@ def _spectrograms(
         one = transform(torch.from_numpy(load(clip, config)))
         S = S if n else torch.empty(len(clips), *one.shape)
         if one.shape != S.shape[1:]:
-            raise ConfigError("duration=null: the recordings differ in length; accepted: a number")
+            raise ConfigError(
+                "duration=null: the recordings differ in length; accepted: a number of seconds"
+            )
         S[n] = one
         if on_clip is not None:
             on_clip(n + 1, len(clips))
@@ -169,7 +172,7 @@ def _give_way(stop: threading.Event | None) -> None:
 
 @dataclass(frozen=True)
 class _Task:
-    """What all folds of a training have in common."""
+    """The data and options that the trainings of all folds share."""
 
     config: Huzaifah2020
     S: Tensor
@@ -184,7 +187,7 @@ class _Task:
     stop: threading.Event | None
 
     def key(self, names: Sequence[str]) -> str:
-        """Return what tells this training from others."""
+        """Return a checksum of everything that the result of the training depends on."""
         settings = [getattr(self.config, name) for name in SETTINGS]
         options = [self.held_out, self.epochs, self.batch, self.learning_rate]
         about = json.dumps([settings, options, names, self.labels.tolist(), self.folds.tolist()])
@@ -193,12 +196,12 @@ class _Task:
         return key.hexdigest()
 
     def clips(self, held_out: Sequence[int]) -> int:
-        """Return how often a clip is learned from, without one of these folds after the other."""
+        """Return the number of clips learned from, in all epochs, if each fold is held out once."""
         return self.epochs * sum(int((self.folds != fold).sum()) for fold in held_out)
 
 
 class _Run:
-    """A training without one fold."""
+    """A training that holds out one fold."""
 
     def __init__(self, task: _Task, fold: int) -> None:
         self.task, self.fold = task, fold
@@ -212,7 +215,7 @@ class _Run:
         self.before = task.clips(task.held_out[: task.held_out.index(fold)])
 
     def state(self) -> dict[str, Any]:
-        """Return all that is needed to go on."""
+        """Return the state that is needed to continue this training."""
         return {
             "epochs": [asdict(epoch) for epoch in self.epochs],
             "classifier": self.classifier.state_dict(),
@@ -220,13 +223,13 @@ class _Run:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`state` returned."""
+        """Continue from a state that :meth:`state` returned."""
         self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
         self.classifier.load_state_dict(state["classifier"])
         self.optimiser.load_state_dict(state["optimiser"])
 
     def epoch(self) -> None:
-        """Learn once from every clip outside the fold, in an order of its own."""
+        """Learn once from every clip outside the held-out fold, in a new random order."""
         task, began = self.task, time.perf_counter()
         number, learned = len(self.epochs) + 1, np.flatnonzero(task.folds != self.fold)
         rng = np.random.default_rng([task.config.seed, self.fold, number])
@@ -249,8 +252,8 @@ class _Run:
                 task.callback(Progress(self.fold, number, done, total, loss / seen, right / seen))
         if not math.isfinite(loss):
             raise ValueError(
-                f"learning_rate {task.learning_rate:g}: the loss is {loss} in epoch {number}; "
-                "accepted: a smaller one"
+                f"learning_rate {task.learning_rate:g}: the loss is {loss} in epoch {number}: "
+                "choose a smaller learning rate"
             )
         held_out_loss, found, labels = self._held_out()
         self.epochs.append(
@@ -266,7 +269,7 @@ class _Run:
         )
 
     def confusion(self) -> list[list[int]]:
-        """Return how many held-out clips of a class (row) were taken for a class (column)."""
+        """Return the number of held-out clips by class (row) and class that was found (column)."""
         counts = [[0] * self.task.n_classes for _ in range(self.task.n_classes)]
         _, found, labels = self._held_out()
         for label, taken_for in zip(labels.tolist(), found.tolist(), strict=True):
@@ -275,7 +278,7 @@ class _Run:
 
     @torch.no_grad()
     def _held_out(self) -> tuple[float, Tensor, Tensor]:
-        """Return mean loss, classes found and classes of the fold's clips."""
+        """Return the mean loss, the classes found and the true classes of the held-out clips."""
         self.classifier.eval()
         asked = torch.from_numpy(np.flatnonzero(self.task.folds == self.fold))
         answers = [self._ask(chosen) for chosen in torch.split(asked, self.task.batch)]
@@ -283,6 +286,6 @@ class _Run:
         return float(cross_entropy(logits, labels)), logits.argmax(1), labels
 
     def _ask(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits and labels of clips."""
+        """Return the logits and the labels of the chosen clips."""
         S, labels = self.task.S[chosen], self.task.labels[chosen]
         return self.classifier(S.to(self.device)), labels.to(self.device)

@@ -36,7 +36,7 @@ from nst_lib.sound.datasets import Clip, Pair, open_dataset
 from nst_lib.system import PRESETS
 
 VIEW = "application/vnd.jupyter.widget-view+json"
-GONE = "The controls of this cell need a running kernel. Run the cell to have them again."
+GONE = "The controls of this cell need a running kernel. Run the cell to show them again."
 CONFIG = TransferConfig.from_preset("fast", steps=6, duration=0.5, n_iter=8)
 #: Seconds after which something that should happen does not.
 LIMIT = 60
@@ -427,13 +427,13 @@ class TestStop:
         live = LiveTransfer(pair.content, pair.style, CONFIG)
         live.start()
         live.stop()
-        assert parts(live).text.value == "stopping: what it starts from becomes a sound"
+        assert parts(live).text.value == "stopping: turning the starting point into a sound"
         result = live.wait()
         assert (result.outcome, result.evaluations) == ("stopped", [])
         expect_whole(live)
         assert parts(live).text.value == (
-            "stopped before the first evaluation: the content it starts from, "
-            "as its spectrogram gives it back"
+            "stopped before the first evaluation: the result is the starting point "
+            "(content, rebuilt from its spectrogram)"
         )
         assert parts(live).start.description == "Resume"
         at(live, 3, live.stop)
@@ -513,7 +513,7 @@ class TestErrors:
             live.wait()
 
     def test_wait_before_start(self, pair):
-        with pytest.raises(ValueError, match=r"nothing was started; accepted: start\(\)"):
+        with pytest.raises(ValueError, match=r"no transfer was started: call start\(\)"):
             LiveTransfer(pair.content, pair.style, CONFIG).wait()
 
     def test_sounds_shorter_than_a_window_of_the_player(self, pair):
@@ -627,7 +627,7 @@ class TestChoosing:
         find(explorer, "Dataset").value = str(tmp_path / what)
         said = message_of(explorer)
         assert said.startswith(str(tmp_path / what))
-        assert said.endswith(" (the clips are still those of synthetic)")
+        assert said.endswith(" (the menus still show the clips of synthetic)")
         assert "\n" not in said
         assert find(explorer, "Style").value == "snoring"
         assert explorer.clip("style").name == "snoring-0"
@@ -727,7 +727,7 @@ class TestTransfers:
         first = explorer.live
         try:
             find(explorer, "Transfer").click()
-            assert message_of(explorer) == "one is running: stop it first"
+            assert message_of(explorer) == "a transfer is running: stop it first"
             assert explorer.live is first
             assert first.running
         finally:

@@ -770,7 +770,7 @@ class TestLevel:
             for heard, y in zip(embedded(player), sounds, strict=True):
                 np.testing.assert_allclose(heard, gain * y, rtol=0, atol=2 * ROUNDING)
             assert re.findall(r"Turned down by [^<]*", player.to_html()) == [
-                f"Turned down by {-20 * np.log10(gain):.1f} dB: it would clip."
+                f"Turned down by {-20 * np.log10(gain):.1f} dB to avoid clipping."
             ]
 
     def test_full_scale_does_not_clip(self):
@@ -922,7 +922,7 @@ class TestAccess:
         expect(page.get_by_role("group", name="content, style, result")).to_be_visible()
         expect(page.get_by_role("checkbox", name="loop")).to_have_count(4)
         expect(page.locator(".note", has_text="Turned down by 6.0 dB")).to_be_visible()
-        expect(page.get_by_text("Turned down by 3.5 dB: it would clip.")).to_be_visible()
+        expect(page.get_by_text("Turned down by 3.5 dB to avoid clipping.")).to_be_visible()
         results = Axe().run(page)
         assert results.violations_count == 0, results.generate_snapshot()
         press(page, "style", 1)

@@ -75,7 +75,7 @@ def evaluations(style, content):
     [
         ([1e-9, 0.02, 0.03], 0.003, "content"),
         ([1e-9, 3e-4, 1e-3], 1e-4, "content"),
-        ([0, 1e-9, 2e-8], 0.05, "content: 2e-08 at most"),
+        ([0, 1e-9, 2e-8], 0.05, "content: at most 2e-08"),
     ],
 )
 def test_losses_show_what_style_and_content_come_to(content, bottom, label):
