@@ -1,6 +1,6 @@
-"""Conditions on the workers of a Dask scheduler that is already there.
+"""Run conditions on the workers of an existing Dask scheduler.
 
-The scheduler gives the conditions of a worker that is lost to others.
+If a worker is lost, the scheduler gives its conditions to other workers.
 """
 
 import contextlib
@@ -14,24 +14,25 @@ from nst_lib.batch.unit import HEARTBEAT, Outcome, Report, Unit
 
 _TOPIC = "nst-progress"
 _SCHEMES = ("tcp", "tls", "ucx", "ws", "wss")
-#: Longest wait for a scheduler, in seconds.
+#: The longest time to wait for a scheduler, in seconds.
 _PATIENCE = 20
 
 
 class Cluster:
-    """A client of a scheduler.
+    """A connection to a Dask scheduler.
 
     Parameters
     ----------
     address : str
-        Of the scheduler, for example "tcp://10.0.0.1:8786", or the path of its scheduler file.
+        The address of the scheduler, for example "tcp://10.0.0.1:8786", or the path of its
+        scheduler file.
     resources : mapping of str to float
-        What each condition takes of its worker, for example {"GPU": 1}.
+        The resources of a worker that each condition uses, for example {"GPU": 1}.
 
     Raises
     ------
     ValueError
-        If `distributed` is not installed, nothing answers, or no worker has the resources.
+        If `distributed` is not installed, no scheduler answers, or no worker has the resources.
     """
 
     def __init__(self, address: str, *, resources: Mapping[str, float]) -> None:
@@ -54,8 +55,11 @@ class Cluster:
         if workers and not room:
             self.close()
             wanted = ", ".join(f"{name}={count:g}" for name, count in resources.items())
-            raise ValueError(f"--resource {wanted}: no worker of {address} has it")
-        #: How many conditions run at a time, as far as workers are there yet.
+            raise ValueError(
+                f"--resource {wanted}: no worker of {address} has that much: ask for less, or "
+                "start a worker with it"
+            )
+        #: The number of conditions that the workers known so far can run at a time.
         self.slots = max(1, room)
 
     def _fit(self, worker: Mapping[str, Any]) -> int:
@@ -64,7 +68,7 @@ class Cluster:
         return int(min([worker["nthreads"], *counts]))
 
     def run(self, units: Sequence[Unit]) -> Generator[Report | None]:
-        """Run conditions wherever there is room; see :func:`nst_lib.batch.pool.run`."""
+        """Run conditions on all workers; see :func:`nst_lib.batch.pool.run`."""
         reports: queue.Queue[Report] = queue.Queue()
         self._client.subscribe_topic(_TOPIC, lambda event: reports.put(tuple(event[1])))
         futures = {
@@ -93,7 +97,7 @@ class Cluster:
             self._client.cancel(list(futures))
 
     def close(self) -> None:
-        """Leave the scheduler."""
+        """Close the connection to the scheduler."""
         self._client.close()
 
 
@@ -107,7 +111,7 @@ def _run(wanted: Unit) -> Outcome:
     def on_progress(state: dict[str, Any] | None) -> None:
         if task.state == "cancelled":
             raise CancelledError
-        with contextlib.suppress(Exception):  # progress is no reason to lose a result
+        with contextlib.suppress(Exception):  # a lost progress report must not cost the result
             worker.log_event(_TOPIC, (wanted.id, state))
 
     on_progress(None)
@@ -115,10 +119,10 @@ def _run(wanted: Unit) -> Outcome:
 
 
 def _outcome(future: Any) -> Outcome:
-    """Return what became of a condition that the scheduler says is over."""
+    """Return the outcome of a condition that has ended for the scheduler."""
     if future.status == "finished":
         outcome: Outcome = future.result()
         return outcome
     error = future.exception() if future.status == "error" else None
-    message = "the scheduler gave it up" if error is None else " ".join(str(error).split())
+    message = "the scheduler cancelled it" if error is None else " ".join(str(error).split())
     return Outcome("killed", message[:500])

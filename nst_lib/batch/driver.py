@@ -1,4 +1,4 @@
-"""A grid of conditions, each as an executed notebook: planned, run, resumed, summed up."""
+"""Run a batch: plan the conditions of a grid, run or resume them, and write the results."""
 
 import ast
 import json
@@ -24,35 +24,35 @@ from nst_lib.pipeline import load
 from nst_lib.sound import audio
 from nst_lib.sound.datasets import RecordedClip, SyntheticClip
 
-#: The notebook that a condition is, in a checkout.
+#: The notebook that is run for each condition, in a checkout.
 NOTEBOOK = Path(nst_lib.__file__).parents[1] / "notebooks" / "04_transfer.ipynb"
-#: Least time between two writes of the status, in seconds: in a folder, elsewhere.
+#: The shortest time between two writes of the status, in seconds: to a folder, and to a URL.
 _INTERVALS = (1.0, 15.0)
 
-#: Runs units and reports; see :func:`nst_lib.batch.pool.run`.
+#: A function that runs units and yields reports; see :func:`nst_lib.batch.pool.run`.
 Runner = Callable[[Sequence[Unit]], Generator[Report | None]]
-#: Called with the status, and with the name and the entry that changed, if any did.
+#: Called with the status, and the name and entry of the condition that changed (None if none did).
 Observer = Callable[[Status, str | None, Entry | None], None]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A grid with everything that decides whether a result is still good.
+    """A grid with everything that decides whether an existing result is still valid.
 
     Attributes
     ----------
     grid : Grid
-        What to run.
+        The grid to run.
     conditions : dict of str to Condition
-        By the names of their folders.
+        Name of the folder -> condition.
     checksums : dict of str to str
-        Of the clips, by their keys, and of weights, by their paths.
+        Key of a clip, or path of a file of weights -> checksum.
     notebook : str
-        As JSON.
+        The notebook, as JSON.
     store : Store
-        Where results go.
+        The place for the results.
     done : dict of str to (dict or None)
-        What is there already: name -> what its `done` says.
+        Name of the folder -> content of its file `done`; None if the condition is not done.
     """
 
     grid: Grid
@@ -69,16 +69,17 @@ class Plan:
 
 
 def plan(grid: Grid, out: str | os.PathLike[str], *, notebook: Path = NOTEBOOK) -> Plan:
-    """Name the conditions of a grid, and see which are done; writes nothing.
+    """Name the conditions of a grid, and find out which are done. Nothing is written.
 
     Parameters
     ----------
     grid : Grid
-        What to run.
+        The grid to run.
     out : path or URL
-        Where results go.
+        The place for the results.
     notebook : Path
-        What to execute: takes the parameters of 04_transfer, and writes what it writes.
+        The notebook to execute. It must take the parameters of 04_transfer and write the same
+        files.
 
     Raises
     ------
@@ -108,32 +109,33 @@ def run(
     expected: Mapping[str, float],
     observer: Observer | None = None,
 ) -> Status:
-    """Run what is left of a plan; write the table of results.
+    """Run the conditions of a plan that are not done, and write the table of results.
 
     Parameters
     ----------
     plan : Plan
-        What to run.
+        The plan to run.
     jobs : int > 0
-        How many at a time.
+        The number of conditions that run at a time.
     limits : Limits
-        What each may take.
+        The limits of each condition.
     runner : callable
-        What runs them.
+        The function that runs the conditions.
     expected : mapping of str to float
-        Estimated seconds of each condition that is left; the longest begins first.
+        The estimated time of each condition that is not done, in seconds. The longest starts first.
     observer : callable or None
-        Called with the status whenever something is new, and twice a second.
+        Called with the status after each change, and at least twice a second.
 
     Returns
     -------
     Status
-        At the end. On ``KeyboardInterrupt`` what is running is killed, and the status says so.
+        The status at the end. After a ``KeyboardInterrupt``, running conditions are killed and are
+        queued again in the status.
 
     Raises
     ------
     ValueError
-        If results cannot be written, or another batch is running there.
+        If results cannot be written, or another batch is writing to the same place.
     """
     store = plan.store
     store.make()
@@ -161,7 +163,15 @@ def run(
 
 
 def default_jobs(memory: float, *, wanted: int) -> int:
-    """Return how many conditions of so many bytes run at a time here: one for each core."""
+    """Return how many conditions run at a time on this machine: one for each core, if they fit.
+
+    Parameters
+    ----------
+    memory : float > 0
+        Memory of one condition, in bytes.
+    wanted : int
+        The number of conditions.
+    """
     import torch
 
     if torch.cuda.is_available():
@@ -171,19 +181,19 @@ def default_jobs(memory: float, *, wanted: int) -> int:
 
 
 def share(jobs: int) -> tuple[int, float]:
-    """Return each job's share of this machine: threads, and bytes of what is free."""
+    """Return the share of each job in this machine: threads, and bytes of the free memory."""
     return max(1, _cores() // jobs), 0.9 * psutil.virtual_memory().available / jobs
 
 
 def slowdown(jobs: int, *, load: float = 0.0) -> float:
-    """Return how many times as long a job takes here as alone: so many share the cores, or more.
+    """Return the factor by which a job takes longer because the cores are shared.
 
     Parameters
     ----------
     jobs : int > 0
-        At a time, with a thread each.
+        The number of jobs at a time, with one thread each.
     load : float >= 0
-        Processes of others that want a core, as in the machine's load average.
+        The number of other processes that need a core, as in the load average.
     """
     return max(1.0, jobs / _cores(), (load + jobs) / (os.cpu_count() or 1))
 
@@ -195,7 +205,7 @@ def _cores() -> int:
 def _drive(
     reports: Iterable[Report | None], status: Status, store: Store, observer: Observer
 ) -> None:
-    """Take in reports until there are no more."""
+    """Update the status with each report until there are no more."""
     interval, written = _INTERVALS[store.folder is None], 0.0
     for report in reports:
         name, entry = None, None
@@ -203,7 +213,7 @@ def _drive(
             name, news = report
             entry = status.update(name, news)
             if isinstance(news, Outcome) and news.state != "done":
-                with suppress(OSError):  # a full disk: the state is in this process, and reported
+                with suppress(OSError):  # on a full disk, this process still reports the failure
                     leave_failure(store, name, news)
         if time.monotonic() - written > interval:
             written = time.monotonic()
@@ -215,7 +225,7 @@ def _drive(
 
 @contextmanager
 def _lock(store: Store) -> Iterator[None]:
-    """Keep a second driver out of a folder; the lock ends with the process."""
+    """Keep a second driver out of a folder. The lock ends with this process."""
     if store.folder is None:
         yield
         return
@@ -224,7 +234,8 @@ def _lock(store: Store) -> Iterator[None]:
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
         raise ValueError(
-            f"{store}: another `nst batch` is running there; `nst status {store}` shows it"
+            f"{store}: another `nst batch` is writing there: see `nst status {store}`, or choose "
+            "another folder"
         ) from error
     try:
         yield
@@ -233,9 +244,9 @@ def _lock(store: Store) -> Iterator[None]:
 
 
 def _read_notebook(path: Path, condition: Condition) -> tuple[str, str]:
-    """Return a notebook and the checksum of what of it is run.
+    """Return a notebook as text, and the checksum of the cells that are run.
 
-    It is read as JSON: nbformat takes two seconds to import.
+    The notebook is read as JSON, because nbformat takes two seconds to import.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -244,7 +255,7 @@ def _read_notebook(path: Path, condition: Condition) -> tuple[str, str]:
         (parameters,) = [c for c in cells if "parameters" in c["metadata"].get("tags", ())]
         lines = ast.parse("".join(parameters["source"])).body
     except OSError as error:
-        raise ValueError(f"{path}: cannot read ({error.strerror}); accepted: a notebook") from error
+        raise ValueError(f"{path}: cannot read ({error.strerror}); choose a notebook") from error
     except (ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:
         raise ValueError(f"{path}: is not a notebook with one cell tagged `parameters`") from error
     given = {ast.unparse(t) for line in lines for t in getattr(line, "targets", [])}
@@ -289,7 +300,7 @@ def _unit(plan: Plan, name: str, limits: Limits) -> Unit:
 
 
 def _about(name: str, condition: Condition, plan: Plan) -> dict[str, Any]:
-    """Describe a condition in the grid's words."""
+    """Describe a condition with the names that the grid uses."""
     clips = plan.grid.clips
     return {
         "id": name,
@@ -306,7 +317,7 @@ def _about(name: str, condition: Condition, plan: Plan) -> dict[str, Any]:
 
 
 def describe(plan: Plan) -> dict[str, Any]:
-    """Return batch.json."""
+    """Return the content of batch.json."""
     grid = plan.grid
     return {
         "grid": grid.name,
@@ -341,7 +352,7 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 
 def _write_inputs(plan: Plan) -> None:
-    """Write every clip as its conditions use it, to listen to beside the results."""
+    """Write each clip as its conditions use it, so that it can be heard beside the results."""
     for condition in plan.conditions.values():
         for key in (condition.style, condition.content):
             name = _input_name(condition, key, plan)
@@ -360,7 +371,7 @@ def _input_name(condition: Condition, key: str, plan: Plan) -> str:
 
 
 def _label(key: str, keys: Iterable[str]) -> str:
-    """Return a clip's name without folders, unless another clip has the same: pairs are counted."""
+    """Return the name of a clip without folders, or its key if two clips have the same name."""
     alone = sum(Path(other).stem == Path(key).stem for other in keys) == 1
     return Path(key).stem.replace("_", " ") if alone else key
 

@@ -1,10 +1,13 @@
-"""A batch as a page to listen to: one folder that opens from a disk and from any web server.
+"""Write a gallery: a page to listen to the results of a batch.
 
-    index.html        the page; what it shows is inside, as JSON
+The gallery is one folder, which opens from a disk and from any web server:
+
+    index.html        the page; it contains its data as JSON
     sounds/           the recordings as they were used, and the results
-    spectrograms/     a picture of each
+    spectrograms/     a picture of each sound
 
-All pictures of a pair have the same axes and the same colours: 0 dB is the loudest of the pair.
+All pictures of a pair have the same axes and the same colours: 0 dB is the loudest value of the
+pair.
 """
 
 import html
@@ -36,21 +39,23 @@ from nst_lib.show import plots
 from nst_lib.sound import audio
 from nst_lib.system import PRESETS
 
-#: Folder of a store that the page is written to.
+#: The folder for the gallery, inside the folder of the batch.
 GALLERY = "gallery"
-#: Pictures: window in samples, inches, dots per inch, and their axes (left, bottom, width, height).
+#: Length of the analysis window, in samples.
 N_FFT = 2048
+#: Size of a picture in inches, and dots per inch.
 SIZE, DPI = (3.4, 2.2), 120
+#: Position of the axes: left, bottom, width and height as shares of the picture.
 AXES = (0.2, 0.205, 0.76, 0.755)
 
 _PAGE = Path(__file__).with_name("gallery.html")
 _MARK = '<meta name="generator" content="nst gallery">'
 _PARTS = {"index.html", "sounds", "spectrograms"}
-#: Settings that decide how a recording is used.
+#: The settings that change how a recording is read.
 _INPUT_SETTINGS = ("sr", "duration", "level", "level_target")
 _ESC50 = re.compile(r"\d-\d+-[A-Z]-\d+")
 
-#: Called with the number of pictures that are drawn, and that of all.
+#: Called with the number of pictures drawn so far and the number of all pictures.
 Callback = Callable[[int, int], None]
 
 
@@ -68,7 +73,7 @@ class _Sound:
 
 @dataclass(frozen=True)
 class _Pair:
-    """What the page says of a pair, and the sounds that it plays."""
+    """The text of the page about a pair, and the sounds of the pair."""
 
     about: dict[str, Any]
     sounds: list[_Sound]
@@ -80,34 +85,34 @@ def write_gallery(
     *,
     callback: Callback | None = None,
 ) -> Path:
-    """Write the page of a batch, its sounds and its spectrograms; an older page is replaced.
+    """Write the gallery of a batch. An older gallery is replaced.
 
     Parameters
     ----------
     out : path
         The folder of a batch.
     to : path or None
-        The folder to write; None is "gallery" in that of the batch.
+        The folder to write; None is "gallery" in the folder of the batch.
     callback : callable or None
-        Called with the number of pictures that are drawn, and that of all.
+        Called with the number of pictures drawn so far and the number of all pictures.
 
     Returns
     -------
     Path
-        The page. Conditions that have no sound are listed with what became of them.
+        The page. It also lists the conditions without a sound, with the reason.
 
     Raises
     ------
     ValueError
-        If `out` is no batch on this machine or none of it is done, if a sound of it cannot be
-        read, or if `to` cannot be written or holds anything but an older page.
+        If `out` is not a batch on this machine, if no condition is done, if a sound cannot be
+        read, or if `to` cannot be written or holds other files than a gallery.
     """
     store = Store(out)
     if store.folder is None:
-        raise ValueError(f"{store}: is not on this machine; accepted: a folder (copy it first)")
+        raise ValueError(f"{store}: is not on this machine: copy the batch into a folder first")
     conditions = _conditions(store)
     if not any(condition["scores"] for condition in conditions):
-        raise ValueError(f"{store}: no condition is done; accepted: a batch with one or more")
+        raise ValueError(f"{store}: no condition is done: run `nst batch` again to complete some")
     target = Path(store.folder / GALLERY if to is None else to).resolve()
     _validate_target(target)
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
@@ -123,11 +128,13 @@ def write_gallery(
 
 
 def _conditions(store: Store) -> list[dict[str, Any]]:
-    """Return the conditions of a batch with what became of them: scores, or None and a state."""
+    """Return the conditions of a batch with their scores (None if not done) and their states."""
     try:
         rows = results.collect(store).to_dict("records")
     except FileNotFoundError as error:
-        raise ValueError(f"{error.filename}: is missing; `nst batch` makes it again") from error
+        raise ValueError(
+            f"{error.filename}: is missing: run `nst batch` to make it again"
+        ) from error
     entries = Status.read(store).entries
     whole = {row["id"]: row for row in rows if store.finished(row["id"]) is not None}
     conditions = []
@@ -136,14 +143,17 @@ def _conditions(store: Store) -> list[dict[str, Any]]:
         entry, row = entries[name], whole.get(name)
         state, message = entry.state, entry.message
         if row is None and state == "done":
-            state, message = "changed", "its files are not those that were written"
+            state, message = "changed", "its files were changed after the batch wrote them"
         scores = row and {score: _number(row.get(score)) for score in results.SCORES}
         conditions.append({**condition, "scores": scores, "state": state, "message": message})
     return conditions
 
 
 def _pair(number: int, members: list[dict[str, Any]], root: Path) -> _Pair:
-    """Describe the conditions of one pair; recordings that were used at several levels are many."""
+    """Describe the conditions of one pair.
+
+    A recording that was read with several settings, such as two levels, is listed several times.
+    """
     varied = [s for s in _INPUT_SETTINGS if len({word(c["config"][s]) for c in members}) > 1]
     files, inputs, sounds = [], [], []
     for role in ("content", "style"):
@@ -176,7 +186,7 @@ def _pair(number: int, members: list[dict[str, Any]], root: Path) -> _Pair:
 
 
 def _write_sounds(pairs: list[_Pair], folder: Path, callback: Callback) -> None:
-    """Copy the sounds, and draw those of a pair alike; note how long the time axis is."""
+    """Copy the sounds, draw those of a pair on the same axes, and note the longest duration."""
     for part in ("sounds", "spectrograms"):
         (folder / part).mkdir()
     done, total = 0, sum(len(pair.sounds) for pair in pairs)
@@ -196,7 +206,7 @@ def _write_sounds(pairs: list[_Pair], folder: Path, callback: Callback) -> None:
 
 
 def _analyse(sound: _Sound) -> tuple[npt.NDArray[np.float32], STFT, float]:
-    """Return the spectrogram of a sound, its transform, and the seconds of the sound."""
+    """Return the spectrogram of a sound, its transform, and its duration in seconds."""
     y = audio.read(sound.path, sr=sound.sr)
     transform = STFT(sr=sound.sr, n_fft=N_FFT)
     padded = torch.from_numpy(audio.fit(y, max(len(y), N_FFT)))
@@ -250,7 +260,7 @@ def _page(batch: dict[str, Any], pairs: list[dict[str, Any]]) -> str:
 
 
 def _meanings(batch: dict[str, Any]) -> dict[str, str]:
-    """Return what every setting means; older batches do not say it, but have presets that do."""
+    """Return the meaning of each setting: from the batch or, if it is older, from its presets."""
     if "meanings" in batch:
         return dict(batch["meanings"])
     presets = {condition["config"]["preset"] for condition in batch["conditions"]}
@@ -259,7 +269,7 @@ def _meanings(batch: dict[str, Any]) -> dict[str, str]:
 
 
 def _simulated(clips: list[dict[str, Any]]) -> str:
-    """Return what to say of simulated recordings."""
+    """Return a sentence about simulated recordings."""
     simulated = [clip["name"] for clip in clips if clip["simulated"]]
     if len(simulated) == len(clips):
         return "All recordings are simulated"
@@ -267,24 +277,24 @@ def _simulated(clips: list[dict[str, Any]]) -> str:
 
 
 def _validate_target(target: Path) -> None:
-    """Raise ValueError if a folder holds what a gallery has not written."""
+    """Raise ValueError if a folder holds other files than those of a gallery."""
     if not target.exists():
         return
     if not target.is_dir():
-        raise ValueError(f"{target}: is a file; accepted: a folder to write")
+        raise ValueError(f"{target}: is a file: choose a folder")
     found = {path.name for path in target.iterdir() if not path.name.startswith(".")}
     index = target / "index.html"
     ours = index.is_file() and _MARK in index.read_text(encoding="utf-8", errors="replace")
     if found and not (ours and found <= _PARTS):
         foreign = min(found - _PARTS if ours else found)
         raise ValueError(
-            f"{target}: holds {foreign}, which is of no gallery; accepted: a folder that is new, "
-            "empty or an older gallery"
+            f"{target}: holds {foreign}, which does not belong to a gallery: choose a new or empty "
+            "folder, or one with an older gallery"
         )
 
 
 def _number(value: Any) -> float | None:
-    """Return a score; None where there is none."""
+    """Return a score, or None if it is missing."""
     return None if value is None or not math.isfinite(value) else float(value)
 
 

@@ -1,15 +1,15 @@
-"""The grid of an experiment: a YAML file, validated, and the conditions that it stands for.
+"""Read the grid of an experiment from a YAML file, check it, and list its conditions.
 
-    title: Two poolings                  # of the page; else the file's name and what varies
-    dataset: esc50                       # or synthetic, or a folder, seen from the file
+    title: Two poolings                  # title of the gallery; default: file name and factors
+    dataset: esc50                       # or synthetic, or a folder (relative to this file)
     pairs: [[snoring, hand_saw]]         # style, content: categories, clips or paths
-    factors: {pooling: [max, average]}   # settings that vary, fully crossed
-    settings: {preset: milacic2020}      # settings that do not
+    factors: {pooling: [max, average]}   # settings that vary, in all combinations
+    settings: {preset: milacic2020}      # settings that are the same in all conditions
     seeds: [0]
 
-A category stands for one clip of it, the one that the lessons take. Paths, of the setting `weights`
-too, start in the folder of the file. YAML's words are 1.2's: ``off`` is a word, ``1e-3`` is a
-number.
+A category means one clip of this category, the same one as in the lessons. Relative paths start in
+the folder of the file, also those of the setting `weights`. The file is YAML 1.2: ``off`` is a
+word, and ``1e-3`` is a number.
 """
 
 import itertools
@@ -31,26 +31,26 @@ from nst_lib.sound.datasets import Clip, Dataset, RecordedClip, Synthetic, open_
 from nst_lib.system import DEFAULT, System
 
 _KEYS = ("title", "dataset", "pairs", "factors", "settings", "seeds")
-#: Settings that are parameters of the notebook by name; the others go through its `settings`.
+#: The settings with their own parameter of the notebook. The others are in its `settings`.
 _PARAMETERS = ("preset", "transform", "pooling", "channels", "steps", "seed")
 
 
 class GridError(ValueError):
-    """A grid that cannot be run; the message has the file and what is accepted."""
+    """A grid cannot be run. The message names the file, the fault, and what is accepted."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One sound to be made.
+    """One cell of the grid, for one pair and one seed. It gives one sound.
 
     Attributes
     ----------
     style, content : str
-        As the grid names them: keys of `Grid.clips`.
+        Keys of `Grid.clips`, as written in the grid.
     factors : dict of str to Any
-        The values of the factors here.
+        Factor -> value in this condition.
     config : System
-        All settings, the seed among them.
+        All settings, with the seed.
     """
 
     style: str
@@ -60,13 +60,13 @@ class Condition:
 
     @property
     def slug(self) -> str:
-        """What it is, as part of a file name."""
+        """A short description that can be part of a file name."""
         values = [word(value) for value in self.factors.values()]
         words = [Path(self.style).stem, Path(self.content).stem, *values, str(self.config.seed)]
         return "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", word) for word in words)[:80]
 
     def parameters(self) -> dict[str, Any]:
-        """Return the notebook's parameters for the settings."""
+        """Return the settings as parameters of the notebook."""
         config = self.config.to_dict()
         standard = TransferConfig.from_preset(self.config.preset).to_dict()
         named = {name: config[name] for name in _PARAMETERS if name in config}
@@ -80,28 +80,28 @@ class Condition:
 
 @dataclass(frozen=True)
 class Grid:
-    """An experiment: every pair with every combination of the factors and every seed.
+    """An experiment: each pair with each combination of the factors and each seed.
 
     Attributes
     ----------
     name : str
-        Of the file, without ".yaml".
+        Name of the file, without ".yaml".
     title : str
-        What it is, for people.
+        Title for readers.
     dataset : str
-        What :func:`nst_lib.sound.datasets.open_dataset` takes, from any folder.
+        The dataset, for :func:`nst_lib.sound.datasets.open_dataset`; paths are absolute.
     simulated : bool
-        Whether the clips are.
+        Whether the dataset is synthetic.
     clips : dict of str to Clip
-        What the pairs name.
+        Key, as written in the pairs -> clip.
     pairs : list of (str, str)
-        Style and content.
+        Keys of style and content.
     factors : dict of str to list
         Setting -> values.
     seeds : list of int
-        Of weights, noise and phase.
+        Seeds of the random weights, the noise and the phase.
     conditions : list of Condition
-        In order of pairs, factors, seeds.
+        All conditions, in the order of pairs, then factors, then seeds.
     """
 
     name: str
@@ -116,26 +116,26 @@ class Grid:
 
 
 def read_grid(path: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None) -> Grid:
-    """Read and validate a grid.
+    """Read and check a grid.
 
     Parameters
     ----------
     path : path
-        A YAML file; see the module.
+        A YAML file; see the docstring of the module.
     overrides : mapping of str to Any or None
-        Settings that replace those of the file; a path in them starts in the current folder.
+        Settings that replace those in the file. Relative paths in them start in the current folder.
 
     Raises
     ------
     GridError
-        If anything in it is unknown or not accepted.
+        If something in the file is unknown or not accepted.
     """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise GridError(f"{path}: cannot read ({reason}); accepted: a YAML file") from error
+        raise GridError(f"{path}: cannot read ({reason}); choose a YAML file") from error
     try:
         raw = yaml.load(text, Loader=_Loader)
         return parse_grid(raw, name=path.stem, folder=path.parent, overrides=overrides)
@@ -148,24 +148,23 @@ def read_grid(path: str | os.PathLike[str], overrides: Mapping[str, Any] | None 
 def parse_grid(
     raw: Any, *, name: str, folder: Path = Path(), overrides: Mapping[str, Any] | None = None
 ) -> Grid:
-    """Return the grid that a mapping of the file's keys stands for.
+    """Return the grid that the content of a YAML file describes.
 
     Parameters
     ----------
     raw : dict
-        "title", "dataset", "pairs", "factors", "settings", "seeds"; all but the pairs may be left
-        out.
+        "title", "dataset", "pairs", "factors", "settings", "seeds". Only "pairs" is required.
     name : str
-        What to call it.
+        The name of the grid.
     folder : Path
-        Where relative paths in it start.
+        The folder in which relative paths start.
     overrides : mapping of str to Any or None
-        Settings that replace its own; a path in them starts in the current folder.
+        Settings that replace those in `raw`. Relative paths in them start in the current folder.
 
     Raises
     ------
     ValueError
-        If anything in it is unknown or not accepted.
+        If something in `raw` is unknown or not accepted.
     """
     if not isinstance(raw, dict):
         raise GridError(f"holds {_kind(raw)}; accepted: a mapping of {', '.join(_KEYS)}")
@@ -199,12 +198,12 @@ def parse_grid(
 
 
 def find_clip(key: str, dataset: Dataset, folder: Path = Path()) -> Clip:
-    """Return the clip that a category, a name or a path stands for.
+    """Return the clip for a category, the name of a clip, or a path.
 
     Raises
     ------
     GridError
-        If there is none; the message has the nearest.
+        If there is no such clip. The message gives the nearest name.
     """
     if key in dataset.categories:
         return dataset.choose(key)
@@ -228,7 +227,7 @@ def find_clip(key: str, dataset: Dataset, folder: Path = Path()) -> Clip:
 
 
 def checksum(clip: Clip) -> str:
-    """Return the checksum of a clip's file; a simulated clip is made of its name.
+    """Return the checksum of a clip: of its file or, if it is simulated, of its name.
 
     Raises
     ------
@@ -241,7 +240,7 @@ def checksum(clip: Clip) -> str:
 
 
 def checksums(grid: Grid) -> dict[str, str]:
-    """Return the checksums of a grid's clips, by their keys, and of files in settings, by path.
+    """Return the checksums of all clips (by key) and of all files in settings (by path).
 
     Raises
     ------
@@ -255,7 +254,7 @@ def checksums(grid: Grid) -> dict[str, str]:
 
 
 def word(value: Any) -> str:
-    """Return the value of a setting as one reads it; never empty."""
+    """Return the value of a setting in words. The text is never empty."""
     if isinstance(value, list):
         return "+".join(map(str, value)) or "none"
     if value is None:
@@ -269,13 +268,13 @@ def identify(condition: Condition, grid: Grid, checksums: Mapping[str, str], *co
     Parameters
     ----------
     condition : Condition
-        What is to be run.
+        The condition.
     grid : Grid
-        The grid that it is of.
+        The grid of the condition.
     checksums : mapping of str to str
-        What :func:`checksums` returns.
+        The result of :func:`checksums`.
     *code : str
-        What it is run with: version of the library, checksum of the notebook.
+        The version of the library and the checksum of the notebook.
     """
     sounds = [
         (grid.clips[key].name, checksums[key]) for key in (condition.style, condition.content)
@@ -365,7 +364,7 @@ def _kind(value: Any) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as of version 1.2, where ``off`` is a word and ``1e-3`` is a number."""
+    """Loader of YAML 1.2, in which ``off`` is a word and ``1e-3`` is a number."""
 
 
 _Loader.yaml_implicit_resolvers = {

@@ -1,8 +1,9 @@
-"""Jupyter kernels that start at once, and end with the process that wanted them.
+"""Start Jupyter kernels quickly, and end them with the process that started them.
 
-A kernel spends seven seconds of CPU on imports. Where the platform can fork, one process makes them
-for a whole batch: workers are forked from multiprocessing's fork server, and kernels from their
-workers, in half a second. They talk over IPC, where parallel starts have no ports to race for.
+A kernel spends seven seconds of CPU on imports. On Linux, one process makes these imports for a
+whole batch: workers are forked from the fork server of multiprocessing, and kernels are forked from
+the workers in half a second. Kernels communicate over IPC, because kernels that start at the same
+time could choose the same network port.
 """
 
 import multiprocessing
@@ -20,9 +21,9 @@ import psutil
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-#: Whether processes are forked: macOS can, too, but not all of its libraries survive it.
+#: Whether processes are forked. Not on macOS: some of its libraries do not survive a fork.
 FORKS = sys.platform == "linux"
-#: What the fork server imports: all that a batch and its notebook need.
+#: The modules that the fork server imports: all that a batch and its notebook need.
 _PRELOAD = (
     "IPython.core.completer",
     "ipykernel.kernelapp",
@@ -37,18 +38,18 @@ _PRELOAD = (
     "pandas.io.formats.style",
     "papermill",
     "scipy.signal",
-    "torch._dynamo",  # which every optimiser imports
+    "torch._dynamo",  # every optimiser imports it
     "tqdm.auto",
 )
-#: Environment variables that say how many threads numerical libraries take.
+#: Environment variables with the number of threads of numerical libraries.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def preloaded() -> Any:
-    """Return a context whose processes begin with all imports made, where the platform can.
+    """Return a context of multiprocessing. On Linux, its processes begin with all imports done.
 
-    Their libraries start no threads of their own, which would not survive a fork, and the folder
-    that this was started in holds none of their modules.
+    Their libraries have one thread, because more threads would not survive a fork. Modules in the
+    current folder are not imported.
     """
     if not FORKS:
         return multiprocessing.get_context("spawn")
@@ -62,10 +63,10 @@ def preloaded() -> Any:
 
 
 class Template:
-    """A copy of this process, with one thread, from which kernels are forked.
+    """A copy of this process with one thread, from which kernels are forked.
 
-    To be made before this process has a second thread. Where there is none, kernels are started as
-    anywhere else.
+    Make it before this process has a second thread. Without a template, kernels are started as new
+    interpreters.
     """
 
     current: "Template | None" = None
@@ -79,7 +80,7 @@ class Template:
         Template.current = self
 
     def launch(self, *arguments: Any) -> int:
-        """Fork a kernel, and return its process; without the template this process ends, too."""
+        """Fork a kernel and return its process id. End this process if the template has ended."""
         with self._lock:
             try:
                 self._connection.send(arguments)
@@ -90,7 +91,7 @@ class Template:
 
     def _fork_on_demand(self, theirs: Connection) -> None:
         self._connection.close()
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead need nobody to wait for them
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system removes ended kernels
         while True:
             try:
                 arguments = theirs.recv()
@@ -107,7 +108,7 @@ class Template:
 
 
 def exit_with_parent() -> None:
-    """End this process as soon as the one that started it has ended, however that came."""
+    """End this process as soon as the process that started it has ended, for whatever reason."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
@@ -119,7 +120,7 @@ def exit_with_parent() -> None:
 
 
 def kill(pid: int) -> None:
-    """Kill a process with its children, where it still runs."""
+    """Kill a process and its children, if it is still running."""
     with suppress(psutil.Error):
         parent = psutil.Process(pid)
         for process in (*parent.children(recursive=True), parent):
@@ -128,18 +129,18 @@ def kill(pid: int) -> None:
 
 
 class KernelManager(AsyncKernelManager):
-    """Starts one kernel over IPC, forked where that can be done.
+    """Starts one kernel that communicates over IPC. The kernel is forked if there is a template.
 
     Parameters
     ----------
     folder : Path
-        Working directory of the kernel; "kernel.log" in it takes what the kernel prints.
+        Working directory of the kernel. The output of the kernel goes to "kernel.log" in it.
     environment : dict of str to str
-        Added to its environment.
+        More environment variables for the kernel.
     threads : int > 0
-        Of numerical libraries.
+        The number of threads of numerical libraries.
     runtime : Path
-        Folder for connection file and sockets. Paths of sockets have to be short.
+        Folder for the connection file and the sockets. Its path must be short.
     """
 
     def __init__(
@@ -155,11 +156,11 @@ class KernelManager(AsyncKernelManager):
 
     @property
     def pid(self) -> int | None:
-        """Process of the kernel, while there is one."""
+        """Process id of the kernel; None if no kernel is running."""
         return self.provisioner.pid if isinstance(self.provisioner, LocalProvisioner) else None
 
     def end(self) -> None:
-        """Kill the kernel with its children, and remove what it was reached by."""
+        """Kill the kernel and its children, and remove its connection file and sockets."""
         process = getattr(self.provisioner, "process", None)
         if process is not None:
             kill(process.pid)
@@ -177,7 +178,7 @@ class KernelManager(AsyncKernelManager):
 
 
 class _Forked(LocalProvisioner):
-    """Forks the kernel instead of starting an interpreter."""
+    """Forks the kernel instead of starting a new interpreter."""
 
     threads = 1
 
@@ -191,7 +192,7 @@ class _Forked(LocalProvisioner):
 
 
 class _Process(psutil.Process):
-    """A forked process with the part of ``subprocess.Popen`` that the provisioner uses."""
+    """A forked process with the methods of ``subprocess.Popen`` that the provisioner uses."""
 
     stdin = stdout = stderr = None
 
@@ -200,7 +201,7 @@ class _Process(psutil.Process):
 
 
 def _serve(options: list[str], environment: dict[str, str], folder: str, threads: int) -> None:
-    """Be a kernel, in a process that was just forked."""
+    """Turn this process, which was just forked, into a kernel."""
     exit_with_parent()
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -216,7 +217,7 @@ def _serve(options: list[str], environment: dict[str, str], folder: str, threads
     from ipykernel.kernelapp import launch_new_instance
     from tqdm import tqdm
 
-    tqdm.set_lock(threading.RLock())  # its own is a semaphore, left behind when a kernel is killed
+    tqdm.set_lock(threading.RLock())  # the default is a semaphore, which a killed kernel would leak
     mpl.rcParams["backend"] = "module://matplotlib_inline.backend_inline"
     torch.set_num_threads(threads)
     sys.argv = ["ipykernel_launcher", *options]

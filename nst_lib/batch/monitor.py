@@ -1,4 +1,4 @@
-"""A batch as it runs: bars on a terminal and in a notebook, lines anywhere else."""
+"""Show a batch while it runs: progress bars on a terminal or in a notebook, otherwise lines."""
 
 import sys
 import time
@@ -9,12 +9,12 @@ from tqdm.auto import tqdm
 from nst_lib.batch.status import Entry, Status
 from nst_lib.show.progress import STAGE_WORDS
 
-#: Time between two lines about what is running, in seconds.
+#: Seconds between two lines about the running conditions.
 _QUIET = 30.0
 
 
 class Bars:
-    """A bar for the batch, and one for each condition that is running."""
+    """A progress bar for the batch, and one for each running condition."""
 
     def __init__(self, *, left: int) -> None:
         self._total = tqdm(total=left, unit="run", desc="batch", position=0)
@@ -52,7 +52,7 @@ class Bars:
 
 
 class Lines:
-    """A line on standard error for what ends, and now and then for what is running."""
+    """A line on standard error for each condition that ends; sometimes one for each running one."""
 
     def __init__(self) -> None:
         self._said = time.monotonic()
@@ -73,11 +73,11 @@ class Lines:
         sys.stderr.flush()
 
     def close(self) -> None:
-        """Do nothing: lines stay."""
+        """Do nothing: the lines stay."""
 
 
 def describe(entry: Entry) -> str:
-    """Say how far a running condition is."""
+    """Return the progress of a running condition in words."""
     progress = entry.progress
     if not progress:
         return "starting"
@@ -88,14 +88,14 @@ def describe(entry: Entry) -> str:
 
 
 def finished(name: str, entry: Entry) -> str:
-    """Say how a condition ended."""
+    """Return in words how a condition ended."""
     again = f", attempt {entry.attempts}" if entry.attempts > 1 else ""
     reason = f": {entry.message}" if entry.message else ""
     return f"{entry.state} {name} ({duration(entry.seconds)}{again}){reason}"
 
 
 def duration(seconds: float) -> str:
-    """Say how long something takes, for example "3 min 20 s"."""
+    """Return a duration in words, for example "3 min 20 s"."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)

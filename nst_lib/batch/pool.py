@@ -1,4 +1,4 @@
-"""Conditions in worker processes of this machine, each with a kernel at a time."""
+"""Run conditions in worker processes of this machine. Each worker has one kernel at a time."""
 
 import multiprocessing
 import signal
@@ -13,21 +13,21 @@ from nst_lib.batch.unit import HEARTBEAT, Outcome, Report, Unit
 
 
 def run(units: Sequence[Unit], *, jobs: int) -> Generator[Report | None]:
-    """Run conditions, `jobs` at a time; a worker that dies is replaced.
+    """Run conditions, `jobs` at a time. A worker that dies is replaced.
 
-    Leaving the iteration, for whatever reason, kills what is running.
+    If the iteration ends early, for whatever reason, the running conditions are killed.
 
     Parameters
     ----------
     units : sequence of Unit
-        In the order in which to begin them.
+        The conditions, in the order in which they start.
     jobs : int > 0
-        Number of workers.
+        The number of workers.
 
     Yields
     ------
     (str, dict or Outcome or None) or None
-        A report; None when there was none for a while.
+        A report; None if there was none for `HEARTBEAT` seconds.
     """
     waiting, deaths = deque(units), Counter[str]()
     context = preloaded()
@@ -64,7 +64,7 @@ def run(units: Sequence[Unit], *, jobs: int) -> Generator[Report | None]:
 
 
 def _bury(lost: Unit, waiting: deque[Unit], deaths: Counter[str]) -> Iterator[Report]:
-    """Queue a condition whose worker died again, unless that happened too often."""
+    """Queue a condition again after its worker died, unless that happened too often."""
     deaths[lost.id] += 1
     count = deaths[lost.id]
     if count <= lost.limits.retries:
@@ -75,7 +75,7 @@ def _bury(lost: Unit, waiting: deque[Unit], deaths: Counter[str]) -> Iterator[Re
 
 
 class _Worker:
-    """A process that runs one condition after the other."""
+    """A process that runs conditions one after the other."""
 
     def __init__(self, context: Any) -> None:
         self.connection, theirs = multiprocessing.Pipe()
@@ -85,7 +85,7 @@ class _Worker:
         theirs.close()
 
     def give(self, wanted: Unit) -> None:
-        """Hand it a condition; a worker that has died shows when it is listened to."""
+        """Send a condition to this worker. A dead worker is only noticed when it is read from."""
         self.unit = wanted
         try:
             self.connection.send(wanted)
@@ -93,7 +93,7 @@ class _Worker:
             return
 
     def kill(self) -> None:
-        """End it at once; its kernel goes with it."""
+        """Kill this worker and its kernel."""
         self._process.kill()
         self._process.join()
         self.connection.close()

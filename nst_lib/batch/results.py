@@ -1,10 +1,9 @@
-"""The results of a batch as one tidy table: a row for each sound.
+"""The results of a batch as one tidy table with a row for each sound.
 
-The table says itself which of its columns are settings: the column "factors" names them, joined by
-"+" ("transform+pooling"; "none" where nothing was varied). So a results.csv can be copied, and
-joined to others, and is still analysed as what it is. A table without that column was written by
-an older version or by someone else: every column of it is a setting, but for those that batches
-have always written beside them.
+The column "factors" names the columns that are settings, joined by "+" ("transform+pooling"; "none"
+if nothing was varied). So the table can be copied or joined to other tables, and the analysis still
+knows its settings. A table without this column comes from an older version or from another program.
+All of its columns count as settings, except those that every batch writes.
 """
 
 import io
@@ -16,20 +15,20 @@ from nst_lib.batch.store import DONE, Store
 if TYPE_CHECKING:
     import pandas as pd
 
-#: File of a store.
+#: Name of the file with the table.
 RESULTS = "results.csv"
-#: Scores that say how a sound is, with what each means.
+#: The scores of a sound, and the meaning of each.
 SCORES = {
-    "timbre": "0: the content's, 1: the style's",
-    "texture": "0: the content's, 1: the style's",
-    "rhythm": "1: the content's",
-    "noise": "background above the louder recording (dB)",
+    "timbre": "0: like the content, 1: like the style",
+    "texture": "0: like the content, 1: like the style",
+    "rhythm": "1: like the content",
+    "noise": "background noise above the noisier recording (dB)",
 }
-#: Column that names the settings among the others.
+#: The column that names the columns with settings.
 FACTORS = "factors"
-#: What it says where there are none.
+#: The value of this column if nothing was varied.
 _NONE = "none"
-#: Columns of tables that do not name their settings, and how others begin, that are no settings.
+#: In tables that do not name their settings: columns, and beginnings of columns, without settings.
 _OTHERS = (
     *("id", "pair", "style", "content", "seed", *SCORES, "convergence", "evaluations", "outcome"),
     *("attempts", "device", "sound", "figure", "metrics", "notebook", FACTORS),
@@ -43,20 +42,20 @@ def collect(store: Store) -> "pd.DataFrame":
     Parameters
     ----------
     store : Store
-        Of a batch.
+        The place of a batch.
 
     Returns
     -------
     pd.DataFrame
-        Columns: id, pair, style, content, the factors, seed; their names ("factors") and the
-        preset; scores; losses ("loss start", "loss best" of what was optimised, "realised ..." of
-        the sound); "seconds ..." of each stage and of the whole notebook; device; and the paths of
-        what there is, seen from the store.
+        Columns: id, pair, style, content, the factors, seed; the names of the factors ("factors")
+        and the preset; scores; losses ("loss start" and "loss best" in the optimisation,
+        "realised ..." for the final sound); "seconds ..." of each stage and of the whole notebook;
+        device; and the paths of the files, relative to the store.
 
     Raises
     ------
     ValueError
-        If there is no batch.
+        If the store holds no batch.
     """
     import pandas as pd
 
@@ -79,24 +78,24 @@ def write(store: Store) -> "pd.DataFrame":
 
 
 def settings(table: "pd.DataFrame") -> list[str]:
-    """Return the columns of a table that are settings; see the module.
+    """Return the columns of a table that are settings; see the docstring of the module.
 
     Parameters
     ----------
     table : pd.DataFrame
-        Of results.
+        A table of results.
 
     Returns
     -------
     list of str
-        In the table's order, "preset" among them; but neither "seed" nor "device": chance, and the
-        machine.
+        The settings, in the order of the table. "preset" is one of them; "seed" and "device" are
+        not.
 
     Raises
     ------
     ValueError
-        If the table names a setting that it has no column of; or if it names none, and a column
-        can hardly be one, since it varies within pairs and has values that most pairs have not.
+        If the table names a setting that has no column. If the table names no settings, and a
+        column is probably not a setting: it varies within a pair, and most pairs have other values.
     """
     if FACTORS not in table or table[FACTORS].isna().any():
         return _undeclared(table)
@@ -108,12 +107,12 @@ def settings(table: "pd.DataFrame") -> list[str]:
 
 
 def declare(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a table that names its settings, so that columns can be added which are none."""
+    """Return a table that names its settings, so that other columns can be added to it."""
     return table.assign(**{FACTORS: "+".join(settings(table)) or _NONE})
 
 
 def _undeclared(table: "pd.DataFrame") -> list[str]:
-    """Return the columns that can only be settings."""
+    """Return the settings of a table that does not name them."""
     columns = [str(name) for name in table if name not in _OTHERS]
     names = [name for name in columns if not name.startswith(_FAMILIES)]
     pairs = table["pair"].nunique() if "pair" in table else 0
@@ -121,7 +120,7 @@ def _undeclared(table: "pd.DataFrame") -> list[str]:
         varies = table.groupby("pair")[name].nunique().max() > 1
         if varies and table.groupby(name)["pair"].nunique().min() < max(2, pairs / 2):
             raise ValueError(
-                f"column {name!r}: is it a setting? Other pairs have other values; add a column "
+                f"column {name!r}: is it a setting? Other pairs have other values: add a column "
                 f"{FACTORS!r} that names the settings, joined by +"
             )
     return names

@@ -1,4 +1,4 @@
-"""Where a batch stands: kept by its driver, read by anyone."""
+"""The status of a batch. Its driver writes it, and any process can read it."""
 
 import os
 import socket
@@ -13,30 +13,30 @@ import psutil
 from nst_lib.batch.store import DONE, FAILED, Store
 from nst_lib.batch.unit import STATES, Outcome
 
-#: File of a store.
+#: Name of the file with the status.
 STATUS = "status.json"
-#: A driver that has not written for so long is gone, in seconds.
+#: A driver on another machine counts as ended after this many seconds without a write.
 _SILENCE = 60.0
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One condition.
+    """The status of one condition.
 
     Attributes
     ----------
     state : str
         One of `nst_lib.batch.unit.STATES`.
     message : str
-        Why it failed.
+        The reason of a failure.
     seconds : float
-        That it took.
+        The time that it took, in seconds.
     attempts : int
-        Kernels that it took.
+        The number of kernels that it took.
     expected : float
-        Estimated seconds.
+        The estimated time, in seconds.
     progress : dict
-        Of a running one; see :func:`nst_lib.show.progress.read`.
+        The progress of a running condition; see :func:`nst_lib.show.progress.read`.
     """
 
     state: str = "queued"
@@ -54,9 +54,9 @@ class Status:
     Attributes
     ----------
     entries : dict of str to Entry
-        By the names of their folders, in the grid's order.
+        Name of the folder -> entry, in the order of the grid.
     jobs : int
-        How many run at a time.
+        The number of conditions that run at a time.
     driver : dict
         "host", "pid", "began" and "updated" (seconds since 1970).
     """
@@ -73,7 +73,17 @@ class Status:
         jobs: int,
         expected: Mapping[str, float],
     ) -> "Status":
-        """Return the status at the start, from what is finished: name -> `done`, or None."""
+        """Return the status at the start of a batch.
+
+        Parameters
+        ----------
+        done : mapping of str to (dict or None)
+            Name of the folder -> content of its file `done`; None if the condition is not done.
+        jobs : int > 0
+            The number of conditions that run at a time.
+        expected : mapping of str to float
+            The estimated time of each condition that is not done, in seconds.
+        """
         entries = {
             name: Entry(expected=expected.get(name, 0.0))
             if marker is None
@@ -86,12 +96,12 @@ class Status:
 
     @classmethod
     def read(cls, store: Store) -> "Status":
-        """Return the status of a batch; what is finished is read off its folders.
+        """Read the status of a batch. The folders show which conditions are done.
 
         Raises
         ------
         ValueError
-            If there is no batch.
+            If the store holds no batch.
         """
         written = store.read_json(STATUS)
         known = {name: Entry(**entry) for name, entry in written.get("entries", {}).items()}
@@ -106,7 +116,7 @@ class Status:
 
     @property
     def alive(self) -> bool:
-        """Whether the driver still runs, as far as can be told from here."""
+        """Whether the driver seems to be running, as seen from this machine."""
         if "ended" in self.driver or not self.driver:
             return False
         if self.driver["host"] == socket.gethostname():
@@ -119,13 +129,13 @@ class Status:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many conditions are in each state."""
+        """The number of conditions in each state."""
         counter = Counter(entry.state for entry in self.entries.values())
         return {state: counter[state] for state in STATES}
 
     @property
     def eta(self) -> float | None:
-        """Seconds to go, at the pace of what is done here; None where nothing is."""
+        """Remaining seconds, at the pace of the conditions done so far; None if there are none."""
         done = [e for e in self.entries.values() if e.state == "done" and e.expected]
         if not done:
             return None
@@ -138,7 +148,7 @@ class Status:
         return pace * left / self.jobs
 
     def update(self, name: str, news: dict[str, Any] | Outcome | None) -> Entry:
-        """Take in a report; see :data:`nst_lib.batch.unit.Report`."""
+        """Update a condition with a report; see :data:`nst_lib.batch.unit.Report`."""
         entry = self.entries[name]
         if isinstance(news, Outcome):
             entry = Entry(**vars(news), expected=entry.expected)
@@ -150,7 +160,7 @@ class Status:
         return entry
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it in JSON's types."""
+        """Return the status with the types of JSON."""
         return asdict(self)
 
     def summary(self) -> str:
@@ -160,7 +170,7 @@ class Status:
 
 
 def _settle(store: Store, name: str, entry: Entry, *, alive: bool) -> Entry:
-    """Return what a condition's folder and its driver's absence say of it."""
+    """Return the entry of a condition, corrected by its folder and by whether the driver runs."""
     if store.exists(f"runs/{name}/{DONE}"):
         return entry if entry.state == "done" else Entry("done")
     failed = store.read_json(f"runs/{name}/{FAILED}")

@@ -1,13 +1,13 @@
-"""Where a batch keeps its results: a folder, or any URL that fsspec opens.
+"""The files of a batch, in a folder or at any URL that fsspec can open.
 
-    batch.json         the grid as it was run: clips, conditions, settings and what they mean
+    batch.json         the grid as it was run: clips, conditions, settings and their meanings
     inputs/            the clips as they were used
     runs/ID/           one condition: sound, figure, metrics.json, executed notebook, and `done`
-    status.json        what the driver last knew
-    results.csv        one row for each sound; its column "factors" names those that are settings
+    status.json        the last status that the driver wrote
+    results.csv        one row for each sound; its column "factors" names the settings
 
-`done` lists the other files of its folder with their checksums. It comes last, so a folder without
-it is no result, and neither is one whose files have changed.
+`done` lists the other files of its folder with their checksums. It is written last. A folder
+without `done`, or with files that have changed since, is not a result.
 """
 
 import json
@@ -26,12 +26,12 @@ from nst_lib.base.files import atomic, checksum, file_checksum, set_default_mode
 from nst_lib.session import SUFFIXES
 
 DONE, FAILED = "done", "failed.json"
-#: Folder, inside a local store, of what is being made; nothing in it is ever a result.
+#: Folder inside a local store for unfinished files. Nothing in it is a result.
 _SCRATCH = ".scratch"
 
 
 class Store:
-    """Files of one batch.
+    """The files of one batch.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Store:
     Raises
     ------
     ValueError
-        If fsspec has nothing to open it with.
+        If fsspec cannot open this kind of URL.
     """
 
     def __init__(self, url: str | os.PathLike[str]) -> None:
@@ -51,38 +51,38 @@ class Store:
         except (ImportError, ValueError) as error:
             raise ValueError(f"{self.url}: {error}; accepted: a folder or a URL") from error
         self._root = root.rstrip("/")
-        #: The folder, where it is one of this machine.
+        #: The folder; None if the store is not on this machine.
         self.folder = Path(root) if isinstance(self._fs, LocalFileSystem) else None
 
     def __str__(self) -> str:
         return self.url
 
     def make(self) -> None:
-        """Make the folder, and see that it can be written.
+        """Make the folder, and check that it can be written to.
 
         Raises
         ------
         ValueError
-            If it cannot.
+            If the folder cannot be made or written to.
         """
         try:
             if self.folder is not None:
                 (self.folder / _SCRATCH).mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=self.folder):
                     pass
-            else:  # with what workers share: of two that make it at once, one would fail
+            else:  # make it here: if two workers made it at the same time, one of them would fail
                 self._fs.makedirs(f"{self._root}/runs", exist_ok=True)
         except Exception as error:  # of whatever kind of file system
             reason = getattr(error, "strerror", None) or error
             raise ValueError(f"{self}: cannot write here ({reason})") from error
 
     def read(self, name: str) -> bytes:
-        """Return a file; FileNotFoundError if there is none."""
+        """Return the bytes of a file. Raise FileNotFoundError if it does not exist."""
         data: bytes = self._fs.cat_file(f"{self._root}/{name}")
         return data
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Return a JSON file, or {} where there is none that can be read."""
+        """Return the content of a JSON file, or {} if it is missing or not valid."""
         try:
             data: dict[str, Any] = json.loads(self.read(name))
         except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -90,20 +90,20 @@ class Store:
         return data
 
     def batch(self) -> dict[str, Any]:
-        """Return batch.json.
+        """Return the content of batch.json.
 
         Raises
         ------
         ValueError
-            If there is no batch.
+            If the store holds no batch.
         """
         batch = self.read_json("batch.json")
         if not batch:
-            raise ValueError(f"{self}: holds no batch; accepted: what `nst batch` wrote")
+            raise ValueError(f"{self}: holds no batch: choose a folder that `nst batch` wrote to")
         return batch
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file whole; make the folder that it is in."""
+        """Write a file, whole or not at all. Make its folder if needed."""
         if self.folder is None:
             self._fs.makedirs(f"{self._root}/{name}".rpartition("/")[0], exist_ok=True)
             self._fs.pipe_file(f"{self._root}/{name}", data)
@@ -114,17 +114,17 @@ class Store:
             temporary.write_bytes(data)
 
     def write_json(self, name: str, data: dict[str, Any]) -> None:
-        """Write a JSON file whole."""
+        """Write a JSON file, whole or not at all."""
         self.write(name, (json.dumps(data, indent=1, allow_nan=False) + "\n").encode())
 
     def exists(self, name: str) -> bool:
-        """Whether there is a file or folder of that name."""
+        """Return whether a file or folder of this name exists."""
         found: bool = self._fs.exists(f"{self._root}/{name}")
         return found
 
     @contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
-        """Yield an empty folder on this machine, gone at the end; for a local store, inside it."""
+        """Yield an empty folder on this machine and remove it at the end."""
         parent = None if self.folder is None else self.folder / _SCRATCH
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=parent))
         try:
@@ -133,11 +133,11 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def checkpoint(self, name: str) -> Path | None:
-        """Return where a condition may leave what it goes on from; None for a store elsewhere."""
+        """Return the path of a condition's checkpoint; None if the store is not on this machine."""
         return None if self.folder is None else self.folder / _SCRATCH / f"{name}.ckpt"
 
     def clear_scratch(self) -> None:
-        """Remove what earlier processes left when they were killed, but for checkpoints."""
+        """Remove the unfinished files of processes that were killed, except checkpoints."""
         if self.folder is not None:
             for path in (self.folder / _SCRATCH).iterdir():
                 if path.is_dir():
@@ -146,16 +146,16 @@ class Store:
                     path.unlink(missing_ok=True)
 
     def publish(self, folder: Path, run: str, about: dict[str, Any]) -> None:
-        """Make the files of a scratch folder the result of a run; the last step puts `done` there.
+        """Make the files of a scratch folder the result of a run. The last step writes `done`.
 
         Parameters
         ----------
         folder : Path
-            What :meth:`scratch` gave; nothing of it is left.
+            A folder from :meth:`scratch`. It cannot be used afterwards.
         run : str
-            Name of the run.
+            The name of the run.
         about : dict
-            Added to `done`.
+            More values for the file `done`.
         """
         names = sorted(path.name for path in folder.iterdir())
         files = {name: file_checksum(folder / name) for name in names}
@@ -176,14 +176,14 @@ class Store:
         folder.replace(self.folder / "runs" / run)
 
     def remove(self, run: str) -> None:
-        """Remove the folder of a run, its `done` first."""
+        """Remove the folder of a run, beginning with its file `done`."""
         if self.exists(f"runs/{run}/{DONE}"):
             self._fs.rm_file(f"{self._root}/runs/{run}/{DONE}")
         if self.exists(f"runs/{run}"):
             self._fs.rm(f"{self._root}/runs/{run}", recursive=True)
 
     def finished(self, run: str) -> dict[str, Any] | None:
-        """Return what `done` of a run says, if all its files are there and as they were written."""
+        """Return the content of `done` if all files of a run exist and are unchanged, or None."""
         marker = self.read_json(f"runs/{run}/{DONE}")
         if not marker:
             return None

@@ -1,7 +1,7 @@
-"""One condition of a batch: the notebook, executed by papermill, and what comes of it.
+"""Run one condition of a batch: papermill executes the notebook, and the results are stored.
 
-The same on this machine and on a cluster: :func:`run` takes a unit, and returns an outcome whatever
-happens. What it leaves in the store is whole, or absent.
+:func:`run` works alike on this machine and on a cluster. It takes a unit, and it returns an outcome
+whatever happens. Its results in the store are complete or absent.
 """
 
 import base64
@@ -26,34 +26,35 @@ from nst_lib.show import progress
 if TYPE_CHECKING:
     from nst_lib.batch.kernels import KernelManager
 
-#: What can become of a condition; the last three are ends that a further run tries to mend.
+#: The states of a condition. After one of the last three, the next batch tries it again.
 STATES = ("queued", "running", "done", "failed", "timed-out", "killed")
-#: What a condition leaves, beside `done`.
+#: The files that a condition writes, beside `done`.
 FILES = ("result.wav", "figure.png", "metrics.json", "notebook.ipynb")
 #: Tag of the cells that a batch leaves out.
 LESSON = "lesson"
-#: Widest picture that a notebook keeps, in pixels; its figure.png has all of them.
+#: Largest width of pictures in a stored notebook, in pixels. figure.png keeps its full width.
 WIDEST = 1100
-#: Time between two looks at a kernel, in seconds.
+#: Seconds between two checks of a kernel.
 _WATCH = 0.2
 
-Progress = Callable[[dict[str, Any]], None]
+#: Called with the progress of a condition; see :func:`nst_lib.show.progress.read`.
+OnProgress = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one condition may take.
+    """Limits of one condition.
 
     Attributes
     ----------
     timeout : float or None
-        Seconds, from the start of the notebook to its end.
+        Longest time of the notebook, in seconds.
     memory : float or None
-        Bytes of a kernel.
+        Largest memory of its kernel, in bytes.
     retries : int >= 0
-        How often a dead kernel is replaced.
+        The number of times that a dead kernel is replaced.
     threads : int > 0
-        Of each kernel.
+        The number of threads of its kernel.
     """
 
     timeout: float | None = None
@@ -64,26 +65,26 @@ class Limits:
 
 @dataclass(frozen=True)
 class Unit:
-    """Everything that a process needs to run one condition; it may be on another machine.
+    """Everything that a process needs to run one condition, even on another machine.
 
     Attributes
     ----------
     id : str
-        Name of its folder.
+        Name of the folder of the condition.
     store : str
-        Where results go.
+        Folder or URL for the results.
     notebook : str
         The notebook, as JSON.
     parameters : dict of str to Any
-        Of the notebook, but for the folder that it writes to.
+        Parameters of the notebook, without the folder that it writes to.
     about : dict of str to Any
-        Goes into metrics.json: the condition in the grid's words.
+        Description of the condition for metrics.json, with the names that the grid uses.
     inputs : dict of str to (str, str)
-        Name -> file and its checksum.
+        Name -> path and checksum of each input file.
     version : str
-        Of nst_lib.
+        Version of nst_lib.
     limits : Limits
-        What it may take.
+        Limits of the condition.
     """
 
     id: str
@@ -103,13 +104,13 @@ class Outcome:
     Attributes
     ----------
     state : {"done", "failed", "timed-out", "killed"}
-        "killed" is the end of a kernel that died, or was taken for too much memory.
+        "killed" means that the kernel died, or was killed because it took too much memory.
     message : str
-        Why, in a line; "" where it is done.
+        The reason, in one line; "" if the condition is done.
     seconds : float
-        How long it took, with all attempts.
+        Time of all attempts together, in seconds.
     attempts : int
-        How many kernels it took.
+        The number of kernels that it took.
     """
 
     state: str
@@ -118,26 +119,26 @@ class Outcome:
     attempts: int = 1
 
 
-#: Name of a condition, and what is new: it has begun (None), got on, or ended.
+#: Name of a condition, and its news: it has begun (None), it made progress (dict), or it ended.
 Report = tuple[str, dict[str, Any] | Outcome | None]
-#: Longest time that a runner of units is silent, in seconds.
+#: The longest time without a report or None from a runner of units, in seconds.
 HEARTBEAT = 0.5
 
 
 class _UnitError(Exception):
-    """A condition that cannot be run; the message says why."""
+    """A condition cannot be run. The message gives the reason."""
 
 
-def run(unit: Unit, on_progress: Progress | None = None) -> Outcome:
-    """Run a condition, if its result is not there yet.
+def run(unit: Unit, on_progress: OnProgress | None = None) -> Outcome:
+    """Run a condition, unless its result already exists.
 
     Parameters
     ----------
     unit : Unit
-        What to run.
+        The condition to run.
     on_progress : callable or None
-        Called with what :func:`nst_lib.show.progress.read` returns, as it changes. A CancelledError
-        from it ends the condition.
+        Called with the result of :func:`nst_lib.show.progress.read` after each change. If it raises
+        CancelledError, the condition ends.
 
     Returns
     -------
@@ -158,7 +159,7 @@ def run(unit: Unit, on_progress: Progress | None = None) -> Outcome:
             outcome = Outcome("failed", str(error))
         except OSError as error:
             outcome = Outcome("failed", f"{error.strerror or error}: {error.filename or store}")
-        except Exception as error:  # a notebook of someone's own may leave anything
+        except Exception as error:  # a notebook by the user may write anything
             outcome = Outcome("failed", _line(f"{type(error).__name__}: {error}"))
         outcome = replace(outcome, seconds=time.monotonic() - began, attempts=attempt)
         if outcome.state != "killed" or outcome.message:
@@ -169,20 +170,20 @@ def run(unit: Unit, on_progress: Progress | None = None) -> Outcome:
 
 
 def leave_failure(store: Store, run: str, outcome: Outcome) -> None:
-    """Note in the folder of a run why it has no result."""
+    """Write into the folder of a run why it has no result."""
     store.write_json(f"runs/{run}/{FAILED}", vars(outcome))
 
 
 def without_lesson(notebook: dict[str, Any]) -> dict[str, Any]:
-    """Return a notebook without the cells that are tagged as lesson."""
+    """Return a notebook without the cells that have the tag `LESSON`."""
     cells = [cell for cell in notebook["cells"] if LESSON not in cell["metadata"].get("tags", ())]
     return {**notebook, "cells": cells}
 
 
 def _attempt(
-    unit: Unit, store: Store, folder: Path, attempt: int, began: float, on_progress: Progress
+    unit: Unit, store: Store, folder: Path, attempt: int, began: float, on_progress: OnProgress
 ) -> Outcome:
-    """Execute the notebook once, in a folder of its own, and publish what it leaves."""
+    """Execute the notebook once in an empty folder, and publish its files."""
     from nst_lib.batch.kernels import KernelManager
 
     out = folder / "out"
@@ -225,7 +226,7 @@ def _attempt(
 
 
 def _slim(path: Path) -> None:
-    """Make pictures of a notebook that are wider than `WIDEST` JPEGs of that width."""
+    """Replace the pictures of a notebook that are wider than `WIDEST` by JPEGs of this width."""
     from PIL import Image
 
     notebook = json.loads(path.read_text(encoding="utf-8"))
@@ -247,7 +248,7 @@ def _slim(path: Path) -> None:
 def _execute(
     unit: Unit, parameters: dict[str, Any], manager: "KernelManager", out: Path
 ) -> Outcome | None:
-    """Let papermill execute the notebook; return what went wrong, if anything."""
+    """Execute the notebook with papermill. Return the outcome of a failure, or None."""
     import nbformat
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -275,11 +276,14 @@ def _execute(
 
 
 def _validate(unit: Unit) -> None:
-    """Raise _UnitError unless library and files are those that the batch was planned with."""
+    """Raise _UnitError unless the version and the input files are the same as in the plan."""
     from nst_lib import __version__
 
     if __version__ != unit.version:
-        raise _UnitError(f"nst_lib {__version__} runs here; accepted: {unit.version}, the driver's")
+        raise _UnitError(
+            f"this worker has nst_lib {__version__} and the driver has {unit.version}: install the "
+            "same version on both"
+        )
     for name, (path, expected) in unit.inputs.items():
         try:
             found = file_checksum(path)
@@ -290,7 +294,7 @@ def _validate(unit: Unit) -> None:
 
 
 def _keep_notebook(store: Store, run: str, notebook: Path) -> None:
-    """Keep a notebook that failed, where it can be written: it holds the traceback."""
+    """Keep the notebook of a failure if possible, because it holds the traceback."""
     try:
         store.write(f"runs/{run}/failed.ipynb", notebook.read_bytes())
     except OSError:
@@ -298,16 +302,16 @@ def _keep_notebook(store: Store, run: str, notebook: Path) -> None:
 
 
 class _Guard:
-    """Watches a kernel while its notebook runs: time, memory, progress."""
+    """Watches the time, the memory and the progress of a kernel while its notebook runs."""
 
     def __init__(
-        self, limits: Limits, manager: "KernelManager", file: Path, on_progress: Progress
+        self, limits: Limits, manager: "KernelManager", file: Path, on_progress: OnProgress
     ) -> None:
         self._limits, self._manager, self._file = limits, manager, file
         self._on_progress = on_progress
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
-        #: Why it took the kernel, if it did.
+        #: The reason for killing the kernel; None if it was not killed.
         self.verdict: Outcome | None = None
 
     def __enter__(self) -> None:
@@ -324,7 +328,7 @@ class _Guard:
         while not self._ended.wait(_WATCH):
             self.verdict = self._judge(time.monotonic() - began)
             changed = self._file.stat().st_mtime if self._file.exists() else last
-            # Now and then without news too: whoever listens may have cancelled, and cleared up.
+            # Report sometimes without news too, so that the caller can cancel the condition.
             if changed != last or time.monotonic() - told > HEARTBEAT:
                 last, told = changed, time.monotonic()
                 try:
@@ -346,13 +350,15 @@ class _Guard:
         except psutil.Error:
             return None
         if taken > memory:
-            message = f"took {taken / 1e9:.1f} GB; accepted: {memory / 1e9:.1f} GB for each job"
+            message = (
+                f"took {taken / 1e9:.1f} GB, and the limit is {memory / 1e9:.1f} GB for each job"
+            )
             return Outcome("killed", message)
         return None
 
 
 def _line(text: str) -> str:
-    """Return a message as one line without colours, not too long."""
+    """Return a message as one line of at most 500 characters."""
     return " ".join(text.split())[:500]
 
 

@@ -1,1 +1,1 @@
-"""The command nst: one file for each family of commands."""
+"""The command ``nst``. Each family of commands has its own file."""

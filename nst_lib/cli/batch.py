@@ -26,63 +26,91 @@ from nst_lib.sound.datasets import Clip, RecordedClip
 from nst_lib.sound.decoding import AudioError, probe
 from nst_lib.system import System
 
-Out = Annotated[str, typer.Argument(help="Folder or URL that `nst batch` wrote to.")]
+Out = Annotated[str, typer.Argument(help="The folder or URL that `nst batch` wrote to.")]
 
 
 def batch(
-    grid: Annotated[Path, typer.Argument(help="Conditions to run, in YAML.")],
-    out: Annotated[str, typer.Option(help="Folder for the results, or a URL that fsspec opens.")],
+    grid: Annotated[Path, typer.Argument(help="The YAML file with the grid of conditions.")],
+    out: Annotated[
+        str, typer.Option(help="The folder for the results, or a URL that fsspec can open.")
+    ],
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Conditions at a time; by default one for each core.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="The number of conditions that run at a time; by default one for each core.",
+        ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List the conditions and what they take; run none.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="List the conditions with estimates of time and memory, and run nothing.",
+        ),
     ] = False,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting of the grid."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Replace a setting of the grid; can be given several times.",
+        ),
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(min=1, help="Longest time for one condition.", metavar="SECONDS"),
+        typer.Option(min=1, help="The longest time for one condition.", metavar="SECONDS"),
     ] = None,
     memory: Annotated[
         float | None,
         typer.Option(
-            min=0.1, metavar="GB", help="Most memory for one condition; by default its share."
+            min=0.1,
+            metavar="GB",
+            help="The largest memory for one condition; by default the free memory is shared out "
+            "evenly.",
         ),
     ] = None,
     retries: Annotated[
-        int, typer.Option(min=0, help="How often a kernel that died is replaced.")
+        int, typer.Option(min=0, help="The number of times that a dead kernel is replaced.")
     ] = 2,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, help="Threads of each condition; by default its share."),
+        typer.Option(
+            min=1,
+            help="The number of threads per condition; by default the cores are shared out evenly.",
+        ),
     ] = None,
     notebook: Annotated[
-        Path, typer.Option(help="Notebook to execute for each condition.", show_default=False)
+        Path,
+        typer.Option(
+            help="The notebook to execute for each condition; by default lesson 4.",
+            show_default=False,
+        ),
     ] = driver.NOTEBOOK,
     dask: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Run on the workers of this Dask scheduler."),
+        typer.Option(
+            metavar="ADDRESS", help="Run the conditions on the workers of this Dask scheduler."
+        ),
     ] = None,
     resource: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=COUNT",
-            help="With --dask: what each condition takes of a worker, for example GPU=1.",
+            help="With --dask: a resource of the worker that each condition uses, for example "
+            "GPU=1.",
         ),
     ] = None,
 ) -> None:
-    """Run a grid of conditions, each as an executed notebook; go on where an earlier run ended.
+    """Run a grid of conditions, each as a notebook.
 
-    What is finished and has not changed is not run again. Exit status: 0 if all conditions are
-    done, 1 if some failed, 130 after Ctrl-C.
+    The same command continues a batch that was interrupted: finished conditions that have not
+    changed are not run again. Exit status: 0 if all conditions are done, 1 if some failed, 130
+    after Ctrl-C.
     """
     resources = _resources(resource or [])
     if resources and dask is None:
-        raise ValueError("--resource without --dask; accepted: both, or neither")
-    load = psutil.getloadavg()[0]  # of others, before this makes its own
+        raise ValueError("--resource without --dask: give both or neither")
+    load = psutil.getloadavg()[0]  # the load of other programs, before this batch adds its own
     wanted = read_grid(grid, parse_settings(settings or []))
     plan = driver.plan(wanted, out, notebook=notebook)
     if plan.left and not dry_run and dask is None:
@@ -109,14 +137,17 @@ def batch(
     if status.counts["done"]:
         print(f"{out.rstrip('/')}/{RESULTS}")
     if status.counts["queued"]:
-        print("nst: interrupted; the same command goes on from here", file=sys.stderr)
+        print("nst: interrupted: run the same command again to continue", file=sys.stderr)
         raise typer.Exit(130)
     if status.counts["done"] < len(status.entries):
         raise typer.Exit(1)
 
 
 def status(out: Out) -> None:
-    """Say where a batch stands: from another terminal while it runs, or afterwards."""
+    """Show the progress of a batch.
+
+    Use this command from another terminal while the batch runs, or afterwards.
+    """
     store = Store(out)
     status = Status.read(store)
     print(status.summary())
@@ -130,16 +161,19 @@ def status(out: Out) -> None:
         left = "" if eta is None else f", about {duration(eta)} left"
         print(f"driver: process {status.driver['pid']} on {status.driver['host']}{left}")
     elif status.counts["done"] < len(status.entries):
-        print("no driver is running; the same `nst batch` goes on from here")
+        print("no driver is running: run the same `nst batch` command again to continue")
 
 
 def gallery(
     out: Out,
     to: Annotated[
-        Path | None, typer.Option(help="Folder for the page; by default OUT/gallery.")
+        Path | None, typer.Option(help="The folder for the page; by default OUT/gallery.")
     ] = None,
 ) -> None:
-    """Make a page to listen to of the results of a batch: static, offline, one folder to copy."""
+    """Write a page to listen to the results of a batch.
+
+    The page works without a server and without a connection. Its folder can be copied.
+    """
     from nst_lib.batch.gallery import write_gallery
 
     with count("gallery", "sound") as callback:
@@ -149,7 +183,7 @@ def gallery(
 
 @dataclass(frozen=True)
 class _Place:
-    """Where conditions run: how many at a time, with how much each, and what runs them."""
+    """The place where conditions run: number at a time, threads and memory of each, and runner."""
 
     jobs: int
     threads: int
@@ -170,21 +204,24 @@ def _place(
         from nst_lib.batch.cluster import Cluster
 
         if jobs is not None:
-            raise ValueError("--jobs with --dask; accepted: --jobs here, the workers there")
+            raise ValueError(
+                "--jobs with --dask: leave out --jobs, because the workers decide how many "
+                "conditions run at a time"
+            )
         with closing(Cluster(dask, resources=resources)) as cluster:
             yield _Place(jobs=cluster.slots, threads=1, memory=None, runner=cluster.run)
         return
     from nst_lib.batch import pool
 
     most = max((one.memory for one in estimates.values()), default=1.0)
-    # As many as for all conditions, done or not: the number of threads changes the last digits.
+    # Count finished conditions too: another number of threads would change the last digits.
     count = jobs or driver.default_jobs(most, wanted=len(plan.conditions))
     threads, memory = driver.share(count)
     yield _Place(count, threads, memory, lambda units: pool.run(units, jobs=count))
 
 
 def _run(plan: Plan, place: _Place, limits: Limits, estimates: dict[str, Estimate]) -> Status:
-    """Run a plan with a display."""
+    """Run a plan and show its progress."""
     display = Lines() if unwatched() else Bars(left=len(plan.left))
     try:
         return driver.run(
@@ -200,7 +237,7 @@ def _run(plan: Plan, place: _Place, limits: Limits, estimates: dict[str, Estimat
 
 
 def _estimate(plan: Plan) -> dict[str, Estimate]:
-    """Estimate what is left, each different set of settings once."""
+    """Estimate the conditions that are not done. Each different set of settings is run once."""
     known: dict[tuple[System, float], Estimate] = {}
     wanted = {
         name: (
@@ -218,7 +255,7 @@ def _estimate(plan: Plan) -> dict[str, Estimate]:
 
 
 def _length(clip: Clip) -> float:
-    """Return the seconds of a clip; what cannot be read is refused when it is run."""
+    """Return the duration of a clip in seconds. A bad file is only refused when it is run."""
     if isinstance(clip, RecordedClip):
         with suppress(AudioError):
             return probe(clip.path).seconds or 5.0
@@ -226,7 +263,7 @@ def _length(clip: Clip) -> float:
 
 
 def _list(plan: Plan, estimates: dict[str, Estimate]) -> None:
-    """Print what would be run."""
+    """Print all conditions with their estimates."""
     width = max(map(len, plan.conditions))
     for name in plan.conditions:
         one = estimates.get(name)
@@ -235,7 +272,7 @@ def _list(plan: Plan, estimates: dict[str, Estimate]) -> None:
 
 
 def _forecast(plan: Plan, estimates: dict[str, Estimate], jobs: int, *, load: float | None) -> str:
-    """Say how long all of it takes, and on what machine; `load` is None where it is another one."""
+    """Return how long the batch takes, in words. `load` is None if it runs on other machines."""
     count = f"{len(plan.conditions)} conditions, {len(plan.left)} to run"
     if not estimates:
         return count
@@ -253,7 +290,7 @@ def _forecast(plan: Plan, estimates: dict[str, Estimate], jobs: int, *, load: fl
     )
     if now < 1.2 * idle:
         return said
-    return f"{said}; its load is {load:.1f} now, and as long as that lasts about {duration(now)}"
+    return f"{said}; about {duration(now)} if its load stays at {load:.1f}"
 
 
 def _resources(given: list[str]) -> dict[str, float]:

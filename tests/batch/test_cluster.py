@@ -114,9 +114,9 @@ def test_ctrl_c_takes_the_conditions_back(scheduler, tmp_path):
     [
         (("--dask", "tcp://127.0.0.1:1"), "--dask tcp://127.0.0.1:1: no scheduler answers"),
         (("--dask", "nonsense://"), "--dask nonsense://; accepted: tcp, tls, "),
-        (("--dask", "{}", "--resource", "TPU=1"), "--resource TPU=1: no worker of {} has it"),
+        (("--dask", "{}", "--resource", "TPU=1"), "--resource TPU=1: no worker of {} has that"),
         (("--dask", "{}", "--resource", "GPU"), "--resource 'GPU'; accepted: NAME=COUNT"),
-        (("--dask", "{}", "--jobs", 2), "--jobs with --dask; accepted: --jobs here"),
+        (("--dask", "{}", "--jobs", 2), "--jobs with --dask: leave out --jobs"),
     ],
 )
 def test_bad_addresses_and_resources(nst, scheduler, tmp_path, options, message):

@@ -313,7 +313,7 @@ def test_a_notebook_that_fails_is_kept_with_its_traceback(nst, tmp_path):
     ("option", "state", "reason"),
     [
         (("--timeout", 4), "timed-out", r"took longer than 4 s"),
-        (("--memory", 0.1), "killed", r"took 0\.\d GB; accepted: 0\.1 GB for each job"),
+        (("--memory", 0.1), "killed", r"took 0\.\d GB, and the limit is 0\.1 GB for each job"),
     ],
 )
 def test_limits(nst, tmp_path, option, state, reason):
@@ -347,12 +347,13 @@ def test_ctrl_c_stops_and_the_same_command_goes_on(nst, tmp_path):
     second = nst("batch", "grid.yaml", "--out", "out")
     assert second.returncode == 2
     assert second.stderr == (
-        "nst: out: another `nst batch` is running there; `nst status out` shows it\n"
+        "nst: out: another `nst batch` is writing there: see `nst status out`, or choose another "
+        "folder\n"
     )
     os.killpg(driver.pid, signal.SIGINT)
     output, _ = driver.communicate(timeout=20)
     assert driver.returncode == 130
-    assert "nst: interrupted; the same command goes on from here" in output
+    assert "nst: interrupted: run the same command again to continue" in output
     assert "Traceback" not in output
     status = nst("status", "out").stdout
     assert "queued" in status
@@ -470,4 +471,6 @@ def test_settings_that_do_not_go_together_are_refused_before_anything_runs(nst, 
 def test_status_of_what_is_no_batch(nst, tmp_path):
     result = nst("status", "nothing")
     assert result.returncode == 2
-    assert result.stderr == "nst: nothing: holds no batch; accepted: what `nst batch` wrote\n"
+    assert result.stderr == (
+        "nst: nothing: holds no batch: choose a folder that `nst batch` wrote to\n"
+    )

@@ -207,13 +207,13 @@ class TestFolder:
     @pytest.mark.parametrize("name", ["notes.txt", "index.html", "sounds"])
     def test_a_folder_of_something_else_is_left_alone(self, batch, tmp_path, name):
         (tmp_path / name).write_text("mine")
-        with pytest.raises(ValueError, match=f"holds {name}, which is of no gallery; accepted"):
+        with pytest.raises(ValueError, match=f"holds {name}, which does not belong to a gallery"):
             write_gallery(batch, tmp_path)
         assert files_of(tmp_path) == {name: b"mine"}
 
     def test_not_a_folder_to_write(self, batch, tmp_path):
         (tmp_path / "file").touch()
-        with pytest.raises(ValueError, match="is a file; accepted: a folder"):
+        with pytest.raises(ValueError, match="is a file: choose a folder"):
             write_gallery(batch, tmp_path / "file")
         with pytest.raises(ValueError, match="cannot write here"):
             write_gallery(batch, tmp_path / "file" / "gallery")
@@ -357,7 +357,7 @@ class TestPage:
         assert page.locator(".missing p").all_text_contents() == [
             "Missing: timed-out (took longer than 1 s)",
             "Missing: queued",
-            "Missing: changed (its files are not those that were written)",
+            "Missing: changed (its files were changed after the batch wrote them)",
         ]
         assert page.locator("audio").count() == 5
         page.get_by_role("button", name="Table").click()

@@ -98,7 +98,7 @@ def test_texture_from_noise(nst, recordings, tmp_path):
     result = nst("transfer", *arguments)
     assert result.returncode == 2
     assert result.stderr == (
-        "nst: no --content; accepted: a recording, or --set start=noise for a texture\n"
+        "nst: no --content: give a recording, or use --set start=noise to synthesise a texture\n"
     )
 
 
@@ -116,7 +116,7 @@ def test_texture_from_noise(nst, recordings, tmp_path):
         (("--set", "seed=1", "--seed", "2"), "--set 'seed=1': seed is given twice"),
         (("--out", "missing/C.wav"), "missing/C.wav: the folder missing does not exist"),
         (("--out", "C.mp4"), "C.mp4: cannot write .mp4; accepted: .wav, .flac, .ogg"),
-        (("--out", "A.wav"), "A.wav: is an input; accepted: another name"),
+        (("--out", "A.wav"), "A.wav: is an input, and would be replaced: choose another name"),
         (("--out", "/proc/C.wav"), "/proc/C.wav: cannot write here"),
         (("--plot", "C.gif"), "C.gif: cannot write .gif; accepted: .png, .svg, .pdf"),
         (("--style", "missing.wav"), "missing.wav: no such file"),

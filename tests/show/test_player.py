@@ -893,7 +893,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("y", "match"),
         [
-            (np.zeros(0, dtype=np.float32), "0 samples"),
+            (np.zeros(0, dtype=np.float32), "has 0 samples"),
             (np.zeros(9, dtype=np.float32), "is digital silence"),
             (np.ones((10, 2), dtype=np.float32), r"has shape \(10, 2\)"),
             (np.array([0.1, np.nan], dtype=np.float32), "holds NaN or Inf"),

@@ -162,7 +162,7 @@ def test_styles_on_the_command_line(nst, dataset, tmp_path):
     record = json.loads((tmp_path / "C.json").read_text())
     assert record["inputs"] == {"content": None, "style": "B.wav"}
     result = nst("transfer", "--style", "A.wav", "--style", "B.wav", *options[:-1], "B.wav")
-    assert result.stderr == "nst: B.wav: is an input; accepted: another name\n"
+    assert result.stderr == "nst: B.wav: is an input, and would be replaced: choose another name\n"
 
 
 @pytest.fixture(scope="module", params=["freq", "time", "2d"])

@@ -292,6 +292,6 @@ def test_interrupt_keeps_the_last_epoch(tmp_path):
     assert terminal.process.returncode == 130
     assert re.search(r"fold 4, epoch \d+ of 1000000 .*<.*, loss \S+, accuracy \d+%", terminal.shown)
     assert terminal.shown.splitlines()[-1] == (
-        "nst: interrupted; the same command goes on after the last whole epoch (t.ckpt)"
+        "nst: interrupted: run the same command again to continue from t.ckpt"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["t.ckpt"]

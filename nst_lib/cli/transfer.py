@@ -1,0 +1,203 @@
+"""The commands ``nst transfer``, ``nst presets`` and ``nst demo``."""
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nst_lib.base.files import FIGURE_FORMATS, validate_output
+from nst_lib.base.terminal import unwatched
+from nst_lib.cli.interrupt import stop_on_interrupt
+from nst_lib.config import ConfigError, parse_settings
+from nst_lib.features import TransferConfig
+from nst_lib.pipeline import transfer as run_transfer
+from nst_lib.session import SUFFIXES
+from nst_lib.show import report
+from nst_lib.show.progress import track
+from nst_lib.sound import audio
+from nst_lib.system import installed_presets, preset
+
+
+def transfer(
+    style: Annotated[
+        list[Path],
+        typer.Option(
+            help="The recording that gives the timbre. If it is given several times, the style is "
+            "one texture between the recordings."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The sound file to write: .wav, .flac or .ogg.")],
+    content: Annotated[
+        Path | None,
+        typer.Option(
+            help="The recording that gives the rhythm. To synthesise a texture, leave it out and "
+            "use --set start=noise."
+        ),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="The settings to start from; `nst presets` lists them.")
+    ] = "fast",
+    transform: Annotated[
+        str | None, typer.Option(help="The kind of spectrogram.", metavar="stft|cqt|cwt")
+    ] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="The pooling of the network.", metavar="max|average")
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            help="The number of evaluations of the loss. With 0, the starting point only goes "
+            "through the transform and back."
+        ),
+    ] = None,
+    content_weight: Annotated[
+        float | None,
+        typer.Option(
+            help="The weight of the content: 0 is only style, 1 is only content.", metavar="0..1"
+        ),
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(help="The number of channels of the network.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the random weights, the noise and the phase.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="The device that runs the network.", metavar="auto|cpu|cuda")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Another setting; can be given several times. `nst presets NAME` lists all "
+            "settings.",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="The figure to write: .png, .svg or .pdf.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file (.ckpt) that keeps the state during the transfer. After a crash, the same "
+            "command continues from it. It is removed at the end."
+        ),
+    ] = None,
+) -> None:
+    """Transfer the style of one recording onto the content of another.
+
+    The command writes the sound, and beside it a record of settings, losses, scores, timings and
+    versions in JSON.
+    Ctrl-C stops the optimisation and writes the best sound so far. A second Ctrl-C ends the command
+    without writing anything.
+    """
+    options = {
+        "transform": transform,
+        "pooling": pooling,
+        "steps": steps,
+        "content_weight": content_weight,
+        "channels": channels,
+        "seed": seed,
+        "device": device,
+    }
+    overrides = {name: value for name, value in options.items() if value is not None}
+    parsed = parse_settings(settings or [], {"preset", *overrides})
+    config = TransferConfig.from_preset(preset, **overrides, **parsed)
+    if content is None and config.start == "content":
+        raise ConfigError(
+            "no --content: give a recording, or use --set start=noise to synthesise a texture"
+        )
+    inputs = style if content is None else [content, *style]
+    _validate_outputs(out, plot, checkpoint, inputs=inputs)
+    with track(config, hidden=unwatched()) as progress, stop_on_interrupt() as stop:
+        result = run_transfer(
+            content,
+            style,
+            config,
+            callback=progress,
+            stop=stop,
+            checkpoint=checkpoint,
+        )
+    names = [str(path) for path in style]
+    record = report.write(
+        result,
+        out,
+        inputs={
+            "content": None if content is None else str(content),
+            "style": names if len(names) > 1 else names[0],
+        },
+    )
+    if plot is not None:
+        from nst_lib.show import plots
+
+        plots.save_transfer_figure(result, plot)
+    if result.outcome in ("stopped", "diverged"):
+        done = f"evaluation {len(result.evaluations)} of {config.steps}"
+        print(f"{result.outcome} at {done}: the sound is the best result before it")
+    elif checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    if result.scores is not None:
+        print(result.scores)
+    for path in (out, record, plot):
+        if path is not None:
+            print(path)
+
+
+def presets(
+    name: Annotated[
+        str | None, typer.Argument(help="The preset to show with all its settings.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Describe each preset.")] = False,
+) -> None:
+    """List all presets, or all settings of one preset."""
+    for entry in installed_presets().values() if name is None else [preset(name)]:
+        print(f"{entry.name}: {entry.source}")
+        if verbose or name is not None:
+            for text in (
+                entry.about,
+                f"As published: {entry.exact}",
+                f"Our choice: {entry.ours}",
+            ):
+                print(textwrap.fill(text, 100, initial_indent="    ", subsequent_indent="    "))
+    if name is not None:
+        about = preset(name).config.describe()
+        for key, value in preset(name).config.to_dict().items():
+            print(f"{key} = {_show(value)}    # {about[key]}")
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="The folder for the files.")] = Path("out/demo"),
+) -> None:
+    """Run one transfer and write a page with its sounds."""
+    from nst_lib.show import demo
+
+    with track(demo.CONFIG, hidden=unwatched()) as progress:
+        files = demo.run(out, callback=progress)
+    for path in files:
+        print(path)
+
+
+def _validate_outputs(
+    out: Path, plot: Path | None, checkpoint: Path | None, *, inputs: list[Path]
+) -> None:
+    """Raise ValueError if an output cannot be written or would replace an input."""
+    written = [
+        validate_output(out, suffixes=tuple(audio.FORMATS)),
+        validate_output(out.with_suffix(".json"), suffixes=(".json",)),
+    ]
+    if plot is not None:
+        written.append(validate_output(plot, suffixes=FIGURE_FORMATS))
+    if checkpoint is not None:
+        written.append(validate_output(checkpoint, suffixes=SUFFIXES))
+    for path in written:
+        if path.resolve() in {source.resolve() for source in inputs}:
+            raise ValueError(f"{path}: is an input, and would be replaced: choose another name")
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(value)
+    return value if isinstance(value, str) else json.dumps(value)
