@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nst_lib.opinions.simulation import Spread
 
 
-#: Most conditions with which figures of two questions stand side by side.
+#: Figures of several questions stand side by side if none has more conditions than this.
 BESIDE = 6
 
 
@@ -22,8 +22,8 @@ def mos(
     ratings: Annotated[
         Path,
         typer.Argument(
-            help="CSV file with columns listener, item, rating and factors; or results of "
-            "webMUSHRA or the P.808 toolkit."
+            help="CSV file with the columns listener, item, rating and factors; or results of "
+            "webMUSHRA or of the P.808 toolkit."
         ),
     ],
     by: Annotated[str, typer.Option(metavar="FACTOR[,...]", help="Columns that make a condition.")],
@@ -31,37 +31,43 @@ def mos(
         list[str] | None,
         typer.Option(
             metavar="FACTOR=LEVEL,...",
-            help="Order of the levels of a factor in tables and figures; differences are later − "
-            "earlier. By default sorted. May be given for several factors.",
+            help="Order of the levels of a factor in tables and figures. A difference is the later "
+            "level − the earlier one. By default levels are sorted. Repeat it for other factors.",
         ),
     ] = None,
     items: Annotated[
         str | None,
         typer.Option(
-            metavar="TABLE", help="CSV file with a row for each item, or the folder of a batch."
+            metavar="TABLE",
+            help="Table with more columns for each item: a CSV file with one row per item, or the "
+            "folder of a batch.",
         ),
     ] = None,
     pattern: Annotated[
         str | None,
         typer.Option(
-            metavar="REGEX", help="Named groups, as (?P<pooling>...), in the names of the items."
+            metavar="REGEX",
+            help="Regular expression for the names of the items. Its named groups, as in "
+            "(?P<pooling>...), become columns.",
         ),
     ] = None,
     scale: Annotated[
-        str | None, typer.Option(metavar="LOW,HIGH", help="Range of ratings; by default 1,5.")
+        str | None, typer.Option(metavar="LOW,HIGH", help="Range of the ratings; by default 1,5.")
     ] = None,
     rules: Annotated[
         Path | None,
-        typer.Option(help="YAML file that says whom to leave out; by default our rules."),
+        typer.Option(
+            help="YAML file with the rules by which listeners are left out; by default our rules."
+        ),
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="File for all numbers.")] = None,
+    json: Annotated[Path | None, typer.Option(help="JSON file to write all results to.")] = None,
     plot: Annotated[
-        Path | None, typer.Option(help=f"Figure of opinions: {', '.join(FIGURE_FORMATS)}.")
+        Path | None, typer.Option(help=f"File to draw opinions to: {', '.join(FIGURE_FORMATS)}.")
     ] = None,
-    boot: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap.")] = 10000,
-    seed: Annotated[int, typer.Option(min=0, help="Of these draws.")] = 0,
+    boot: Annotated[int, typer.Option(min=0, help="Number of draws of the bootstrap.")] = 10000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of these draws.")] = 0,
 ) -> None:
-    """Analyse mean opinion scores: intervals, factors, agreement, with and without exclusions."""
+    """Analyse ratings: mean opinion scores, effects of factors, agreement of listeners."""
     from nst_lib.opinions.analysis import analyse
     from nst_lib.opinions.reading import read
     from nst_lib.opinions.screening import Rules
@@ -88,12 +94,12 @@ def mos(
 
 
 def power(
-    difference: Annotated[float, typer.Option(help="Between two conditions, in points of MOS.")],
+    difference: Annotated[float, typer.Option(help="Difference in MOS between two conditions.")],
     listeners: Annotated[
         str, typer.Option(metavar="N[,...]", help="Numbers of listeners to try.")
     ] = "6,12,18,30,60",
-    pairs: Annotated[int, typer.Option(min=2, help="Pairs of recordings.")] = 5,
-    mean: Annotated[float, typer.Option(help="MOS of both conditions together.")] = 3.0,
+    pairs: Annotated[int, typer.Option(min=2, help="Number of pairs of recordings.")] = 5,
+    mean: Annotated[float, typer.Option(help="Mean of the two MOS.")] = 3.0,
     spread: Annotated[
         list[str] | None,
         typer.Option(
@@ -102,11 +108,18 @@ def power(
             "in points of the scale.",
         ),
     ] = None,
-    level: Annotated[float, typer.Option(help="p below which a difference is seen.")] = 0.05,
-    sims: Annotated[int, typer.Option(min=1, help="Simulated tests for each number.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first test.")] = 0,
+    level: Annotated[
+        float,
+        typer.Option(
+            help="Significance level: a difference counts as detected if its p is below it."
+        ),
+    ] = 0.05,
+    sims: Annotated[
+        int, typer.Option(min=1, help="Number of simulated tests for each number of listeners.")
+    ] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first test.")] = 0,
 ) -> None:
-    """Say how many listeners see a difference, by simulated tests from stated spreads."""
+    """Find out by simulation how many listeners are needed to detect a difference."""
     from nst_lib.opinions import simulation
 
     assumed = _spread(spread or [])
@@ -129,10 +142,11 @@ def power(
     print(table.to_string(index=False, float_format="%.2f"))
     enough = table.loc[table["power"] >= simulation.WANTED, "listeners"]
     wanted = f"power {simulation.WANTED:.0%}"
-    print(f"{wanted}: {enough.min()} listeners" if len(enough) else f"{wanted}: none of these")
+    print(f"{wanted}: {enough.min()} listeners" if len(enough) else f"{wanted}: not reached")
 
 
 def _draw(opinions: "Opinions", path: Path) -> None:
+    """Write a figure of the opinions of all listeners, with axes for each question."""
     from matplotlib.figure import Figure
 
     from nst_lib.opinions import plots
@@ -150,19 +164,21 @@ def _draw(opinions: "Opinions", path: Path) -> None:
 
 
 def _numbers(text: str | None, name: str) -> tuple[float, float] | None:
+    """Read two numbers: "0,100"."""
     if text is None:
         return None
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"{name} {text!r}; accepted: two numbers, as 0,100") from None
+        raise ValueError(f"{name} {text!r}; accepted: two numbers, for example 0,100") from None
     return low, high
 
 
 def _levels(text: str) -> tuple[str, list[str]]:
+    """Read a factor and its levels: "width=2,10"."""
     name, equals, levels = text.partition("=")
     if not equals:
-        raise ValueError(f"order {text!r}; accepted: a factor and its levels, as width=2,10")
+        raise ValueError(f"order {text!r}; accepted: a factor and its levels, as in width=2,10")
     return name.strip(), [level.strip() for level in levels.split(",")]
 
 
@@ -170,18 +186,21 @@ def _integer(text: str, name: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"{name} {text!r}; accepted: whole numbers, as 12,18,30") from None
+        raise ValueError(f"{name} {text!r}; accepted: whole numbers, as in 12,18,30") from None
 
 
 def _spread(given: list[str]) -> "Spread":
+    """Read standard deviations: "pair=0.5"."""
     from nst_lib.opinions.simulation import Spread
 
     values = {}
     names = list(vars(Spread()))
     for text in given:
         name, equals, value = text.partition("=")
-        if name not in names or not equals:
+        if name not in names:
             raise ValueError(f"spread {text!r}; {hint(name, names)}")
+        if not equals:
+            raise ValueError(f"spread {text!r}; accepted: a name and a number, as in {name}=0.5")
         try:
             values[name] = float(value)
         except ValueError:

@@ -7,7 +7,7 @@ import numpy as np
 from nst_lib.opinions.analysis import SIMULATED, Analysis
 from nst_lib.opinions.factorial import categorical
 from nst_lib.opinions.ranks import listener_means
-from nst_lib.opinions.ratings import cells, condition
+from nst_lib.opinions.ratings import Ratings, cells, condition
 from nst_lib.opinions.simulation import WANTED
 
 if TYPE_CHECKING:
@@ -41,11 +41,10 @@ def opinions(ax: "Axes", analysis: Analysis, *, title: str = "") -> "Axes":
         Title above the axes.
     """
     ratings, factors = analysis.ratings, analysis.factors
-    table, (low, high) = ratings.opinions, ratings.scale
+    table, discrete = ratings.opinions, _discrete(ratings)
     names = condition(table, factors)
     means = listener_means(ratings, factors)
-    values = np.unique(table["rating"])
-    discrete = categorical(ratings) and bool((values == np.round(values)).all())
+    low, high = ratings.scale
     edges = np.arange(low - 0.5, high + 1) if discrete else np.linspace(low, high, _BINS + 1)
     heights, middles = np.diff(edges), (edges[1:] + edges[:-1]) / 2
     shares = [
@@ -62,13 +61,7 @@ def opinions(ax: "Axes", analysis: Analysis, *, title: str = "") -> "Axes":
         own = means[name].dropna()
         around = x + generator.uniform(-0.12, 0.12, len(own))
         ax.plot(around, own, ".", color=_DOT, markersize=4, alpha=0.7)
-        ends = [row["mos"] - row[f"{interval} low"], row[f"{interval} high"] - row["mos"]]
-        ax.errorbar(
-            x, row["mos"], [[e] for e in ends], fmt="o", color=_INK, capsize=4, markersize=5, lw=1.5
-        )
-        ax.annotate(
-            f"{row['mos']:.2f}", (x, row["mos"]), (14, 3), textcoords="offset points", fontsize=9
-        )
+        _draw_mos(ax, x, row["mos"], row[f"{interval} low"], row[f"{interval} high"])
     labels = list(means.columns)
     turned = max(map(len, labels)) > LONG
     place = "right" if turned else "center"
@@ -125,6 +118,19 @@ def power(ax: "Axes", table: "pd.DataFrame", *, label: str = "") -> "Axes":
     if label:
         ax.legend()
     return _label(ax, simulated=True)
+
+
+def _discrete(ratings: Ratings) -> bool:
+    """Return whether the ratings are categories with whole numbers."""
+    values = np.unique(ratings.opinions["rating"])
+    return categorical(ratings) and bool((values == np.round(values)).all())
+
+
+def _draw_mos(ax: "Axes", x: float, mos: float, low: float, high: float) -> None:
+    """Draw a point with its interval, and its value beside it."""
+    ends = [[mos - low], [high - mos]]
+    ax.errorbar(x, mos, ends, fmt="o", color=_INK, capsize=4, markersize=5, lw=1.5)
+    ax.annotate(f"{mos:.2f}", (x, mos), (14, 3), textcoords="offset points", fontsize=9)
 
 
 def _label(ax: "Axes", *, simulated: bool) -> "Axes":

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from nst_lib.batch.results import SCORES
 from nst_lib.opinions.paired import holm
@@ -45,7 +46,6 @@ def correlate(
         If a score is not a column of numbers.
     """
     import pandas as pd
-    from scipy import stats
 
     table = ratings.opinions
     there = [name for name in SCORES if name in table and name not in factors]
@@ -61,16 +61,22 @@ def correlate(
     for name in chosen:
         for over, by in (("conditions", list(factors)), ("items", ["item"])):
             means = table.groupby(by, sort=False)[["rating", name]].mean().dropna()
-            x, y = means[name].to_numpy(), means["rating"].to_numpy()
-            row = {"score": name, "over": over, "n": len(x)}
-            row |= dict.fromkeys(("pearson", "low", "high", "spearman", "p"), np.nan)
-            if len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0:
-                found = stats.pearsonr(x, y)
-                row |= {"pearson": float(found.statistic), "p": float(found.pvalue)}
-                row["spearman"] = float(stats.spearmanr(x, y).statistic)
-                if len(x) > 3:
-                    row["low"], row["high"] = map(float, found.confidence_interval(0.95))
-            rows.append(row)
+            found = _correlation(means[name].to_numpy(), means["rating"].to_numpy())
+            rows.append({"score": name, "over": over, "n": len(means), **found})
     columns = ["score", "over", "n", "pearson", "low", "high", "spearman", "p"]
     result = pd.DataFrame(rows, columns=columns)
     return result.assign(**{"p Holm": holm(result["p"].tolist())})
+
+
+def _correlation(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Return the correlations of two lists of numbers; NaN if they are too short or constant."""
+    from scipy import stats
+
+    row = dict.fromkeys(("pearson", "low", "high", "spearman", "p"), np.nan)
+    if len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0:
+        found = stats.pearsonr(x, y)
+        row |= {"pearson": float(found.statistic), "p": float(found.pvalue)}
+        row["spearman"] = float(stats.spearmanr(x, y).statistic)
+        if len(x) > 3:
+            row["low"], row["high"] = map(float, found.confidence_interval(0.95))
+    return row

@@ -277,13 +277,17 @@ def power(
             table = simulate(
                 means, ["condition"], listeners=count, pairs=pairs, spread=spread, seed=seed + k
             )
-            model = fit_mixed(check(table), ["condition"])
-            seen += model.test(np.array([0.0, 1.0])).p < level
+            seen += _p(table) < level
             if callback is not None:
                 callback(len(rows) * n_sims + k + 1, len(listeners) * n_sims)
         low, high = _wilson(seen, n_sims)
         rows.append({"listeners": count, "power": seen / n_sims, "low": low, "high": high})
     return pd.DataFrame(rows)
+
+
+def _p(table: "pd.DataFrame") -> float:
+    """Return the p of the difference between two simulated conditions."""
+    return fit_mixed(check(table), ["condition"]).test(np.array([0.0, 1.0])).p
 
 
 def latent(mean: float, sd: float) -> float:

@@ -123,7 +123,10 @@ def test_rules_from_a_file(nst, file, tmp_path):
         (("--by", "poling"), "nst: ratings.csv: no factor 'poling'; did you mean pooling?"),
         (("--by", ","), "nst: no factors; name the columns that make a condition"),
         (("--by", "pooling", "--json", "o.txt"), "nst: o.txt: cannot write .txt; accepted: .json"),
-        (("--by", "pooling", "--scale", "5"), "nst: scale '5'; accepted: two numbers, as 0,100"),
+        (
+            ("--by", "pooling", "--scale", "5"),
+            "nst: scale '5'; accepted: two numbers, for example 0,100",
+        ),
         (
             ("--by", "pooling", "--scale", "1,2"),
             "nst: ratings.csv: row 2, column rating: '3'; accepted: a number from 1 to 2",
@@ -162,6 +165,7 @@ def test_power_says_what_it_assumes(nst):
     [
         (("--difference", 9), "difference 9 around MOS 3; accepted: both MOS between 1 and 5"),
         (("--difference", 1, "--spread", "pears=1"), "spread 'pears=1'; did you mean pair?"),
+        (("--difference", 1, "--spread", "pair"), "spread 'pair'; accepted: a name and a number"),
         (("--difference", 1, "--spread", "pair=x"), "spread 'pair=x'; accepted: a number"),
         (("--difference", 1, "--listeners", "1"), "listeners=[1], pairs=5; accepted: two or more"),
         (("--difference", 1, "--listeners", "a"), "listeners 'a'; accepted: whole numbers"),
