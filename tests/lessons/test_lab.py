@@ -20,10 +20,10 @@ from tests.lessons.test_notebooks import FOLDER, SMALL
 
 pytestmark = [pytest.mark.kernel, pytest.mark.process]
 
-#: Milliseconds that a busy machine may take.
+#: Longest wait in milliseconds, for a busy machine.
 PATIENCE = 120_000
 TOKEN = "of-this-test"
-#: Of what JupyterLab's own pages say, what is no fault of a notebook.
+#: Messages of JupyterLab's own pages that are not the fault of a notebook.
 HARMLESS = re.compile(r"favicon|source map|apple-mobile-web-app-capable")
 STOPPED = re.compile(r"^stopped after \d+ evaluations")
 DECODE = """async audio => {
@@ -36,7 +36,7 @@ DECODE = """async audio => {
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address of a JupyterLab server that serves it."""
+    """Yield a folder and the address of a JupyterLab server that serves it."""
     root = tmp_path_factory.mktemp("lab")
     folder = root / "notebooks"
     folder.mkdir()
@@ -48,7 +48,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
         settings / "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {
             "windowingMode": "none"
         },
-        # On a busy machine a kernel takes longer than three seconds to say that it has subshells.
+        # On a busy machine a kernel needs more than three seconds to report its subshells.
         settings / "@jupyterlab/apputils-extension/kernels-settings.jupyterlab-settings": {
             "kernelInfoTimeout": 60000
         },
@@ -102,7 +102,7 @@ def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
 
 @pytest.fixture
 def run_all(lab, browser: Browser) -> Iterator[Callable[[str, list[nbformat.NotebookNode]], Page]]:
-    """Write a notebook of these cells, open it, and run all; nothing may be complained of."""
+    """Write a notebook with these cells, open it and run all; an error message fails the test."""
     folder, address = lab
     context = browser.new_context(viewport={"width": 1200, "height": 1000})
     troubles: list[str] = []
@@ -135,7 +135,7 @@ def code(*sources: str) -> list[nbformat.NotebookNode]:
 
 
 def lesson(name: str, **parameters: object) -> list[nbformat.NotebookNode]:
-    """Return the cells of a lesson, with other parameters."""
+    """Return the cells of a lesson with other parameters."""
     cells = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells
     lines = [f"{key} = {value!r}" for key, value in {**SMALL[name], **parameters}.items()]
     (k,) = [k for k, c in enumerate(cells) if "parameters" in c.metadata.get("tags", ())]
@@ -143,7 +143,7 @@ def lesson(name: str, **parameters: object) -> list[nbformat.NotebookNode]:
 
 
 def wait_until_done(page: Page) -> None:
-    """Wait until every code cell has run, and see that none failed."""
+    """Wait until every code cell has run, and check that none failed."""
     page.wait_for_function(
         """() => {
             const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
@@ -155,7 +155,7 @@ def wait_until_done(page: Page) -> None:
 
 
 def hear(page: Page, player: str = ".nst-player") -> None:
-    """See that all sounds of a page are there, and that the first player plays."""
+    """Check that a page has all its sounds, and that the first player plays."""
     sounds = page.locator("audio")
     assert sounds.count() > 0
     for k in range(sounds.count()):
@@ -239,7 +239,7 @@ def choose(page: Page, menu: str, item: str) -> None:
 
 
 def expect_kept(page: Page) -> None:
-    """See what stays of a transfer that finished, of one that was stopped, and of an explorer."""
+    """Check what remains of a finished transfer, a stopped transfer and an explorer."""
     expect(page.locator(".nst-player:visible")).to_have_count(3)
     expect(page.locator(".nst-kept > img:visible")).to_have_count(2)
     expect(page.get_by_text("The controls of this cell need a running kernel")).to_have_count(2)

@@ -1,4 +1,4 @@
-"""The notebooks: the conventions that they keep, and that every one of them runs."""
+"""The notebooks keep the conventions, and every one of them runs."""
 
 import ast
 import json
@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]
 
-#: Parameters that make each notebook quick; all run on simulated clips, 08 and 09 on tables.
+#: Small parameters for each notebook. All use simulated clips, except 08 and 09, which use tables.
 SMALL: dict[str, dict[str, Any]] = {
     "00_tour": {"duration": 1.0, "steps": 8},
     "01_listen": {"duration": 1.0},
@@ -95,7 +95,7 @@ def prose(name: str) -> str:
 
 
 def execute(name: str, out: Path, parameters: dict[str, Any], *, solve: bool = False) -> Any:
-    """Run a notebook, with its solutions at the end where wanted; return it with its outputs.
+    """Run a notebook, with its solutions at the end if `solve`; return it with its outputs.
 
     Papermill only warns of a parameter that the notebook lacks; here it is a ValueError.
     """
@@ -125,7 +125,7 @@ def images(notebook: Any) -> int:
 
 
 def text(notebook: Any) -> str:
-    """Return everything that a run says in words."""
+    """Return all text that a run prints or displays."""
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
     shown = [o.get("data", {}).get("text/markdown", o.get("text", "")) for o in outputs]
     return "\n".join(shown)
@@ -224,7 +224,7 @@ def test_has_exercises_with_hidden_solutions_and_reading(name: str) -> None:
     assert reading.count("\n- ") >= 3
 
 
-#: Methods that a module of one's own has to have.
+#: Methods that a user's own module must have.
 OF_A_MODULE = {"__init__", "forward"}
 
 
@@ -342,7 +342,7 @@ def test_random_features_runs_and_its_identities_hold(tmp_path: Path) -> None:
 
 
 def check_transfer(run: Any, out: Path, *, steps: int, samples: int, figures: int) -> None:
-    """What 04_transfer leaves behind: a sound, its record and a figure, all whole."""
+    """Check the sound, the record and the figure that 04_transfer wrote."""
     assert sorted(path.name for path in out.iterdir()) == [
         "figure.png",
         "result.json",
@@ -479,7 +479,7 @@ def test_mos_statistics_run_on_a_file_of_webmushra(tmp_path: Path) -> None:
 
 
 def check_experiment(run: Any) -> str:
-    """What 09_experiment says of any table: by hand what the library says, and verdicts."""
+    """Check the results by hand and the verdicts of 09_experiment; return its text."""
     assert images(run) == 3
     said = text(run)
     statistics = r": ([^%]*%.*?d_z -?[\d.]+)"

@@ -1,4 +1,4 @@
-"""The documentation, built as `make docs` builds it, and read in a real browser."""
+"""The documentation: built in the same way as `make docs`, and opened in a real browser."""
 
 import json
 import pkgutil
@@ -33,7 +33,7 @@ Read = Callable[[str], Page]
 
 
 class Links(HTMLParser):
-    """What a page links to, what it loads, and the places in it that can be linked to."""
+    """The links of a page, the files that it loads, and its link targets."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Links(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, with one lesson executed, and the others as they are in the repository."""
+    """Build the site with one executed lesson; the others are as in the repository."""
     folder = tmp_path_factory.mktemp("docs")
     lessons = shutil.copytree(ROOT / "notebooks", folder / "lessons")
     papermill.execute_notebook(
@@ -129,7 +129,7 @@ def test_reference_has_every_module_and_what_it_offers(pages: dict[Path, Links])
 
 @pytest.fixture
 def read(browser: Browser, site: Path) -> Iterator[Read]:
-    """Open a page of the site; nothing may be complained of or asked of another place."""
+    """Open a page of the site; an error message or a request to another site fails the test."""
     troubles, pages = [], []
 
     def open_page(name: str) -> Page:
@@ -140,7 +140,7 @@ def read(browser: Browser, site: Path) -> Iterator[Read]:
     yield open_page
     for page in pages:
         page.close()
-    # MathJax asks for fonts that it can do without.
+    # MathJax requests fonts that it does not need.
     font = (
         r"about:blank|Access to font at 'about:blank'|failed: (about:blank|\S+\.otf)|Failed to load"
     )

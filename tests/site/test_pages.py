@@ -1,4 +1,4 @@
-"""README, CONTRIBUTING and the guides: what they promise is there. Nothing is built."""
+"""README, CONTRIBUTING and the guides: their links, programs and commands work."""
 
 import ast
 import re
@@ -18,7 +18,7 @@ PAGES = [README, ROOT / "CONTRIBUTING.md", *GUIDES, ROOT / "benchmarks" / "front
 
 
 def sections(page: Path) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub and the site make them."""
+    """Return the anchors of a page's headings, in the form that GitHub and the site use."""
     headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
