@@ -124,6 +124,14 @@ def app(make: Callable[..., App]) -> App:
     return make()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """One app for tests whose participants have nothing to do with each other."""
+    app = App(make_survey(tmp_path_factory.mktemp("shared")))
+    yield app
+    app.close()
+
+
 def everything(folder: Path) -> bytes:
     """Return all bytes of the answers, the log beside them too."""
     return b"".join(path.read_bytes() for path in sorted(folder.glob(f"{ANSWERS_FILE}*")))
@@ -370,13 +378,15 @@ class TestAdmin:
         assert list(columns["column"]) == list(table.columns)
 
     @pytest.mark.parametrize("path", ["", "/ratings.csv", "/columns.csv"])
-    def test_never_without_its_token(self, app, path):
-        participant = app.join()
-        wrong = app.client(app.token + "x")
-        replies = [client.get("/api/admin" + path) for client in (app.anybody, wrong, participant)]
+    def test_never_without_its_token(self, shared, path):
+        participant = shared.join()
+        wrong = shared.client(shared.token + "x")
+        replies = [
+            client.get("/api/admin" + path) for client in (shared.anybody, wrong, participant)
+        ]
         assert {reply.status_code for reply in replies} == {401}
         assert len({reply.text for reply in replies}) == 1
-        assert app.admin.get("/api/session").status_code == 401
+        assert shared.admin.get("/api/session").status_code == 401
 
 
 class TestExport:
@@ -412,7 +422,7 @@ class TestExport:
         assert len(found.opinions) == 22 - (table["presentation"] == 2).sum() - (
             table["item"].isin(["good", "poor"]).sum()
         )
-        found.need(["transform", "pooling"])
+        found.validate_factors(["transform", "pooling"])
         assert set(table["question"]) == {"style"}
         assert {"easy"} & set(table["item"]) == set()
         (tmp_path / "rules.yaml").write_text("max_missed: 9\nmin_correlation: -1\nmin_sd: 0\n")
@@ -521,12 +531,13 @@ JSON = {"content-type": "application/json"}
 
 class TestRefusals:
     @pytest.mark.parametrize(("body", "message"), BAD_BODIES)
-    def test_ratings_that_are_none(self, app, body, message):
-        reply = app.join().put("/api/trials/0/rating", json=body)
+    def test_ratings_that_are_none(self, shared, body, message):
+        client, before = shared.join(), shared.answers.read_all()
+        reply = client.put("/api/trials/0/rating", json=body)
         assert reply.status_code == 422
         assert list(reply.json()) == ["error"]
         assert reply.json()["error"].startswith(message)
-        assert app.answers.read_all() == []
+        assert shared.answers.read_all() == before
 
     @pytest.mark.parametrize(
         "text",
@@ -537,8 +548,8 @@ class TestRefusals:
             b'{"rating": ' + b"9" * 4000 + b', "plays": 1, "seconds": 1}',
         ],
     )
-    def test_bodies_that_are_no_json(self, app, text):
-        client = app.join()
+    def test_bodies_that_are_no_json(self, shared, text):
+        client = shared.join()
         reply = client.put("/api/trials/0/rating", content=text, headers=JSON)
         assert reply.status_code == 422
         assert re.fullmatch(r"wrong \w+; accepted: .+", reply.json()["error"])
@@ -554,10 +565,11 @@ class TestRefusals:
             ("withdraw", {"code": "x" * 101}, "wrong code; accepted: a withdrawal code"),
         ],
     )
-    def test_other_requests(self, app, path, body, message):
-        reply = app.anybody.post(f"/api/{path}", json=body)
+    def test_other_requests(self, shared, path, body, message):
+        before = shared.answers.participants()
+        reply = shared.anybody.post(f"/api/{path}", json=body)
         assert (reply.status_code, reply.json()) == (422, {"error": message})
-        assert app.answers.participants() == []
+        assert shared.answers.participants() == before
 
     def test_headphones(self, app):
         client = app.join()
@@ -617,19 +629,19 @@ NEEDS_TOKEN = [
 
 class TestSecurity:
     @pytest.mark.parametrize(("method", "path", "body"), NEEDS_TOKEN)
-    def test_unknown_tokens_are_refused_alike(self, app, method, path, body):
-        token = token_of(app.join())
+    def test_unknown_tokens_are_refused_alike(self, shared, method, path, body):
+        token = token_of(shared.join())
         hashed = hashlib.sha256(token.encode()).hexdigest()
-        wrong = [token[:-1], token + "x", token.swapcase(), hashed, app.token, "x" * 3000, "é"]
+        wrong = [token[:-1], token + "x", token.swapcase(), hashed, shared.token, "x" * 3000, "é"]
         headers = [{}, {"Authorization": f"Basic {token}"}, {"Authorization": token}]
         headers += [{"Authorization": "Bearer"}]
         headers += [{"Authorization": f"Bearer {t}".encode()} for t in wrong]
-        replies = [app.anybody.request(method, path, json=body, headers=h) for h in headers]
+        replies = [shared.anybody.request(method, path, json=body, headers=h) for h in headers]
         assert {reply.status_code for reply in replies} == {401}
         assert len({reply.text for reply in replies}) == 1
         assert {reply.headers["www-authenticate"] for reply in replies} == {"Bearer"}
-        app.anybody.get("/api/trials/0/sound", headers=bearer(token))
-        assert app.anybody.request(method, path, json=body, headers=bearer(token)).is_success
+        shared.anybody.get("/api/trials/0/sound", headers=bearer(token))
+        assert shared.anybody.request(method, path, json=body, headers=bearer(token)).is_success
 
     def test_a_participant_reaches_only_what_is_theirs(self, app):
         one, two = app.join(), app.join()
@@ -654,9 +666,9 @@ class TestSecurity:
             *("/docs", "/redoc", "/openapi.json", "/api", "/api/", "/admin/", "/app.token"),
         ],
     )
-    def test_no_other_file_is_served(self, app, path):
-        client = app.join()
-        url = httpx.URL(app.server.url).copy_with(raw_path=path.encode())
+    def test_no_other_file_is_served(self, shared, path):
+        client = shared.join()
+        url = httpx.URL(shared.server.url).copy_with(raw_path=path.encode())
         reply = client.request("GET", url, follow_redirects=False)
         assert reply.status_code in (404, 422)
         assert list(reply.json()) == ["error"]
@@ -839,8 +851,10 @@ class TestHost:
             *(("a@localhost", 421), ("localhost:80:80", 421), ("[localhost", 421)),
         ],
     )
-    def test_names_of_this_machine_only(self, app, host, status):
-        replies = [app.anybody.get(path, headers={"Host": host}) for path in ("/", "/api/survey")]
+    def test_names_of_this_machine_only(self, shared, host, status):
+        replies = [
+            shared.anybody.get(path, headers={"Host": host}) for path in ("/", "/api/survey")
+        ]
         assert {reply.status_code for reply in replies} == {status}
         if status == 421:
             assert list(replies[0].json()) == ["error"]

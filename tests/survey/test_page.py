@@ -30,7 +30,7 @@ from tests import surveys
 from tests.pages import watch
 from tests.surveys import bearer, served
 
-SECONDS, SR = 0.4, 22050
+SECONDS, SR = 0.2, 22050
 HOSTILE = "<img src=x onerror=alert(1)> & “rain”"
 TRIALS, REPEATS, CATCHES = 4, 1, 1
 TEST = TRIALS + REPEATS + CATCHES
