@@ -60,7 +60,8 @@ function cells(list) {
   table.tFoot.replaceChildren(make("tr", {}, make("th", {scope: "row"}, "all"),
     ...across.map(column => number(sum(down, [column]))), number(sum(down, across))));
   const least = Math.min(...counts.values()), most = Math.max(...counts.values());
-  table.caption.textContent = list.length ? `${least} to ${most} ratings per cell.` : "No cells.";
+  const range = least === most ? `${least} rating${least === 1 ? "" : "s"}` : `${least} to ${most} ratings`;
+  table.caption.textContent = list.length ? `${range} per cell.` : "No cells.";
 }
 
 function show(state) {
