@@ -1,24 +1,27 @@
 """The random network in the limit of infinitely many channels: exact kernels instead of weights.
 
-A Gram loss over random features is a distance between kernels. With C -> infinity channels,
+A Gram loss over random features is a distance between kernels. As the number of channels C goes to
+infinity,
 
     (1/C^2) ||G_s - G_x||^2  ->  mean(K_ss^2) - 2 mean(K_sx^2) + mean(K_xx^2),
 
-where K_ab[t, t'] = E[relu(h_t(a)) relu(h_t'(b))] is a matrix over positions of the sounds a and b.
-It follows layer by layer, without weights (R. M. Neal 1996; Y. Cho and L. K. Saul, "Kernel Methods
-for Deep Learning", NIPS 2009, equation 4; R. Novak et al., ICLR 2019, for convolutions):
+where K_ab[t, t'] = E[relu(h_t(a)) relu(h_t'(b))] is a matrix over the positions of the sounds a and
+b. It is computed layer by layer, without weights (R. M. Neal 1996; Y. Cho and L. K. Saul, "Kernel
+Methods for Deep Learning", NIPS 2009, equation 4; R. Novak et al., ICLR 2019, for convolutions):
 
-    conv   Q[t, t'] = v sum_d P[t + d, t' + d] + b       along the diagonals, zeros outside
+    conv   Q[t, t'] = v sum_d P[t + d, t' + d] + b       along the diagonals; P is 0 outside
     ReLU   K = sqrt(q q') (sin u + (pi - u) cos u) / (2 pi),  cos u = Q / sqrt(q q')
     pool   the mean over 2 x 2 blocks (average pooling), or the moments of maxima (max pooling)
 
-P is A^T B over the channels of the first layer and the pooled K after it; q is the diagonal of a
-sound's own Q; v and b are the variances of weights (times the channels that feed them) and biases.
-The limit takes both as Gaussian; the study's biases are uniform, with the same variance. A content
+In the first layer P is A^T B, the product over its input channels; in later layers P is the pooled
+K. q and q' are the variances: q is the diagonal of a sound's own Q. v is the variance of the
+weights times the number of input channels, and b is the variance of the biases. The limit takes
+weights and biases as Gaussian; the study's biases are uniform, with the same variance. A content
 term is the mean over positions of K_cc[t, t] - 2 K_cx[t, t] + K_xx[t, t].
 
-Positions are frames (orientation "freq"), bins ("time") or both ("2d": the convolution then sums
-along the diagonals of time and of frequency). The moments are in :mod:`nst_lib.core.moments`.
+Positions are frames (orientation "freq"), bins ("time") or both ("2d"; then the convolution sums
+along the diagonals of time and along those of frequency). The moments are computed in
+:mod:`nst_lib.core.moments`.
 """
 
 import math
@@ -34,26 +37,28 @@ from nst_lib.core.losses import NORMALISATIONS, Distances, content_scale, severa
 from nst_lib.core.moments import LEAST_VARIANCE, Pairs, arc_cosine, max_pooled
 from nst_lib.core.network import ORIENTATIONS, PADDINGS, POOLINGS, validate_layers, variances
 
-#: Batch norm in evaluation mode divides features by sqrt(1 + 1e-5), so kernels by 1 + 1e-5.
+#: Batch norm in evaluation mode divides features by sqrt(1 + 1e-5), and so kernels by 1 + 1e-5.
 _BATCH_NORM = 1 + 1e-5
-#: Most positions of a sound: a kernel of so many is 0.27 GB, and a loss holds a few dozen.
+#: The largest number of positions of a sound. At this size one kernel takes 0.27 GB, and a loss
+#: holds a few dozen kernels.
 MAX_POSITIONS = 8192
 
 
 class InfiniteCNN(nn.Module):
-    """The limit of :class:`nst_lib.RandomCNN` as its channels grow.
+    """The limit of :class:`nst_lib.RandomCNN` as its number of channels goes to infinity.
 
     Parameters
     ----------
     n_freq, n_frames : int > 0
         Size of the spectrograms; see :class:`nst_lib.RandomCNN`.
     channels : int > 0
-        Width of the finite network that this is the limit of. The variances of weights and biases
-        behind the first layer depend on it, and nothing else does.
+        Number of channels of the finite network that the limit stands for. It sets the
+        variances of weights and biases after the first layer (with init "ulyanov2016" also in the
+        first layer), and the factors C of the losses.
     orientation, stacks, kernel, padding, batch_norm, init
         As for :class:`nst_lib.RandomCNN`.
     pooling : {"max", "average", "none"}
-        "max" is for orientations "freq" and "time".
+        "max" is available for orientations "freq" and "time".
 
     Raises
     ------
@@ -83,8 +88,8 @@ class InfiniteCNN(nn.Module):
         )
         if orientation == "2d" and pooling == "max":
             raise ValueError(
-                "pooling 'max' of orientation '2d' and infinite width has no closed form; "
-                "accepted: average, none, or the finite engine"
+                "pooling 'max' has no closed form for orientation '2d' in the limit of infinite "
+                "width: use pooling 'average' or 'none', or the finite engine"
             )
         self.channels = channels
         self.orientation = orientation
@@ -102,37 +107,38 @@ class InfiniteCNN(nn.Module):
             self.variances.append((weight * (channels if stack else 1), bias))
 
     def distances(self, **arguments: Any) -> "KernelDistances":
-        """Return :class:`KernelDistances` in this network; the arguments are those of its class."""
+        """Return :class:`KernelDistances` in this network; it takes the arguments."""
         return KernelDistances(self, **arguments)
 
     def arrange(self, S: Tensor) -> Tensor:
-        """Bring a spectrogram ``(freq, time)`` to (channels, positions...).
+        """Return a spectrogram ``(freq, time)`` with the shape ``(channels, positions...)``.
 
         Raises
         ------
         ValueError
-            If there are more than `MAX_POSITIONS`.
+            If there are more than `MAX_POSITIONS` positions.
         """
         x = {"freq": S, "time": S.mT, "2d": S[None]}[self.orientation]
         positions = math.prod(x.shape[1:])
         if positions > MAX_POSITIONS:
             raise ValueError(
                 f"{positions} positions for an infinitely wide network of orientation "
-                f"{self.orientation!r}, which keeps a matrix of positions by positions; accepted: "
-                f"{MAX_POSITIONS} or fewer (shorter sounds, a longer hop, fewer bins, or the "
+                f"{self.orientation!r}, which stores matrices of positions by positions; accepted: "
+                f"{MAX_POSITIONS} or fewer (use shorter sounds, a longer hop, fewer bins, or the "
                 "finite engine)"
             )
         return x
 
     def multiply(self, x: Tensor, other: Tensor | None) -> Tensor:
-        """Return P of the first layer, of x with itself (None) or of another sound with x.
+        """Return P of the first layer, shape ``(positions..., positions...)``.
 
-        Shape ``(positions..., positions...)``.
+        Rows are the positions of `other`, or those of `x` itself if `other` is None. Columns are
+        the positions of `x`.
 
         Raises
         ------
         ValueError
-            If the other has another number of channels.
+            If `other` does not have as many channels as `x`.
         """
         flat = x.flatten(1)
         if other is None:
@@ -141,12 +147,13 @@ class InfiniteCNN(nn.Module):
         if len(other) != len(x):
             axis = "frames" if self.orientation == "time" else "bins"
             raise ValueError(
-                f"sounds of {len(other)} and {len(x)} {axis}, which are channels; accepted: as many"
+                f"sounds of {len(other)} and {len(x)} {axis}, which are the network's channels: "
+                f"use sounds with the same number of {axis}"
             )
         return (other.flatten(1).mT @ flat).view(*other.shape[1:], *x.shape[1:])
 
     def convolve(self, P: Tensor, stack: int) -> Tensor:
-        """Return Q of a stack, counted from 0, from the kernel of its input."""
+        """Return Q of a stack from P, the kernel of its input. Stacks are counted from 0."""
         weight, bias = self.variances[stack]
         axes = P.ndim // 2
         for axis in range(axes):
@@ -155,33 +162,34 @@ class InfiniteCNN(nn.Module):
             left = P.shape[axis] - 2 * self.edge
             if left < 1:
                 raise ValueError(
-                    f"a convolution has {P.shape[axis]} positions left for filters of "
-                    f"{2 * self.radius + 1}; accepted: fewer stacks or a larger spectrogram"
+                    f"the filters span {2 * self.radius + 1} positions, but the spectrogram leaves "
+                    f"only {P.shape[axis]}: use fewer stacks or a larger spectrogram"
                 )
             P = P.narrow(axis, self.edge, left)
         return (P * (weight / self.divisor)).add_(bias / self.divisor)
 
     def forward(self, S: Tensor, *others: "Sound", depth: int) -> list["Layer"]:
-        """Return the kernels of a spectrogram with itself and with others, layer by layer.
+        """Return the kernels of a spectrogram with itself and with other sounds, by layer.
 
         Parameters
         ----------
         S : Tensor, shape=(freq, time)
-            A spectrogram x.
+            The spectrogram of the sound x.
         others : Sound
-            Sounds a whose K_ax is wanted, propagated at least as deep.
+            The sounds a for which K_ax is returned. Their marginals must reach at least as deep.
         depth : int > 0
-            Number of stacks to go through.
+            Number of stacks to compute.
 
         Returns
         -------
         list of Layer
-            One for each ReLU.
+            One :class:`Layer` for each ReLU.
 
         Raises
         ------
         ValueError
-            If the spectrogram does not fit the network, or is too small to pool.
+            If the spectrogram does not fit the network, or is too small for a convolution or a
+            pooling.
         """
         x = self.arrange(S)
         P = [self.multiply(x, None), *(self.multiply(x, other.x) for other in others)]
@@ -201,13 +209,13 @@ class InfiniteCNN(nn.Module):
         return layers
 
     def pool(self, Q: Tensor, K: Tensor, a: "Marginals", x: "Marginals") -> Tensor:
-        """Return the kernel behind the pooling, of a sound a with x."""
+        """Return the kernel of the sounds a and x after the pooling."""
         if self.pooling == "none":
             return K
         if min(K.shape) < 2:
             raise ValueError(
-                f"pooling has {min(K.shape)} position left; accepted: fewer stacks or a larger "
-                "spectrogram"
+                f"pooling needs 2 positions, but the spectrogram leaves only {min(K.shape)}: use "
+                "fewer stacks or a larger spectrogram"
             )
         if a.pairs is not None and x.pairs is not None:
             return max_pooled(Q, a.pairs, x.pairs)
@@ -218,14 +226,14 @@ class InfiniteCNN(nn.Module):
 
 @dataclass(frozen=True)
 class Marginals:
-    """What a sound's own Q in a layer says of the sound alone.
+    """The quantities in a layer that depend on one sound alone.
 
     Attributes
     ----------
     q : Tensor, shape=(positions,)
-        The diagonal.
+        The variances: the diagonal of the sound's own Q.
     pairs : Pairs or None
-        Moments of neighbours, where max pooling follows.
+        Moments of neighbouring positions if max pooling follows, else None.
     """
 
     q: Tensor
@@ -233,14 +241,24 @@ class Marginals:
 
     @classmethod
     def of(cls, Q: Tensor, *, pairs: bool) -> "Marginals":
-        """Return the marginals of Q, shape ``(positions..., positions...)``."""
+        """Return the marginals of a sound from its own Q ``(positions..., positions...)``."""
         Q = _matrix(Q)
         return cls(q=Q.diagonal().clamp_min(LEAST_VARIANCE), pairs=Pairs.of(Q) if pairs else None)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What a ReLU gives for a sound x: the marginals of Q_xx, K_xx, and K_ax for other sounds a."""
+    """The kernels after one ReLU for a sound x.
+
+    Attributes
+    ----------
+    marginals : Marginals
+        The marginals of Q_xx.
+    own : Tensor, shape=(positions..., positions...)
+        K_xx.
+    cross : list of Tensor, shape=(positions of a..., positions of x...)
+        K_ax for each other sound a.
+    """
 
     marginals: Marginals
     own: Tensor
@@ -249,17 +267,18 @@ class Layer:
 
 @dataclass(frozen=True)
 class Sound:
-    """A fixed sound: its spectrogram as the network takes it, and its marginals in each layer."""
+    """A fixed sound: its spectrogram ``(channels, positions...)`` and its marginals by layer."""
 
     x: Tensor
     marginals: list[Marginals]
 
 
 class KernelDistances(nn.Module):
-    """:class:`nst_lib.core.losses.GramDistances` in the limit; the arguments are the same.
+    """:class:`nst_lib.core.losses.GramDistances` in the limit of infinite width.
 
-    Style and content layers are rectified maps (relu1, relu2, ...), which the study's are. The
-    factors C of the normalisations are the width that the network is the limit of.
+    It takes the same arguments. Style and content layers must be rectified maps (relu1, relu2,
+    ...), as they are in the study. C in the normalisations is the setting `channels` of the
+    network.
     """
 
     def __init__(
@@ -282,41 +301,50 @@ class KernelDistances(nn.Module):
         if content is None:
             self.content_stacks = []
         self.depth = 1 + max([*self.style_stacks, *self.content_stacks], default=0)
-        channels = network.channels
         self.sounds: list[Sound] = []
-        self.style_scales: dict[int, float] = {}
-        self.content_scales: dict[int, float] = {}
         with torch.no_grad():
-            styles = several(style)
-            self.n_styles = len(styles)
-            layers = [self._fix(S, *self.sounds) for S in styles]
-            self.style_energy = [
-                sum(_mean_square(x.own) + 2 * sum(map(_mean_square, x.cross)) for x in stack)
-                / len(styles) ** 2
-                for stack in zip(*layers, strict=True)
-            ]
-            for stack in self.style_stacks:
-                scale = style_scale(
-                    normalisation,
-                    channels=channels,
-                    positions=len(layers[0][stack].marginals.q),
-                    energy=channels**2 * float(self.style_energy[stack]),
-                )
-                self.style_scales[stack] = channels**2 * scale
-            self.content_energy: list[Tensor] = []
-            if content is not None and self.content_stacks:
-                self.content_energy = [_diagonal(layer.own) for layer in self._fix(content)]
-            for stack in self.content_stacks:
-                energy = self.content_energy[stack]
-                scale = content_scale(
-                    normalisation,
-                    channels=channels,
-                    positions=len(energy),
-                    energy=channels * float(energy.sum()),
-                )
-                self.content_scales[stack] = channels * len(energy) * scale
+            self._fix_styles(several(style), normalisation)
+            self._fix_content(content, normalisation)
+
+    def _fix_styles(self, styles: list[Tensor], normalisation: str) -> None:
+        """Store the styles, the mean square of their kernels, and the factors of their terms."""
+        channels = self.network.channels
+        self.n_styles = len(styles)
+        layers = [self._fix(S, *self.sounds) for S in styles]
+        self.style_energy = [
+            sum(_mean_square(x.own) + 2 * sum(map(_mean_square, x.cross)) for x in stack)
+            / len(styles) ** 2
+            for stack in zip(*layers, strict=True)
+        ]
+        self.style_scales: dict[int, float] = {}
+        for stack in self.style_stacks:
+            scale = style_scale(
+                normalisation,
+                channels=channels,
+                positions=len(layers[0][stack].marginals.q),
+                energy=channels**2 * float(self.style_energy[stack]),
+            )
+            self.style_scales[stack] = channels**2 * scale
+
+    def _fix_content(self, content: Tensor | None, normalisation: str) -> None:
+        """Store the content, the diagonals of its kernels, and the factors of its terms."""
+        channels = self.network.channels
+        self.content_energy: list[Tensor] = []
+        if content is not None and self.content_stacks:
+            self.content_energy = [_diagonal(layer.own) for layer in self._fix(content)]
+        self.content_scales: dict[int, float] = {}
+        for stack in self.content_stacks:
+            energy = self.content_energy[stack]
+            scale = content_scale(
+                normalisation,
+                channels=channels,
+                positions=len(energy),
+                energy=channels * float(energy.sum()),
+            )
+            self.content_scales[stack] = channels * len(energy) * scale
 
     def _fix(self, S: Tensor, *others: Sound) -> list[Layer]:
+        """Add a sound to `sounds`, and return its kernels with itself and with others."""
         layers: list[Layer] = self.network(S, *others, depth=self.depth)
         marginals = [layer.marginals for layer in layers]
         self.sounds.append(Sound(x=self.network.arrange(S).clone(), marginals=marginals))
@@ -340,7 +368,7 @@ class KernelDistances(nn.Module):
 
 
 def _matrix(K: Tensor) -> Tensor:
-    """View a kernel as a matrix of positions by positions."""
+    """Return a view of a kernel as a matrix of positions by positions."""
     axes = K.ndim // 2
     return K.flatten(axes).flatten(0, axes - 1)
 
@@ -355,7 +383,7 @@ def _mean_square(K: Tensor) -> Tensor:
 
 
 class _OwnProduct(torch.autograd.Function):
-    """x^T x; knowing that both factors are one saves a product in the gradient."""
+    """x^T x. Both factors are the same, so the gradient needs one product instead of two."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -370,7 +398,10 @@ class _OwnProduct(torch.autograd.Function):
 
 
 def _diagonal_sum(P: Tensor, radius: int) -> Tensor:
-    """Sum `2 radius + 1` neighbours along the diagonals of the last two axes, doubling windows."""
+    """Sum `2 radius + 1` neighbours along the diagonals of the last two axes.
+
+    Windows are doubled in length again and again, so the number of additions is logarithmic.
+    """
     rows, columns = P.shape[-2:]
     window = nn.functional.pad(P, (radius, radius, radius, radius))
     total = window[..., :rows, :columns].clone()
@@ -386,7 +417,7 @@ def _diagonal_sum(P: Tensor, radius: int) -> Tensor:
 
 
 class _DiagonalSum(torch.autograd.Function):
-    """Zero-padded sum along the diagonals of two axes: linear, and its own adjoint."""
+    """Zero-padded sum along the diagonals of two axes. It is linear and equals its adjoint."""
 
     @staticmethod
     def forward(ctx: Any, P: Tensor, radius: int, axis: int, other: int) -> Tensor:
@@ -404,7 +435,7 @@ def _along(P: Tensor, radius: int, axis: int, other: int) -> Tensor:
 
 
 class _Halve(torch.autograd.Function):
-    """Mean of neighbours along an axis; an odd last one is left out."""
+    """Mean of pairs of neighbours along an axis. If the length is odd, the last one is left out."""
 
     @staticmethod
     def forward(ctx: Any, K: Tensor, axis: int) -> Tensor:
@@ -427,7 +458,7 @@ class _Halve(torch.autograd.Function):
 
 
 class _MeanSquare(torch.autograd.Function):
-    """Mean of the squares. It cancels against others: the sum over rows is in float64."""
+    """Mean of the squares. Such means are subtracted, so rows are added in float64."""
 
     @staticmethod
     def forward(ctx: Any, K: Tensor) -> Tensor:

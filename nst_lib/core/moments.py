@@ -1,34 +1,37 @@
-"""Moments of rectified Gaussians: what a random layer computes, averaged over its weights.
+"""Moments of rectified Gaussians: the output of a random layer, averaged over its weights.
 
-Gaussian pre-activations h have mean 0. A matrix Q holds their covariances between the positions of
-two sounds a (rows) and b (columns); q_a and q_b are the variances, the diagonals of each sound's
-own Q.
+The pre-activations h are Gaussian with mean 0. The matrix Q holds their covariances between the
+positions of two sounds a (rows) and b (columns). q_a and q_b are the variances: the diagonals of
+each sound's own Q.
 
 - ReLU: E[relu(h_a) relu(h_b)] is Y. Cho and L. K. Saul's arc-cosine kernel (NIPS 2009, equation 4).
-- ReLU and max pooling by 2: E[f(h_a) f(h_b)] with f(h1, h2) = max(0, h1, h2), for which we know no
-  published form. Ours: scale the covariances between the sounds by s and let s go from 0 to 1. At 0
-  the moment is the product of the means, its slope that of the chances to win, and by R. Price's
-  theorem (IRE Trans. Inf. Theory 4, 1958) its curvature is a sum over the kinks of f, the lines k
-  (for a) and l (for b) where the winner changes:
+- ReLU and max pooling by 2: E[f(h_a) f(h_b)] with f(h1, h2) = max(0, h1, h2). We know of no
+  published formula for it. Ours scales the covariances between the sounds by s, and lets s go from
+  0 to 1. At s = 0 the moment is the product of the means. Its slope there is the sum of the
+  covariances C_ij, each times the probabilities that i and j are the largest (they "win"). By R.
+  Price's theorem (IRE Trans. Inf. Theory 4, 1958) its curvature is a sum over the kinks of f, the
+  lines k (for a) and l (for b) on which the winner changes:
 
       E = E[f_a] E[f_b] + sum_ij C_ij P_a(i wins) P_b(j wins)
           + sum_kl sqrt(v_k v_l) integral_0^1 (1 - s) c^2 / (2 pi sqrt(1 - s^2 c^2)) p_kl(s) ds
 
-  where v are the variances of the two quantities that vanish on k and l, c their correlation, and
-  p_kl(s) = 1/4 + asin(rho_kl(s)) / (2 pi) the chance that both kinks count: that what ties is above
-  what does not. All of it is exact. The integral has a closed form for p constant or linear in s;
-  we take asin(rho(s)) as linear through its value at `NODE`. That errs by less than 0.1 % on the
-  kernels of recordings (the tests integrate it numerically).
+  v_k and v_l are the variances of the two quantities that vanish on k and l, and c is their
+  correlation. p_kl(s) = 1/4 + asin(rho_kl(s)) / (2 pi) is the probability that both kinks count: on
+  each kink, the two values that are equal there must be larger than the third. The expression is
+  exact. The integral has a closed form if asin(rho(s)) is linear in s, so we replace asin(rho(s))
+  by the line from 0 through its value at s = `NODE`. The error is less than 0.1 % on the kernels of
+  recordings (the tests integrate numerically).
 
-  Correlations are easiest in coordinates where the two of a pair are independent, with variance 1.
-  There a kink is a ray from 0. Its unit normal z gives what vanishes on it, and its direction, the
-  normal turned by 90 degrees, gives what is positive on it; the two are independent. Let K hold the
-  covariances of a pair of a with a pair of b in these coordinates, 2 x 2, and M = NODE K. Then
+  Correlations are simplest in coordinates in which the two values of a pair are independent, with
+  variance 1. There a kink is a ray from 0. The coordinate along its unit normal z vanishes on it.
+  The coordinate along its direction, the normal turned by 90 degrees, is positive on it. The two
+  coordinates are independent. Let the 2 x 2 matrix K hold the covariances of a pair of a with a
+  pair of b in these coordinates, and let M = NODE K. Then
 
       c = z_k^T K z_l,   rho = n / sqrt(1 - NODE^2 c^2 + n^2)
       n = z_k^T H z_l,   H = (cof(M) - det(M) M) / sqrt(1 - |M|^2 + det(M)^2)
 
-  with cof(M) the cofactors of M and `|M|^2` the sum of its squares.
+  where cof(M) is the matrix of the cofactors of M and `|M|^2` is the sum of its squared elements.
 """
 
 import math
@@ -38,10 +41,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-#: Least variance. Without biases, digital silence has none, and no correlation with anything; much
-#: less than this overflows in gradients.
+#: The smallest variance that is used. Without biases, digital silence has variance 0, and its
+#: correlations are undefined. With a much smaller value gradients overflow.
 LEAST_VARIANCE = 1e-12
-#: Where rho is evaluated; 0.5 to 0.8 do about as well.
+#: The value of s at which rho is evaluated; values from 0.5 to 0.8 are about as accurate.
 NODE = 0.7
 
 
@@ -53,23 +56,23 @@ def arc_cosine(Q: Tensor, q_a: Tensor, q_b: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Pairs:
-    """What max pooling needs to know of a sound alone: moments of each pair of neighbours.
+    """Moments of each pair of neighbours in one sound, which max pooling needs.
 
-    The kinks of max(0, h1, h2) are, in this order: h1 = 0 above h2; h2 = 0 above h1; h1 = h2
-    above 0.
+    The kinks of max(0, h1, h2) are, in this order: h1 = 0 where h2 < 0; h2 = 0 where h1 < 0;
+    h1 = h2 where both are above 0.
 
     Attributes
     ----------
     mean : Tensor, shape=(pairs,)
         E[max(0, h1, h2)].
     wins : Tensor, shape=(pairs, 2)
-        Chance that h1, or h2, is the largest of the three.
+        Probability that h1 is the largest of 0, h1 and h2, and probability that h2 is.
     whitening : Tensor, shape=(pairs, 2, 2)
-        What brings (h1, h2) to coordinates that are independent, with variance 1.
+        Matrix that maps (h1, h2) to independent coordinates with variance 1.
     sizes : Tensor, shape=(pairs, 3)
-        Of each kink: the standard deviation of what vanishes.
+        Standard deviation of the quantity that vanishes on each kink.
     normals : Tensor, shape=(pairs, 3, 2)
-        Of each kink: what vanishes, over its size, in those coordinates.
+        Unit normal of each kink in those coordinates.
     """
 
     mean: Tensor
@@ -80,7 +83,7 @@ class Pairs:
 
     @classmethod
     def of(cls, Q: Tensor) -> "Pairs":
-        """Return the pairs of a sound from its own Q, shape ``(n, n)``; an odd last one is left."""
+        """Return the pairs of a sound from its own Q ``(n, n)``; an odd last row is left out."""
         n = Q.shape[0] // 2 * 2
         q = Q.diagonal()[:n].clamp_min(LEAST_VARIANCE)
         # h1 = x g1 and h2 = y g1 + t g2, where g1 and g2 are the independent coordinates.
@@ -100,7 +103,7 @@ class Pairs:
         )
 
 
-#: Least variance of h2 given h1, relative to that of h2.
+#: The smallest variance of h2 given h1, as a share of the variance of h2.
 _LEAST = 1e-6
 
 
@@ -129,7 +132,7 @@ def _between_kinks(K: Tensor, a: Pairs, b: Pairs) -> Tensor:
 
 
 class _ArcCosine(torch.autograd.Function):
-    """The arc-cosine kernel; autograd's own gradient is infinite where the angle is 0."""
+    """The arc-cosine kernel. The gradient of autograd would be infinite where the angle is 0."""
 
     @staticmethod
     def forward(ctx: Any, Q: Tensor, q_a: Tensor, q_b: Tensor) -> Tensor:
@@ -155,13 +158,13 @@ class _ArcCosine(torch.autograd.Function):
 
 
 class _Conditioned(torch.autograd.Function):
-    """H from M, shape ``(pairs_a, 2, 2, pairs_b)``."""
+    """Compute H from M, both of shape ``(pairs_a, 2, 2, pairs_b)``."""
 
     @staticmethod
     def forward(ctx: Any, M: Tensor) -> Tensor:
         (m11, m12), (m21, m22) = (row.unbind(1) for row in M.unbind(1))
         det = torch.addcmul(m11 * m22, m12, m21, value=-1)
-        # 1 - |M|^2 + det^2, without cancellation where K = 1.
+        # 1 - |M|^2 + det^2, written so that nothing cancels where K is the identity.
         square = (1 - det).square_().sub_((m11 - m22).square_()).sub_((m12 + m21).square_())
         scale = square.clamp_min_(_LEAST_SQUARE).rsqrt_()[:, None, None]
         det = det[:, None, None]
@@ -178,7 +181,8 @@ class _Conditioned(torch.autograd.Function):
         return of_M
 
 
-#: Exact covariances leave (1 - NODE^2)^2 or more; rounding can go below.
+#: The smallest value under the root. With exact covariances it is at least twice this value,
+#: (1 - NODE^2)^2; rounding can make it smaller.
 _LEAST_SQUARE = (1 - NODE**2) ** 2 / 2
 
 
@@ -190,7 +194,7 @@ def _cofactors(M: Tensor) -> Tensor:
 
 
 class _Curvature(torch.autograd.Function):
-    """The integral over s, from c and n; autograd's own gradient is infinite where c = 1."""
+    """The integral over s from c and n. The gradient of autograd would be infinite where c = 1."""
 
     @staticmethod
     def forward(ctx: Any, c: Tensor, n: Tensor) -> Tensor:
@@ -208,14 +212,14 @@ class _Curvature(torch.autograd.Function):
         return gradient * by_c, gradient * by_n
 
 
-#: Elements at a time, for temporaries that stay in the cache.
+#: Number of elements that are computed at a time, so that temporaries stay in the cache.
 _BLOCK = 2**17
 
 
 def _integrate(c: Tensor, n: Tensor, integral: Tensor, by_c: Tensor, by_n: Tensor) -> None:
-    """Write the integral and its derivatives by c and n.
+    """Write the integral, and its derivatives by c and by n, into the last three tensors.
 
-    With r = |c| it is (r asin(r) + root - 1) / (8 pi) + linear asin(rho).
+    With r = |c| the integral is (r asin(r) + root - 1) / (8 pi) + linear asin(rho).
     """
     r = c.abs().clamp_(_SMALL, 1)
     arcsine, square = torch.asin(r), r.square()
@@ -231,7 +235,7 @@ def _integrate(c: Tensor, n: Tensor, integral: Tensor, by_c: Tensor, by_n: Tenso
     by_c.addcmul_(n.div(left), by_n, value=NODE**2).mul_(c)
 
 
-#: Correlations below this count as this; they give integrals of 1e-6 or less.
+#: Smaller correlations are raised to this value. Their integrals are 1e-6 or less.
 _SMALL = 1e-3
 _CONSTANT = 1 / (8 * math.pi)
 _LINEAR = 1 / (8 * math.pi**2 * NODE)

@@ -1,4 +1,4 @@
-"""A convolutional network with random weights, read for its feature maps.
+"""A convolutional network with random weights, which returns its feature maps.
 
 Layout: spectrogram ``(..., freq, time)`` -> feature maps ``(..., channels, positions)``, or
 ``(..., channels, freq, time)`` for orientation "2d". The orientation says which axis is convolved:
@@ -24,10 +24,10 @@ ORIENTATIONS = ("freq", "time", "2d")
 POOLINGS = ("max", "average", "none")
 #: "same" pads with zeros to as many positions as before, "valid" pads nothing.
 PADDINGS = ("same", "valid")
-#: Weight draws: the study's N(0, 1e-3), PyTorch's U(+-1/sqrt(fan_in)), or a normal draw of variance
-#: 4 / (fan_in + fan_out), that of D. Ulyanov and V. Lebedev (2016). The first two draw the biases
-#: from U(+-1/sqrt(fan_in)), PyTorch's default, which the study's code leaves as it is; the last has
-#: none.
+#: Ways to draw the weights: from N(0, 1e-3) as in the study, from U(+-1/sqrt(fan_in)) as in
+#: PyTorch, or from a normal distribution of variance 4 / (fan_in + fan_out) as in D. Ulyanov and V.
+#: Lebedev (2016). The first two draw the biases from U(+-1/sqrt(fan_in)). This is PyTorch's
+#: default, which the study's code does not change. The last sets the biases to 0.
 INITS = ("milacic2020", "pytorch", "ulyanov2016")
 STUDY_STD = 1e-3
 
@@ -42,7 +42,7 @@ _POOL = {
 
 
 def layer_names(*, stacks: int, batch_norm: bool = True) -> tuple[str, ...]:
-    """Name the feature maps of a network, shallowest first: conv1, bn1, relu1, pool1, conv2, ..."""
+    """Return the names of the feature maps in order: conv1, bn1, relu1, pool1, conv2, ..."""
     kinds = ("conv", "bn", "relu", "pool") if batch_norm else ("conv", "relu", "pool")
     return tuple(f"{kind}{stack}" for stack in range(1, stacks + 1) for kind in kinds)
 
@@ -55,9 +55,9 @@ def variances(init: str, *, fan: int, channels: int, taps: int) -> tuple[float, 
     init : str
         One of `INITS`.
     fan, channels : int > 0
-        Input and output channels of the convolution.
+        Numbers of input and output channels of the convolution.
     taps : int > 0
-        Size of a filter: positions that it spans.
+        Number of positions that one filter spans.
     """
     uniform = 1 / (3 * fan * taps)
     if init == "milacic2020":
@@ -76,7 +76,11 @@ def n_weights(
     dimensions: int,
     convolution: str = "direct",
 ) -> int:
-    """Count the numbers that a network keeps whose first convolution has `fan` input channels."""
+    """Return how many numbers a network stores as weights.
+
+    `fan` is the number of input channels of the first convolution. With convolution "fft", the
+    spectra of the weights are stored, and they are counted instead.
+    """
     taps: int = kernel**dimensions
     if convolution == "fft":
         taps = 2 * (block_length(kernel) // 2 + 1)
@@ -92,28 +96,29 @@ class RandomCNN(nn.Module):
     Parameters
     ----------
     n_freq, n_frames : int > 0
-        Size of the spectrograms. Orientation "freq" takes any number of frames, "time" any number
-        of bins, "2d" both.
+        Size of the spectrograms. Orientation "freq" accepts any number of frames, "time" any number
+        of bins, and "2d" any size.
     orientation : {"freq", "time", "2d"}
-        Axis of the convolution; see the module.
+        The axis that is convolved; see the module.
     stacks : int > 0
         Number of stacks.
     channels : int > 0
-        Channels of every convolution.
+        Number of output channels of every convolution.
     kernel : int > 0, odd
-        Length of the filters (side, for "2d").
+        Length of the filters; for "2d", both their height and their width.
     padding : {"same", "valid"}
-        Of the convolutions; see `PADDINGS`.
+        Padding of the convolutions; see `PADDINGS`.
     pooling : {"max", "average", "none"}
-        Over 2 positions (2 x 2 for "2d").
+        Pooling over 2 positions (2 x 2 for "2d").
     batch_norm : bool
-        Whether the stacks have one.
+        Whether each stack has a batch norm.
     init : {"milacic2020", "pytorch", "ulyanov2016"}
-        How weights are drawn; see `INITS`.
+        How the weights are drawn; see `INITS`.
     convolution : {"direct", "fft"}
-        "fft" is up to 3 times faster on a CPU and keeps 3 times as much; for "freq" and "time".
+        "fft" is up to 3 times faster on a CPU and needs 3 times as much memory for the weights. It
+        is available for orientations "freq" and "time".
     seed : int
-        Of the weights.
+        Seed of the random weights.
 
     Raises
     ------
@@ -138,21 +143,12 @@ class RandomCNN(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        validate_choice(
-            orientation=(orientation, ORIENTATIONS),
-            padding=(padding, PADDINGS),
-            pooling=(pooling, POOLINGS),
-            init=(init, INITS),
-            convolution=(convolution, CONVOLUTIONS),
-        )
-        if convolution == "fft" and orientation == "2d":
-            raise ValueError("convolution 'fft' of orientation '2d'; accepted: direct")
+        _validate_choices(orientation, padding, pooling, init, convolution)
         _validate_counts(
             n_freq=n_freq, n_frames=n_frames, stacks=stacks, channels=channels, kernel=kernel
         )
         self.n_freq, self.n_frames = n_freq, n_frames
-        self.orientation = orientation
-        self.channels = channels
+        self.orientation, self.channels = orientation, channels
         self.pooled = pooling != "none"
         self.shortest = 1 if padding == "same" else kernel
         self.layer_names = layer_names(stacks=stacks, batch_norm=batch_norm)
@@ -166,23 +162,19 @@ class RandomCNN(nn.Module):
             conv = skip_init(kind, fan, channels, kernel, padding=around)  # type: ignore[no-untyped-call]
             _draw(conv.weight, conv.bias, init, generator)
             self.layers[f"conv{stack}"] = SpectralConv1d(conv) if convolution == "fft" else conv
-            if batch_norm:
-                self.layers[f"bn{stack}"] = _NORM[dimensions](channels)
-            self.layers[f"relu{stack}"] = nn.ReLU()
-            pool = nn.Identity() if pooling == "none" else _POOL[pooling, dimensions](2)
-            self.layers[f"pool{stack}"] = pool
+            self.layers.update(_after_convolution(stack, channels, dimensions, batch_norm, pooling))
             fan = channels
         self.eval().requires_grad_(False)
 
     def forward(self, S: Tensor, layers: Iterable[str] | None = None) -> dict[str, Tensor]:
-        """Return named feature maps, computing none beyond the deepest one asked for.
+        """Return the named feature maps. Layers deeper than the deepest of them are not computed.
 
         Parameters
         ----------
         S : Tensor, shape=(..., freq, time)
             Spectrograms.
         layers : iterable of str or None
-            Names from `layer_names`; None returns all.
+            Names from `layer_names`; None returns all feature maps.
 
         Returns
         -------
@@ -192,7 +184,8 @@ class RandomCNN(nn.Module):
         Raises
         ------
         ValueError
-            If a name is unknown, or `S` does not have the network's size or is too small to pool.
+            If a name is unknown, if `S` does not have the network's size, or if it is too small for
+            a convolution or a pooling.
         """
         wanted = set(self.layer_names if layers is None else layers)
         validate_layers(wanted, self.layer_names)
@@ -204,8 +197,9 @@ class RandomCNN(nn.Module):
             least = {"pool": 2 if self.pooled else 1, "conv": self.shortest}.get(name[:4], 1)
             if min(x.shape[2:]) < least:
                 raise ValueError(
-                    f"{name} has {min(x.shape[2:])} position left of a spectrogram of shape "
-                    f"{tuple(S.shape[-2:])}; accepted: fewer stacks or a larger spectrogram"
+                    f"{name} needs {least} positions, but the spectrogram of shape "
+                    f"{tuple(S.shape[-2:])} leaves only {min(x.shape[2:])}: use fewer stacks or a "
+                    "larger spectrogram"
                 )
             x = self.layers[name](x)
             if name in wanted:
@@ -213,17 +207,17 @@ class RandomCNN(nn.Module):
         return maps
 
     def _arrange(self, S: Tensor) -> Tensor:
-        """Bring `S` to (batch, channels, positions...)."""
+        """Return `S` with the shape (batch, channels, positions...)."""
         n_freq, n_frames = S.shape[-2:]
         if self.orientation == "freq" and n_freq != self.n_freq:
             raise ValueError(
-                f"spectrogram of {n_freq} bins, which are the network's channels; accepted: "
-                f"{self.n_freq}"
+                f"spectrogram of {n_freq} bins, but the network was built for {self.n_freq}: the "
+                f"bins are its channels; accepted: {self.n_freq} bins"
             )
         if self.orientation == "time" and n_frames != self.n_frames:
             raise ValueError(
-                f"spectrogram of {n_frames} frames, which are the network's channels; accepted: "
-                f"{self.n_frames}, so sounds of one duration, or another orientation"
+                f"spectrogram of {n_frames} frames, but the network was built for {self.n_frames}: "
+                "the frames are its channels; use sounds of one duration or another orientation"
             )
         x = S.reshape(-1, n_freq, n_frames)
         if self.orientation == "2d":
@@ -235,11 +229,24 @@ def validate_layers(names: Iterable[str], known: Sequence[str]) -> None:
     """Raise ValueError unless every name is a known layer."""
     unknown = sorted(set(names) - set(known))
     if unknown:
-        raise ValueError(f"layer {', '.join(unknown)}; accepted: {', '.join(known)}")
+        raise ValueError(f"unknown layer {', '.join(unknown)}; accepted: {', '.join(known)}")
+
+
+def _after_convolution(
+    stack: int, channels: int, dimensions: int, batch_norm: bool, pooling: str
+) -> dict[str, nn.Module]:
+    """Return the layers of a stack that follow its convolution, by name."""
+    layers: dict[str, nn.Module] = {}
+    if batch_norm:
+        layers[f"bn{stack}"] = _NORM[dimensions](channels)
+    layers[f"relu{stack}"] = nn.ReLU()
+    layers[f"pool{stack}"] = nn.Identity() if pooling == "none" else _POOL[pooling, dimensions](2)
+    return layers
 
 
 @torch.no_grad()
 def _draw(weight: Tensor, bias: Tensor, init: str, generator: torch.Generator) -> None:
+    """Fill the weights and then the biases of a convolution, in place."""
     channels, fan, *size = weight.shape
     variance, _ = variances(init, fan=fan, channels=channels, taps=math.prod(size))
     bound = 1 / math.sqrt(weight[0].numel())
@@ -251,6 +258,22 @@ def _draw(weight: Tensor, bias: Tensor, init: str, generator: torch.Generator) -
         bias.zero_()
     else:
         bias.uniform_(-bound, bound, generator=generator)
+
+
+def _validate_choices(
+    orientation: str, padding: str, pooling: str, init: str, convolution: str
+) -> None:
+    validate_choice(
+        orientation=(orientation, ORIENTATIONS),
+        padding=(padding, PADDINGS),
+        pooling=(pooling, POOLINGS),
+        init=(init, INITS),
+        convolution=(convolution, CONVOLUTIONS),
+    )
+    if convolution == "fft" and orientation == "2d":
+        raise ValueError(
+            "convolution 'fft' is not available for orientation '2d'; accepted: direct"
+        )
 
 
 def _validate_counts(**counts: int) -> None:

@@ -174,7 +174,7 @@ def test_bad_settings(rng):
     arguments = {"style": S, "content": None, "style_layers": ["relu1"], "content_layers": []}
     with pytest.raises(ValueError, match="normalisation 'l2'; accepted: code, report"):
         transfer_loss(network, **arguments, normalisation="l2")
-    with pytest.raises(ValueError, match="layer relu2; accepted: conv1, bn1, relu1, pool1"):
+    with pytest.raises(ValueError, match="unknown layer relu2; accepted: conv1, bn1, relu1, pool1"):
         transfer_loss(network, **{**arguments, "style_layers": ["relu2"]})
     with pytest.raises(ValueError, match="nothing to match"):
         transfer_loss(network, **{**arguments, "style_layers": [], "content_layers": ["relu1"]})

@@ -100,7 +100,7 @@ def test_bad_input():
         network(torch.rand(2, 40, 26))
     with pytest.raises(ValueError, match=r"frames of shape \(2, 39\); accepted: \(2, 40\)"):
         network(torch.rand(2, 39, 40))
-    with pytest.raises(ValueError, match="layer relu6; accepted: relu1, relu2"):
+    with pytest.raises(ValueError, match="unknown layer relu6; accepted: relu1, relu2"):
         network(torch.rand(2, 40, 40), ["relu6"])
     with pytest.raises(ValueError, match="30 frequency bins; accepted: 31 or more"):
         ParallelCNN(BOXES, shape=(2, 30), filters=2)
