@@ -1,9 +1,10 @@
-"""CQT and CWT against librosa: magnitudes, round trips, seconds, and what Griffin-Lim reaches.
+"""Compare CQT and CWT with librosa: magnitudes, round trips, seconds, and results of Griffin-Lim.
 
     .venv/bin/python benchmarks/bands.py [--clips 5]
 
-Everything runs in one process, on the contents of the study's pairs (simulated, or the recordings
-where NST_ESC50 names them), 5 s each. Prints a table and writes bands.json.
+Everything runs in one process, on the content clips of the five pairs in the study, 5 s each. The
+clips are simulated, unless NST_ESC50 names a folder of recordings. The script prints a table and
+writes bands.json.
 """
 
 import argparse
@@ -28,12 +29,12 @@ from nst_lib.sound.datasets import STUDY_PAIRS, open_dataset
 HERE = Path(__file__).parent
 SETTINGS: dict[str, Any] = {"sr": 22050, "hop_length": 128, "bins_per_octave": 64}
 N_BINS = 512
-#: Griffin-Lim iterations: the study's, and enough to see the floor.
+#: Iterations of Griffin-Lim: as many as in the study, and enough to reach the lowest error.
 N_ITER, FLOOR_ITER = 32, 100
 
 
 def seconds(run: Callable[[], Any], *, times: int = 7) -> float:
-    """Return the median time of a call, after a first one."""
+    """Return the median time of a call in seconds, after one call to warm up."""
     run()
     taken = []
     for _ in range(times):
@@ -44,7 +45,7 @@ def seconds(run: Callable[[], Any], *, times: int = 7) -> float:
 
 
 def theirs(y: np.ndarray) -> np.ndarray:
-    """librosa's CQT with nothing left out of its filters."""
+    """Return librosa's CQT with complete filters (no values set to zero)."""
     return librosa.cqt(y, n_bins=N_BINS, sparsity=0, **SETTINGS)
 
 
@@ -57,12 +58,12 @@ def snr(y: np.ndarray, rebuilt: np.ndarray, *, low: float = 0, high: float = np.
 
 
 def distance(y: np.ndarray, amplitude: np.ndarray) -> float:
-    """Return the spectral convergence by librosa's own transform."""
+    """Return the spectral convergence, measured with librosa's own transform."""
     return float(np.linalg.norm(np.abs(theirs(y)) - amplitude) / np.linalg.norm(amplitude))
 
 
 def round_trip(transform: Transform, y: torch.Tensor) -> dict[str, float]:
-    """Return how near the inverse of complex coefficients comes, in band and in all."""
+    """Return the error of the inverse from complex coefficients, in the band and in total."""
     rebuilt = transform.synthesise(transform.analyse(y), length=len(y)).numpy()
     inner = transform.freqs[transform.freqs > 0]
     return {
@@ -72,7 +73,7 @@ def round_trip(transform: Transform, y: torch.Tensor) -> dict[str, float]:
 
 
 def measure(y: np.ndarray) -> dict[str, Any]:
-    """Return all figures of one clip."""
+    """Return all measurements of one clip."""
     w, cqt = torch.from_numpy(y), CQT()
     C = theirs(y)
     amplitude = np.abs(C)
@@ -126,7 +127,7 @@ def measure(y: np.ndarray) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Return the figures as Markdown: medians over clips, and the worst clip."""
+    """Return the measurements as Markdown: medians over clips, and the worst clip."""
 
     def values(*keys: str) -> list[float]:
         return [row[keys[0]] if len(keys) == 1 else row[keys[0]][keys[1]] for row in rows]
@@ -194,7 +195,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure all clips, print the table, and write the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, default=5)
     arguments = parser.parse_args()

@@ -1,7 +1,7 @@
-"""What a batch costs beside its transfers: benchmarks/batch.json.
+"""Measure how much time a batch needs in addition to its transfers: benchmarks/batch.json.
 
-The study's grid with the default preset, on all cores; a second run of it; and the same transfers
-one after the other in one process with a thread for each core, all in one run.
+The script runs the grid of the study with the default preset on all cores. It runs the same batch
+again, and then the same transfers one after the other in one process with one thread for each core.
 """
 
 import json
@@ -25,7 +25,7 @@ OVERRIDES = {"preset": "fast"}
 
 
 def batch(out: Path) -> float:
-    """Run `nst batch` and return its seconds."""
+    """Run `nst batch` and return its time in seconds."""
     settings = [f"--set={name}={value}" for name, value in OVERRIDES.items()]
     began = time.perf_counter()
     subprocess.run([NST, "batch", GRID, "--out", out, *settings], check=True)
@@ -33,7 +33,7 @@ def batch(out: Path) -> float:
 
 
 def in_one_process(out: Path) -> float:
-    """Make the same sounds in this process, and return the seconds from its first transfer on."""
+    """Make the same sounds in this process. Return the seconds since the first transfer."""
     wanted = read_grid(GRID, OVERRIDES)
     began = time.perf_counter()
     for condition in wanted.conditions:

@@ -1,14 +1,15 @@
-"""Timbre and texture against rhythm: the search behind the preset `fast`.
+"""Compare timbre and texture with rhythm: the search that led to the preset `fast`.
 
     NST_ESC50=folder .venv/bin/python benchmarks/front.py [--clips 2] [--only NAME ...]
 
-Every setting below runs over the study's five pairs, with the first and second clip of each
-category (by source number). Rows go to front.csv as they are made; what is there is skipped, so an
-interrupted search goes on. At the end front.md (means over a setting's transfers) and front.svg are
-written.
+Each setting below runs on the five pairs of the study, with the first and second clip of each
+category (by source number). Each row is written to front.csv at once. Rows that exist are skipped,
+so an interrupted search continues. At the end, the script writes front.md (means over the transfers
+of a setting) and front.svg.
 
-The lines of content terms and weights, and the variants, are of n_fft 1024 and 120 evaluations,
-where the search began; `fast` is its best: "w = 0.02 with n_fft 2048, 160 evaluations".
+The search began with n_fft 1024 and 120 evaluations. The content terms, their weights and the
+variants were compared with these. The best result is `fast`: "w = 0.02 with n_fft 2048, 160
+evaluations".
 """
 
 import argparse
@@ -28,9 +29,9 @@ from nst_lib.sound.datasets import STUDY_PAIRS
 
 HERE = Path(__file__).parent
 TERMS = ("onset", "spectrogram")
-#: Where the search began.
+#: The settings at the beginning of the search.
 BASE = {"n_fft": 1024, "steps": 120, "content_weight": 0.02}
-#: Name of a setting -> preset and what differs from it.
+#: Name of a setting -> preset, and the values that differ from it.
 SETTINGS: dict[str, tuple[str, dict[str, object]]] = {
     "published, infinite width, 500 evaluations": (
         "milacic2020",
@@ -87,7 +88,7 @@ SCORES = ("timbre", "texture", "rhythm", "librosa rhythm", "noise")
 
 
 def librosa_rhythm(y: np.ndarray, content: np.ndarray, sr: int) -> float:
-    """Correlation of librosa's onset strengths, as a check that no term sees."""
+    """Return the correlation of librosa's onset strengths, which no loss term uses."""
     import librosa
 
     strengths = [
@@ -115,7 +116,7 @@ def run(dataset: ESC50, setting: str, style: str, content: str) -> dict[str, obj
 
 
 def transfers(dataset: ESC50, clips: int) -> list[tuple[str, str]]:
-    """Style and content of each: the study's pairs with the first clips of each category."""
+    """Return style and content of the pairs of the study, with the first clips of each category."""
 
     def named(category: str) -> list[str]:
         by_source = sorted(

@@ -1,8 +1,9 @@
-"""What each lesson takes with its default parameters: benchmarks/lessons.json.
+"""Measure time and size of each lesson with its default parameters: benchmarks/lessons.json.
 
-Seconds of processor time of its kernel and of papermill, with one thread; words of prose, figures,
-and the size of the executed notebook. On the simulated clips and, where NST_ESC50 names them, on
-recordings. Processor time, for on a busy machine the clock says nothing about a lesson.
+The script measures the processor time of the kernel and of papermill with one thread, the number of
+words and figures, and the size of the executed notebook. It uses the simulated clips and, if
+NST_ESC50 names a folder, recordings. It measures processor time because the elapsed time depends on
+what else the machine does.
 
 python benchmarks/lessons.py [lesson ...]
 """
@@ -20,17 +21,17 @@ import nbformat
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "notebooks"
 TARGET = ROOT / "benchmarks" / "lessons.json"
-#: No lesson is to take more, s.
+#: The longest time that a lesson may take, in seconds.
 LIMIT = 120
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-#: What lessons without recordings run on.
+#: The word for the data of lessons without recordings.
 TABLES = "tables"
-#: What would be written into the repository.
+#: Lessons that would write into the repository, with the parameter for another folder.
 ELSEWHERE = {"04_transfer": "out"}
 
 
 def execute(lesson: Path, target: Path, dataset: str) -> float:
-    """Run a lesson, and return the processor's seconds of its processes."""
+    """Run a lesson. Return the processor time of its processes, in seconds."""
     command = [sys.executable, "-m", "papermill", str(lesson), str(target)]
     command += ["--no-progress-bar", "--kernel", "python3", "--cwd", str(FOLDER)]
     if dataset != TABLES:
@@ -45,7 +46,7 @@ def execute(lesson: Path, target: Path, dataset: str) -> float:
 
 
 def describe(target: Path) -> dict[str, Any]:
-    """Return how long an executed lesson is, in words, figures and megabytes."""
+    """Return the size of an executed lesson in words, figures and megabytes."""
     cells = nbformat.read(target, as_version=4).cells
     outputs = [output for cell in cells for output in cell.get("outputs", ())]
     prose = [cell.source for cell in cells if cell.cell_type == "markdown"]

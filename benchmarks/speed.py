@@ -1,10 +1,10 @@
-"""The published recipe, written plainly; the package's finite network; its limit: side by side.
+"""Compare the speed of the published recipe, of our finite network, and of our infinite network.
 
     .venv/bin/python benchmarks/speed.py [--evaluations 3] [--channels 4096]
 
-Each runs in a process of its own, one after the other, on the study's loss of one pair (simulated
-snoring over a simulated hand saw, or the recordings where NST_ESC50 names them). Prints a table and
-writes speed.json.
+Each method runs in its own process, one after the other. All of them compute the loss of the study
+for one pair: snoring over a hand saw, simulated unless NST_ESC50 names a folder of recordings. The
+script prints a table and writes speed.json.
 """
 
 import argparse
@@ -26,12 +26,12 @@ METHODS = {
     "b": "RandomCNN, small-side Gram, spectral convolution",
     "c": "InfiniteCNN",
 }
-#: Evaluations of the published recipe.
+#: Number of evaluations in the published recipe.
 PUBLISHED_STEPS = 500
 
 
 def pair() -> tuple[Tensor, Tensor]:
-    """Style and content of the study's first pair, as waveforms."""
+    """Return style and content of the first pair of the study, as waveforms."""
     from nst_lib.sound.datasets import STUDY_PAIRS, open_dataset
 
     dataset = open_dataset()
@@ -40,7 +40,7 @@ def pair() -> tuple[Tensor, Tensor]:
 
 
 class Plain:
-    """Convolutions, ReLU, pooling; Gram matrices of channels; means of squares."""
+    """The published recipe: convolutions, ReLU, pooling, Gram matrices, mean squared distances."""
 
     def __init__(self, style: Tensor, content: Tensor, channels: int) -> None:
         self.convs = nn.ModuleList(
@@ -104,7 +104,7 @@ def build(method: str, style: Tensor, content: Tensor, channels: int):
 
 
 def work(method: str, evaluations: int, channels: int) -> dict[str, object]:
-    """Time evaluations on fixed points between content and style, the same for all methods."""
+    """Time evaluations on fixed points between content and style, alike for all methods."""
     from nst_lib import STFT
 
     style, content = (STFT()(y) for y in pair())
@@ -126,7 +126,7 @@ def work(method: str, evaluations: int, channels: int) -> dict[str, object]:
 
 
 def reach() -> dict[str, object]:
-    """How long the limit takes to the realised loss that the published recipe ends with."""
+    """Measure how long the infinite network takes to the final loss of the published recipe."""
     from nst_lib import TransferConfig, transfer
 
     style, content = (y.numpy() for y in pair())

@@ -1,11 +1,15 @@
-"""How soon a listening test answers two hundred participants at once: benchmarks/survey.json.
+"""Measure how fast a listening test answers 200 participants at a time: benchmarks/survey.json.
 
-Server and participants share this machine. Each participant consents, then loads, hears and rates
-one sound after the other, of five seconds each. "listening": a rating about every six seconds, as
-when somebody listens. "worst": as fast as the answers come. "attacked": one participant who listens
-and withdraws, while 260 connections stall and one client registers and withdraws as fast as it is
-answered, over several connections; and after how many seconds the last that stalls was ended.
-Latencies in milliseconds.
+The server and the participants run on this machine. Each participant consents, and then loads,
+hears and rates sounds of five seconds, one after the other. There are three cases:
+
+- "listening": each participant rates about every six seconds, as people do who listen.
+- "worst": each participant rates as soon as the server has answered.
+- "attacked": one participant listens and withdraws, while 260 connections stall and one client
+  registers and withdraws as fast as it can over several connections. The result also says after how
+  many seconds the last stalled connection was closed.
+
+Latencies are in milliseconds.
 """
 
 import asyncio
@@ -45,7 +49,7 @@ def make_survey(folder: Path) -> Path:
 
 
 class Participants:
-    """Many at once, with what each of their requests took."""
+    """Many participants at the same time, with the latency of each request."""
 
     def __init__(self, url: str, think: float, count: int = PARTICIPANTS) -> None:
         self.url, self.think, self.count = url, think, count
@@ -96,7 +100,7 @@ class Participants:
 
 
 class Attack:
-    """Connections that stall, and a client that floods."""
+    """Connections that stall, and a client that sends as many requests as it can."""
 
     def __init__(self, url: str) -> None:
         self.url, self.flooded, self.seconds = url, 0, 0.0
@@ -121,7 +125,7 @@ class Attack:
                 self.flooded += 2
 
     async def watch(self) -> None:
-        """Go on stalling, and see when all of it has ended."""
+        """Continue to stall, and measure when all connections are closed."""
         while self.stalled:
             self.stalled = [one for n, one in enumerate(self.stalled) if self.alive(n, one)]
             self.seconds = round(time.perf_counter() - self.began, 1)

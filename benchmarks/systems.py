@@ -1,10 +1,11 @@
-"""Every preset at its published settings, on one pair: notebooks/conditions/systems.csv.
+"""Run every preset with its published settings on one pair: notebooks/conditions/systems.csv.
 
     .venv/bin/python -W ignore benchmarks/systems.py [PRESET ...] [--again]
 
-Hours on two cores, so each row is kept as soon as it is there, and a second call goes on with those
-that are missing. Each runs as `nst transfer` on one core. Rows have scores (also of textures, that
-take nothing from the content), seconds of that core, and the largest resident memory.
+This takes hours on two cores. Each row is written at once, and a second call continues with the
+missing rows. Each preset runs as `nst transfer` on one core. A row has the scores (also for
+textures, which take nothing from the content), the processor time in seconds, and the largest
+resident memory.
 """
 
 import argparse
@@ -28,7 +29,7 @@ TABLE = ROOT / "notebooks" / "conditions" / "systems.csv"
 NST = Path(sys.executable).with_name("nst")
 #: The same losses, on one core in a quarter of the time.
 FFT = {"convolution": "fft"}
-#: What a run has beside its preset: settings that change what it takes, and not what it finds.
+#: Preset -> further settings. They change the time and the memory, but not the result.
 SETTINGS: dict[str, dict[str, Any]] = {
     "milacic2020": FFT,
     "huzaifah2020": FFT,
@@ -37,12 +38,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def read() -> list[dict[str, Any]]:
-    """Return the rows of the table, as far as it is."""
+    """Return the rows of the table that exist."""
     return pd.read_csv(TABLE).to_dict("records") if TABLE.exists() else []
 
 
 def run(label: str, content: Clip, style: Clip, out: Path, settings: dict[str, Any]) -> dict:
-    """Transfer in a process of its own, on one core, and return its row."""
+    """Run a transfer in its own process on one core, and return its row."""
     sound = out / f"{label}.wav"
     sources = {}
     for role, clip in (("content", content), ("style", style)):
