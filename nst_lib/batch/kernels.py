@@ -1,8 +1,9 @@
 """Start Jupyter kernels quickly, and end them with the process that started them.
 
-A kernel spends seven seconds of CPU on imports. On Linux, one process makes these imports for a
-whole batch: workers are forked from the fork server of multiprocessing, and kernels are forked from
-the workers in half a second. Kernels communicate over IPC, because kernels that start at the same
+A kernel in a new interpreter spends 4.2 s of CPU on imports and has 350 MB of memory of its own. On
+Linux, one process makes these imports once for a whole batch, in 5.8 s: workers are forked from the
+fork server of multiprocessing, and kernels are forked from the workers. A forked kernel spends
+0.2 s and has 60 MB of its own. Kernels communicate over IPC, because kernels that start at the same
 time could choose the same network port.
 """
 
