@@ -1,13 +1,13 @@
-"""Models of ratings against R's lme4 and ordinal, on simulated ratings: benchmarks/opinions.json.
+"""Compare the models of ratings with R's lme4 and ordinal: benchmarks/opinions.json.
 
     .venv/bin/python benchmarks/opinions.py [--limit 600]
 
-Every listener rates every pair under every system; in one table a tenth of ratings is missing. The
-mixed model has random effects of listeners, pairs and systems within both, and its time is that of
-the fit and of the tests. lme4 fits the same model in the form that is fastest there (an intercept
-for each listener, and one for each listener and system; no derivatives, no tests), ordinal::clmm
-that of the ordinal model. Where Rscript or these packages are not installed, the table says so.
-CPU seconds, of one thread each.
+The ratings are simulated: every listener rates every pair under every system. In one table a tenth
+of the ratings is missing. The mixed model has random effects of listeners, of pairs, and of systems
+within both. Its time includes the fit and the tests. lme4 fits the same model in the form that is
+fastest there: an intercept for each listener, and one for each listener and system, without
+derivatives and tests. ordinal::clmm fits the ordinal model. If Rscript or these packages are not
+installed, the table says so. All times are CPU seconds of one thread.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from nst_lib.opinions.reading import check
 
 HERE = Path(__file__).parent
 NST = Path(sys.executable).with_name("nst")
-#: Listeners, pairs, systems, share of ratings that are missing.
+#: Numbers of listeners, pairs and systems, and the share of ratings that is missing.
 TABLES = ((50, 20, 4, 0), (200, 5, 4, 0), (50, 20, 20, 0), (50, 20, 20, 0.1), (200, 5, 20, 0))
 READ = """
 d <- read.csv(commandArgs(TRUE)[1], stringsAsFactors=TRUE)
@@ -87,7 +87,7 @@ def in_r(code: str, table: pd.DataFrame, limit: int) -> dict[str, object]:
 
 
 def study() -> float:
-    """CPU seconds of the whole command on ratings with the published means, both questions."""
+    """Return the CPU seconds of `nst mos` for two questions with the published means."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name, "published.csv")
         simulation.published().to_csv(path, index=False)
@@ -105,7 +105,7 @@ def cell(result: dict[str, object]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--limit", type=int, default=600, help="seconds for a fit in R")
+    parser.add_argument("--limit", type=int, default=600, help="most seconds for one fit in R")
     limit = parser.parse_args().limit
     rows = []
     print("| listeners × pairs × systems | ratings | mixed | lme4 | ordinal | clmm |", flush=True)

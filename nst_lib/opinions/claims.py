@@ -145,15 +145,14 @@ def examine(
         If the table has no pairs, or if a score has no margin.
     """
     validate_columns(table, "pair")
+    table = without_gaps(table)
     for score in (score for claim in claims for score in claim.scores):
         if score not in margins:
             raise ValueError(f"score {score!r} has no margin; accepted: {', '.join(margins)}")
     parts: dict[str, dict[str, Any]] = {"all": {}}
     if split is not None and split in table:
         words = split.replace("_", " ")
-        parts = {
-            f"{value} {words}": {split: value} for value in without_gaps(table)[split].unique()
-        }
+        parts = {f"{value} {words}": {split: value} for value in table[split].unique()}
     return [
         Finding(
             claim, name, score, margins[score], _claimed(rows_where(table, where), claim, score)

@@ -159,7 +159,7 @@ def difference(
     ValueError
         If the table has no such column or value, or fewer than two pairs to compare.
     """
-    found = paired_difference(rows_where(table, where or {}), factor, a, b, score)
+    found = paired_difference(rows_where(without_gaps(table), where or {}), factor, a, b, score)
     if found.n < 2:
         same = [name for name in settings(table) if name != factor] or ["none"]
         count = f"only {found.n} pair" if found.n else "no pair"
@@ -171,7 +171,10 @@ def difference(
 
 
 def paired_difference(table: "pd.DataFrame", factor: str, a: Any, b: Any, score: str) -> Difference:
-    """Return the difference a - b over as many pairs as the table has, which may be none."""
+    """Return the difference a - b over as many pairs as the table has, which may be none.
+
+    The table must come from :func:`without_gaps`.
+    """
     validate_columns(table, "pair", factor, score)
     same = [name for name in (*settings(table), "seed") if name in table and name != factor]
     sides = [
@@ -187,7 +190,6 @@ def paired_difference(table: "pd.DataFrame", factor: str, a: Any, b: Any, score:
 def rows_where(table: "pd.DataFrame", where: Mapping[str, Any]) -> "pd.DataFrame":
     """Return the rows that have these values; raise ValueError if there are none."""
     validate_columns(table, *where)
-    table = without_gaps(table)
     for name, value in where.items():
         rows = table[table[name] == value]
         if rows.empty:

@@ -54,7 +54,7 @@ def listeners(ratings: Ratings) -> "pd.DataFrame":
     import pandas as pd
 
     wide = matrix(ratings)
-    bias = (wide - wide.mean()).mean(axis=1)
+    bias = _biases(wide)
     missed, again = catches(ratings), repeats(ratings)
     rows = []
     for name in wide.index.astype(str):
@@ -79,7 +79,7 @@ def listeners(ratings: Ratings) -> "pd.DataFrame":
 def without_bias(ratings: Ratings) -> Ratings:
     """Return opinions without the bias of their listener; they may leave the scale a little."""
     table = ratings.opinions
-    biases = listeners(ratings).set_index("listener")["bias"]
+    biases = _biases(matrix(ratings))
     return replace(
         ratings, table=table.assign(rating=table["rating"] - table["listener"].map(biases))
     )
@@ -207,6 +207,11 @@ def icc(ratings: Ratings) -> ICC:
     low, high = _icc_interval(matrix(ratings).to_numpy(float).T)
     single, average = item / (item + rest), item / (item + rest / per_item)
     return ICC(listeners, items, per_item, single, average, low, high)
+
+
+def _biases(wide: "pd.DataFrame") -> "pd.Series[float]":
+    """Return the bias of each listener by P.913, from a table as of :func:`matrix`."""
+    return (wide - wide.mean()).mean(axis=1)
 
 
 def _icc_interval(x: npt.NDArray[np.float64]) -> tuple[float, float]:
