@@ -109,10 +109,21 @@ def test_ctrl_c_takes_the_conditions_back(scheduler, tmp_path):
         time.sleep(0.2)
 
 
+def test_no_scheduler_answers(tmp_path):
+    write_grid(tmp_path)
+    program = "from nst_lib.cli import main\nfrom nst_lib.batch import cluster\n"
+    program += "cluster._PATIENCE = 1\nmain.main()"
+    options = ["batch", "grid.yaml", "--out", "out", "--dask", "tcp://127.0.0.1:1"]
+    command = [sys.executable, "-c", program, *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert re.fullmatch(r"nst: --dask tcp://127.0.0.1:1: no scheduler answers .*\n", done.stderr)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--dask", "tcp://127.0.0.1:1"), "--dask tcp://127.0.0.1:1: no scheduler answers"),
         (("--dask", "nonsense://"), "--dask nonsense://; accepted: tcp, tls, "),
         (("--dask", "{}", "--resource", "TPU=1"), "--resource TPU=1: no worker of {} has that"),
         (("--dask", "{}", "--resource", "GPU"), "--resource 'GPU'; accepted: NAME=COUNT"),
