@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv1d
 
-#: Bands that scores and content terms look at, and the edges of their range in Hz.
+#: Number of bands that scores and content terms use, and the edges of their range in Hz.
 N_BANDS = 30
 BAND_RANGE = (20.0, 10_000.0)
 
@@ -17,7 +17,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def erb_rate(frequency: npt.NDArray[Any]) -> FloatArray:
-    """Number of equivalent rectangular bandwidths below a frequency in Hz.
+    """Return the number of equivalent rectangular bandwidths below a frequency in Hz.
 
     B. R. Glasberg and B. C. J. Moore, Hearing Research 47, 1990, equation 4.
     """
@@ -25,26 +25,29 @@ def erb_rate(frequency: npt.NDArray[Any]) -> FloatArray:
 
 
 def erb_frequency(rate: npt.NDArray[Any]) -> FloatArray:
-    """Frequency in Hz of an ERB rate: the inverse of :func:`erb_rate`."""
+    """Return the frequency in Hz of an ERB rate: the inverse of :func:`erb_rate`."""
     return (10 ** (rate / 21.4) - 1) / 0.00437
 
 
 def half_cosines(x: FloatArray, low: float, high: float, *, n: int) -> FloatArray:
-    """Amplitude gains of `n` half-cosine filters whose squares add up to 1 between their centres.
+    """Return the amplitude gains of `n` half-cosine filters.
+
+    Their squares add up to 1 between the first and the last centre.
 
     Parameters
     ----------
     x : np.ndarray, shape=(points,)
-        Where to evaluate them, on the scale on which they are equally spaced.
+        Points at which the gains are computed, on the scale on which the filters are equally
+        spaced.
     low, high : float
-        Where the first begins and the last ends.
+        Points at which the first filter begins and the last one ends.
     n : int > 0
         Number of filters.
 
     Returns
     -------
     np.ndarray, shape=(n, points)
-        0 to 1.
+        Gains from 0 to 1.
     """
     edges = np.linspace(low, high, n + 2)
     distance = np.minimum(np.abs(x - edges[1:-1, None]) / (edges[1] - edges[0]), 1)
@@ -52,7 +55,10 @@ def half_cosines(x: FloatArray, low: float, high: float, *, n: int) -> FloatArra
 
 
 def smooth(x: Tensor, std: float) -> Tensor:
-    """Smooth along the last axis with a Gaussian of `std` points, renormalised at the ends."""
+    """Smooth along the last axis with a Gaussian.
+
+    Its standard deviation is `std` points. At the ends it is renormalised.
+    """
     radius = math.ceil(4 * std)
     reach = torch.arange(-radius, radius + 1, dtype=torch.float64, device=x.device)
     kernel = torch.exp(-0.5 * (reach / std).square())

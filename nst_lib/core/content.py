@@ -1,9 +1,9 @@
-"""Content terms that act: distances of a spectrogram to the content's in what makes its rhythm.
+"""Content terms that compare the rhythm of a spectrogram with that of the content.
 
-Each is 1 - Pearson's correlation: 0 at the content, 1 for what is uncorrelated (recordings share
-some of their mean spectrum: 0.5 to 1.1 for the term "spectrogram"), 2 at most. Both are nearly
-blind to level (0.01 for 6 dB). They are our choice; `benchmarks/front.md` compares them with
-distances of features, the study's kind of term.
+Each term is 1 - Pearson's correlation: 0 at the content, 1 for an uncorrelated sound, 2 at most.
+Recordings share some of their mean spectrum, so two unrelated ones get 0.5 to 1.1 from the term
+"spectrogram". Both terms hardly depend on level (6 dB change them by 0.01). They are our choice.
+`benchmarks/front.md` compares them with the study's kind of term, distances of features.
 """
 
 from collections.abc import Callable
@@ -16,19 +16,19 @@ from nst_lib.base.validation import validate_choice
 from nst_lib.core.bands import BAND_RANGE, N_BANDS, erb_rate, half_cosines, smooth
 from nst_lib.core.transforms import Transform
 
-#: What counts as silence in a band (dB below the content's loudest), and the standard deviation in
-#: seconds that onsets are smoothed with.
+#: Level below which a band counts as silent, in dB relative to the content's loudest band.
 SILENCE = -80.0
+#: Standard deviation of the smoothing of onsets, in seconds.
 SMOOTHING = 0.05
 
 
 class CorrelationTerm(nn.Module):
-    """1 - correlation of what `describe` makes of a spectrogram with the content's.
+    """1 - correlation between the description of a spectrogram and that of the content.
 
     Parameters
     ----------
     describe : callable
-        Spectrogram ``(freq, time)`` -> Tensor, shape=(points,).
+        Function of a spectrogram ``(freq, time)`` that returns its description ``(points,)``.
     content : Tensor, shape=(freq, time)
         The content's log-magnitude spectrogram.
     """
@@ -42,20 +42,21 @@ class CorrelationTerm(nn.Module):
             self.register_buffer("target", _standardise(describe(content)))
 
     def forward(self, S: Tensor) -> Tensor:
-        """Return the distance of a spectrogram as large as the content's."""
+        """Return the term for a spectrogram of the same shape as the content's."""
         distance: Tensor = 1 - (_standardise(self.describe(S)) * self.target).sum()
         return distance
 
 
 class OnsetStrength(nn.Module):
-    """Rises of level from frame to frame, mean over ERB bands, smoothed; differentiable.
+    """Rises of level from frame to frame, averaged over ERB bands and smoothed; differentiable.
 
     Parameters
     ----------
     transform : Transform
-        What the spectrograms are of.
+        The transform that makes the spectrograms.
     content : Tensor, shape=(freq, time)
-        The content's log-magnitude spectrogram; its loudest band says what silence is.
+        The content's log-magnitude spectrogram. The level of silence is relative to its loudest
+        band.
     """
 
     weights: Tensor
@@ -87,10 +88,14 @@ CORRELATIONS = ("onset", "spectrogram")
 
 
 def correlation_term(name: str, content: Tensor, transform: Transform) -> CorrelationTerm:
-    """Return a term of `CORRELATIONS` towards a content's spectrogram ``(freq, time)``.
+    """Return the content term with this name for the content's spectrogram ``(freq, time)``.
 
-    "onset" compares :class:`OnsetStrength`; "spectrogram" all log-magnitudes. Another name is a
-    ValueError.
+    "onset" compares :class:`OnsetStrength`, and "spectrogram" compares all log-magnitudes.
+
+    Raises
+    ------
+    ValueError
+        If the name is not in `CORRELATIONS`.
     """
     validate_choice(content_terms=(name, CORRELATIONS))
     describe: nn.Module = OnsetStrength(transform, content) if name == "onset" else nn.Flatten(0)

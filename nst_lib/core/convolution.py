@@ -1,6 +1,6 @@
-"""Convolutions with fixed weights, faster on a CPU than PyTorch's own at the study's sizes.
+"""Convolutions with fixed weights. At the study's sizes they are faster on a CPU than PyTorch's.
 
-Layout: ``(batch, channels, positions)``, zero padding on both sides as `nn.Conv1d` has it.
+Layout: ``(batch, channels, positions)``, with zero padding on both sides as in `nn.Conv1d`.
 """
 
 from typing import Any
@@ -10,21 +10,21 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 CONVOLUTIONS = ("direct", "fft")
-#: Length of the blocks that are transformed. Each gives `BLOCK` - kernel + 1 positions: longer
-#: blocks multiply less and keep more (the spectra of the weights).
+#: Length of the blocks that are transformed. Each block gives `BLOCK` - kernel + 1 positions.
+#: Longer blocks need fewer multiplications, and more memory for the spectra of the weights.
 BLOCK = 32
 
 
 def block_length(kernel: int) -> int:
-    """Return the length of the blocks for a kernel: `BLOCK`, or what two kernels take."""
+    """Return the length of the blocks: `BLOCK`, but at least the length of two kernels."""
     return max(BLOCK, 2 * kernel)
 
 
 class UnfoldedConv1d(nn.Conv1d):
     """A convolution as one matrix product.
 
-    The first layer has an odd number of input channels, for which the CPU's convolution takes
-    twice as long (513 bins, 4096 channels: 1.5 s against 0.8 s, forward and backward, 2 cores).
+    With an odd number of input channels, as in the first layer, PyTorch's convolution takes twice
+    as long on a CPU (513 bins, 4096 channels: 1.5 s against 0.8 s, forward and backward, 2 cores).
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -38,15 +38,16 @@ class UnfoldedConv1d(nn.Conv1d):
 
 
 class SpectralConv1d(nn.Module):
-    """A convolution in blocks, each a product in the frequency domain (overlap-save).
+    """A convolution in blocks; each block is a product in the frequency domain (overlap-save).
 
-    For a kernel of 11 it multiplies 3.5 times less than the direct sum, with the same result up to
-    rounding, and keeps the spectra of the weights in their place: 3.1 times the memory.
+    The result equals that of the direct sum up to rounding. For a kernel of 11 it takes 3.5 times
+    fewer multiplications. It stores the spectra of the weights instead of the weights, which takes
+    3.1 times the memory.
 
     Parameters
     ----------
     conv : Conv1d
-        Gives weights and biases, which are fixed from here on.
+        The convolution whose weights and biases are copied. They stay fixed.
     """
 
     spectrum: Tensor
@@ -84,7 +85,7 @@ class SpectralConv1d(nn.Module):
 
 
 class _FixedProduct(torch.autograd.Function):
-    """Batched product with a constant; its adjoint makes no conjugate copy of the constant."""
+    """Batched product with a constant. Its gradient makes no conjugate copy of the constant."""
 
     @staticmethod
     def forward(ctx: Any, W: Tensor, X: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
-"""Band-pass filters given by their frequency responses: analysis, its adjoint, its inverse.
+"""Banks of band-pass filters, given by frequency responses: analysis, its adjoint, its inverse.
 
 Waveform ``(..., samples)`` <-> complex coefficients ``(..., bands, frames)``. A coefficient is the
-inner product of the sound with a band's filter, moved to the frame: in the frequency domain the
-spectrum of the whole sound times the response of the band, folded to the number of frames. The
-filters are dilations of one prototype, so the CQT (Hann) and the CWT (Gauss) are the same bank.
+inner product of the sound with a band's filter, shifted to the frame. It is computed in the
+frequency domain: the spectrum of the whole sound is multiplied by the response of the band and
+folded to the number of frames. The filters are dilations of one prototype, so the CQT (Hann) and
+the CWT (Gauss) share this code.
 """
 
 import math
@@ -19,10 +20,10 @@ from torch import Tensor
 
 from nst_lib.core.shapes import validate_shape
 
-#: What lies beyond the ends of a sound: silence, or its mirror image.
+#: What is assumed beyond the ends of a sound: silence, or its mirror image.
 PAD_MODES = ("constant", "reflect")
-#: Energy outside of all bands is taken to be this share of the energy at the nearest band: it keeps
-#: what the bank does not see out of what is inverted.
+#: Outside of all bands, the energy of the responses is taken to be at least this share of that at
+#: the nearest band. This keeps frequencies that the bank does not see out of the inversion.
 FLOOR = 0.5
 
 Array = npt.NDArray[np.float64]
@@ -30,14 +31,14 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Prototype:
-    """A response with its peak of 1 at 0.
+    """A frequency response with its peak of 1 at 0.
 
     Attributes
     ----------
     response : callable
-        Distance from the centre, in bandwidths -> response.
+        Function of the distance from the centre, in bandwidths, that returns the response.
     reach : float > 0
-        Distance beyond which the response is left out.
+        Distance in bandwidths beyond which the response is set to 0.
     duration : float > 0
         Length of the filter in time, in inverse bandwidths.
     """
@@ -55,8 +56,8 @@ def _gauss(u: Array) -> Array:
     return np.exp(-(u**2) / 2)
 
 
-#: "hann": the transform of a window of 1 / bandwidth seconds, to -80 dB; "gauss": bandwidth is the
-#: standard deviation, to -108 dB in frequency and in time.
+#: "hann": the Fourier transform of a window of 1 / bandwidth seconds, cut off at -80 dB. "gauss":
+#: the bandwidth is the standard deviation; cut off at -108 dB in frequency and in time.
 PROTOTYPES = {
     "hann": Prototype(_hann, reach=15.0, duration=1.0),
     "gauss": Prototype(_gauss, reach=5.0, duration=10 / (2 * math.pi)),
@@ -65,20 +66,21 @@ PROTOTYPES = {
 
 @dataclass(frozen=True)
 class FilterBank:
-    """Filters, and how often they are sampled.
+    """Filters and the distance between their frames.
 
     Attributes
     ----------
     sr : int > 0
         Sampling rate in Hz.
     prototype : str
-        Name in `PROTOTYPES`.
+        Name of a prototype in `PROTOTYPES`.
     freqs, bandwidths, gains : tuple of float, length=bands
-        Centre and unit of the prototype's argument in Hz, ascending; response at the centre.
+        Centre frequencies in Hz, ascending; bandwidths in Hz, the unit of the prototype's argument;
+        responses at the centres.
     hop : int > 0
-        Samples between frames.
+        Number of samples between frames.
     pad_mode : {"constant", "reflect"}
-        What lies beyond the ends of a sound: silence, or its mirror image.
+        What is assumed beyond the ends of a sound: silence, or its mirror image.
     """
 
     sr: int
@@ -100,7 +102,7 @@ class FilterBank:
         return math.ceil(PROTOTYPES[self.prototype].duration * self.sr / max(self.bandwidths))
 
     def n_frames(self, n_samples: int) -> int:
-        """Return the number of frames of `n_samples` samples."""
+        """Return the number of frames of a sound of `n_samples` samples."""
         return 1 + n_samples // self.hop
 
     def analyse(self, y: Tensor) -> Tensor:
@@ -124,7 +126,7 @@ class FilterBank:
         ----------
         coefficients : Tensor, shape=(..., bands, frames), complex
         length : int > 0
-            Samples.
+            Number of samples.
 
         Returns
         -------
@@ -133,15 +135,16 @@ class FilterBank:
         Raises
         ------
         ValueError
-            If the coefficients are not those of a sound of that length.
+            If the shape of the coefficients is not that for a sound of this length.
         """
         return self._plan_of(coefficients, length).adjoint(coefficients)
 
     def dual(self, coefficients: Tensor, *, length: int) -> Tensor:
-        """Return roughly the waveform that the coefficients are of: one step of `synthesise`.
+        """Return a first approximation of :meth:`synthesise`.
 
-        The adjoint, divided by the energy of all responses at each frequency. Exact for filters no
-        wider than their rate (painless frames), away from the ends.
+        It is the adjoint, divided at each frequency by the energy of all responses. Away from the
+        ends it is exact for filters whose responses are no wider than the frame rate (painless
+        frames).
         """
         plan = self._plan_of(coefficients, length)
         return plan.whiten(plan.adjoint(coefficients))
@@ -149,27 +152,28 @@ class FilterBank:
     def synthesise(
         self, coefficients: Tensor, *, length: int, n_iter: int = 40, tolerance: float = 1e-5
     ) -> Tensor:
-        """Return the waveform whose coefficients are nearest: the frame's least squares.
+        """Return the waveform whose coefficients are nearest to these in the least-squares sense.
 
-        Conjugate gradients on the normal equations, preconditioned as in :meth:`dual`: K.
+        Uses conjugate gradients on the normal equations, preconditioned as in :meth:`dual`: K.
         Groechenig, "Acceleration of the frame algorithm", IEEE Trans. Signal Process. 41, 1993.
 
         Parameters
         ----------
         coefficients : Tensor, shape=(..., bands, frames), complex
-            May be modified ones, which are those of no sound.
+            They may be modified, so that no sound has exactly these coefficients.
         length : int > 0
-            Samples.
+            Number of samples.
         n_iter : int > 0
-            Iterations at most.
+            Largest number of iterations.
         tolerance : float >= 0
-            Ends where the residual of every sound has fallen to this share, in amplitude; at the
-            latest to 64 units of rounding, beyond which only what no band sees would grow.
+            The iteration ends when the residual of every sound has fallen to this share of its
+            start, in amplitude. Values below 64 units of rounding count as 64 units: further
+            iterations would only add what no band sees.
 
         Returns
         -------
         Tensor, shape=(..., length)
-            What lies outside of all bands is hardly in the coefficients and comes back weakened.
+            Frequencies outside of all bands are hardly in the coefficients, and so are weakened.
         """
         tolerance = max(tolerance, 64 * torch.finfo(coefficients.dtype).eps)
         plan = self._plan_of(coefficients, length)
@@ -195,7 +199,7 @@ class FilterBank:
 
 
 class _Analyse(torch.autograd.Function):
-    """Analysis; its gradient is the adjoint."""
+    """Analysis with its adjoint as the gradient."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, bank: FilterBank) -> Tensor:
@@ -209,7 +213,7 @@ class _Analyse(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class _Block:
-    """The responses of consecutive bands over one stretch of the spectrum, a row for each band."""
+    """The responses of consecutive bands over one stretch of the spectrum, one row per band."""
 
     stretch: int
     bands: slice
@@ -217,10 +221,10 @@ class _Block:
 
 
 class _Plan:
-    """A bank's tables for one length, type and device.
+    """The tables of a filter bank for one length, data type and device.
 
-    The spectrum is cut into stretches as long as a band has points: to fold it is to add, band by
-    band, the stretches that the band's response touches.
+    The spectrum is cut into stretches as long as the padded number of frames. To fold the spectrum
+    of a band, the stretches that its response touches are added.
     """
 
     def __init__(
@@ -231,7 +235,7 @@ class _Plan:
         self.length, self.hop, self.n_bands = length, bank.hop, len(bank.freqs)
         self.n_frames = bank.n_frames(length)
         self.reflect = bank.pad_mode == "reflect"
-        # No filter may reach from one end of the sound round to the other.
+        # Long enough that no filter wraps around from one end of the sound to the other.
         self.size = bank.hop * next_fast_len(-(-(length + bank.longest) // bank.hop))
         if self.reflect:
             n = np.arange(self.size)
@@ -314,13 +318,15 @@ def _blocks(bank: FilterBank, size: int, dtype: torch.dtype, device: torch.devic
 
 
 def _energy(bank: FilterBank, blocks: list[_Block], size: int) -> Tensor:
-    """Return what analysis and adjoint do to each frequency, shape ``(1 + size // 2,)``."""
+    """Return the gain of analysis followed by adjoint at each frequency, ``(1 + size // 2,)``."""
     energy = torch.zeros(size, dtype=torch.float64)
     stretches = energy.view(bank.hop, -1)
     for block in blocks:
         power = block.responses.double().square().sum(0).cpu()
         stretches[block.stretch] += power / bank.hop
-    both = (energy + energy.roll(-1).flip(0))[: size // 2 + 1] / 2  # a real sound has both halves
+    both = (energy + energy.roll(-1).flip(0))[
+        : size // 2 + 1
+    ] / 2  # mean of +f and -f, for real sounds
     first, last = (round(f * size / bank.sr) for f in (bank.freqs[0], bank.freqs[-1]))
     both[:first] = both[:first].clamp_min(FLOOR * float(both[first]))
     both[last + 1 :] = both[last + 1 :].clamp_min(FLOOR * float(both[last]))

@@ -1,4 +1,4 @@
-"""Log-magnitude spectrogram to waveform: fast Griffin-Lim, the same for every transform."""
+"""Inversion of log-magnitude spectrograms: fast Griffin-Lim, the same for every transform."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from nst_lib.core.transforms import Transform
 
 @dataclass(frozen=True)
 class Inversion:
-    """What Griffin-Lim gives.
+    """The result of Griffin-Lim.
 
     Attributes
     ----------
     y : Tensor, shape=(..., samples)
         The waveform; its peak may exceed 1.
     convergence : Tensor, shape=(..., n_iter + 1)
-        Spectral convergence after each projection: `|A - B| / |B|` (Frobenius), with A the
-        amplitude of the waveform and B the wanted one. 0 is perfect.
+        Spectral convergence after each projection: `|A - B| / |B|` (Frobenius norm), where A holds
+        the amplitudes of the waveform and B the target amplitudes. 0 is a perfect match.
     """
 
     y: Tensor
@@ -43,30 +43,32 @@ def griffin_lim(
     """Find a waveform whose spectrogram is near `S`: fast Griffin-Lim.
 
     N. Perraudin, P. Balazs, P. L. Sondergaard, "A fast Griffin-Lim algorithm", WASPAA 2013. Each
-    iteration takes the phase of the last sound, and moves the sound towards the coefficients with
-    that phase and the wanted amplitude. It moves along the transform's `dual` of what is missing,
-    as far as brings it nearest (our choice): where the dual is the least squares, as for the STFT,
-    this is the published iteration; elsewhere it costs the same and ends nearer.
+    iteration takes the phase of the sound so far, and combines it with the target amplitudes. It
+    moves the sound towards these coefficients, in the direction that the transform's `dual` gives
+    for the difference, with the step size that brings it nearest. The direction and the step size
+    are our choice. For the STFT, `dual` solves the least squares and the iteration is the published
+    one. For other transforms an iteration costs the same and the result is nearer to the target.
 
     Parameters
     ----------
     S : Tensor or np.ndarray, shape=(..., freq, time)
         log(1 + amplitude). Values below 0, which an optimiser may leave, become negative
-        amplitudes, as in the study's code: they turn the phase of their first iteration.
+        amplitudes, as in the study's code: they invert the phase in the first iteration.
     transform : Transform
-        What `S` is a spectrogram of.
+        The transform that belongs to `S`.
     length : int > 0
-        Samples to return.
+        Number of samples to return.
     n_iter : int >= 0
-        Iterations after the first projection.
+        Number of iterations after the first projection.
     momentum : float in [0, 1)
-        0 is the original Griffin-Lim.
+        Momentum; 0 is the original Griffin-Lim.
     seed : int
-        Of the random phase, which is librosa's.
+        Seed of the random phase at the start, which is drawn as in librosa.
     phase_of : Tensor or None, shape=(..., length)
-        A sound whose phase is the start, in place of a random one.
+        A sound whose phase is used at the start instead of a random phase.
     callback : callable or None
-        Called with iteration and spectral convergence (of several sounds, the mean).
+        Called after each projection with its number and the spectral convergence; with several
+        sounds, the mean of theirs.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def griffin_lim(
     Raises
     ------
     ValueError
-        If `S` is no spectrogram of the transform and length.
+        If `S` does not have the shape that the transform gives for this length.
     """
     target = torch.as_tensor(S).expm1()
     validate_shape(target, (transform.n_freq, transform.n_frames(length)), length=length)

@@ -1,8 +1,8 @@
 """Style and content losses over feature maps.
 
-A feature map F is ``(channels, positions)``, C x U. Its Gram matrix is G = F F^T / U, the mean over
-positions (L. A. Gatys, A. S. Ecker, M. Bethge, CVPR 2016, up to their factor). Each source has its
-own factors, and its weights belong to them:
+A feature map F has the shape ``(channels, positions)``, C x U. Its Gram matrix is G = F F^T / U, a
+mean over positions (L. A. Gatys, A. S. Ecker, M. Bethge, CVPR 2016, except for their factor). Each
+source scales the terms in its own way, and its weights are only meant for that scale:
 
 =========  ==================================  ===========================  ======================
 name       style term of a layer               content term of a layer      used by
@@ -15,9 +15,9 @@ raw        ||G_s - G_x||^2 U^2                 ||F_c - F_x||^2              Grin
 relative   ||G_s - G_x||^2 / ||G_s||^2         ||F_c - F_x||^2 / ||F_c||^2  Antognini et al. 2019
 =========  ==================================  ===========================  ======================
 
-"gatys" is Gatys et al.'s 1 / (4 C^2 U^2) on sums over positions, which here are means; "raw" has
-such sums without a factor, U being the style's positions. Several styles at once have the mean of
-their Gram matrices.
+Gatys et al. have sums over positions with the factor 1 / (4 C^2 U^2). With the means that we use,
+this becomes the factor of "gatys". "raw" has such sums without a factor; U is the number of
+positions of the style. With several styles, the target is the mean of their Gram matrices.
 """
 
 import math
@@ -39,7 +39,7 @@ class Distances:
     Attributes
     ----------
     style, content : dict of str to Tensor
-        Layer -> 0-dimensional tensor, 0 or more (up to rounding).
+        The distance for each layer: a 0-dimensional tensor, 0 or more (up to rounding).
     """
 
     style: dict[str, Tensor]
@@ -47,7 +47,7 @@ class Distances:
 
 
 def style_scale(normalisation: str, *, channels: int, positions: int, energy: float) -> float:
-    """Return the factor of ||G_s - G_x||^2; `energy` is ||G_s||^2."""
+    """Return the factor of ||G_s - G_x||^2. The argument `energy` is ||G_s||^2."""
     factors = {
         "code": 1 / channels**2,
         "report": 1 / channels,
@@ -60,7 +60,7 @@ def style_scale(normalisation: str, *, channels: int, positions: int, energy: fl
 
 
 def content_scale(normalisation: str, *, channels: int, positions: int, energy: float) -> float:
-    """Return the factor of ||F_c - F_x||^2; `energy` is ||F_c||^2."""
+    """Return the factor of ||F_c - F_x||^2. The argument `energy` is ||F_c||^2."""
     factors = {
         "code": 1 / (channels * positions),
         "report": 1 / channels,
@@ -73,31 +73,31 @@ def content_scale(normalisation: str, *, channels: int, positions: int, energy: 
 
 
 def several(style: Tensor | Sequence[Tensor]) -> list[Tensor]:
-    """Return the styles, one or more, as a list."""
+    """Return one style or several styles as a list."""
     return [style] if isinstance(style, Tensor) else list(style)
 
 
 def gram_matrix(F: Tensor) -> Tensor:
-    """Return F F^T / U, shape ``(..., C, C)``, of feature maps ``(..., C, U)``."""
+    """Return the Gram matrices F F^T / U ``(..., C, C)`` of feature maps ``(..., C, U)``."""
     return F @ F.mT / F.shape[-1]
 
 
 def gram_distance(F: Tensor, F_s: Tensor) -> Tensor:
-    """Squared Frobenius distance between the Gram matrices of two feature maps.
+    """Return the squared Frobenius distance between the Gram matrices of two feature maps.
 
-    Uses whichever side is smaller: where there are fewer positions than channels,
-    ||F F^T - H H^T||^2 = ||F^T F||^2 - 2 ||F^T H||^2 + ||H^T H||^2 needs only products of
-    positions with positions, and the C x C matrices are never made.
+    If there are fewer positions than channels, the C x C matrices are not computed. The identity
+    ||F F^T - H H^T||^2 = ||F^T F||^2 - 2 ||F^T H||^2 + ||H^T H||^2 only needs matrices of
+    positions by positions.
 
     Parameters
     ----------
     F, F_s : Tensor, shape=(C, U) and (C, U_s)
-        Feature maps with the same channels.
+        Feature maps with the same number of channels.
 
     Returns
     -------
     Tensor
-        0-dimensional; float64 when positions are the smaller side.
+        A 0-dimensional tensor; float64 if there are fewer positions than channels.
     """
     if max(F.shape[-1], F_s.shape[-1]) >= F.shape[-2]:
         return (gram_matrix(F) - gram_matrix(F_s)).square().sum()
@@ -105,18 +105,18 @@ def gram_distance(F: Tensor, F_s: Tensor) -> Tensor:
 
 
 def _inner(F: Tensor, H: Tensor) -> Tensor:
-    """Inner product of two Gram matrices; the sum cancels against others, so it is in float64."""
+    """Return the inner product of two Gram matrices, in float64 because such are subtracted."""
     return (F.mT @ H).double().square().sum() / (F.shape[-1] * H.shape[-1])
 
 
 def side_by_side(maps: Sequence[Tensor]) -> Tensor:
-    """Join feature maps ``(C, U_k)`` to one whose Gram matrix is the mean of theirs."""
+    """Join feature maps ``(C, U_k)`` into one whose Gram matrix is the mean of theirs."""
     total = sum(F.shape[-1] for F in maps)
     return torch.cat([F * math.sqrt(total / (len(maps) * F.shape[-1])) for F in maps], dim=-1)
 
 
 class StyleTerm(nn.Module):
-    """Distance of a feature map's Gram matrix to the style's; see :func:`gram_distance`.
+    """Distance between the Gram matrices of a feature map and the style; see `gram_distance`.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ class StyleTerm(nn.Module):
 
 
 class ContentTerm(nn.Module):
-    """Squared distance of a feature map to the content's.
+    """Squared distance between a feature map and the content's.
 
     Parameters
     ----------
@@ -179,17 +179,17 @@ class ContentTerm(nn.Module):
 
 
 class GramDistances(nn.Module):
-    """Distances in the feature maps of a network.
+    """Distances to style and content in the feature maps of a network.
 
     Parameters
     ----------
     network : nn.Module
-        Gives the feature maps: called with a spectrogram and names, it returns a dict, as
-        :class:`nst_lib.RandomCNN` does.
+        Computes the feature maps. It is called with a spectrogram and the names of layers, and
+        returns a dict of feature maps, as :class:`nst_lib.RandomCNN` does.
     style : Tensor, shape=(freq, time), or sequence of them
-        The style's spectrogram, or those of several.
+        The spectrogram of the style, or the spectrograms of several styles.
     content : Tensor, shape=(freq, time), or None
-        The content's; None for texture synthesis.
+        The spectrogram of the content, or None for texture synthesis.
     style_layers, content_layers : sequence of str
         Names of feature maps.
     normalisation : str

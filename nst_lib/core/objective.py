@@ -1,31 +1,33 @@
-"""What is minimised: a weighted sum, or a trade-off, of distances to style and content.
+"""The objective: a weighted sum of distances to style and content, or a trade-off between them.
 
 :class:`WeightedSum` is the published objective (alpha = 1 and beta = 1e8 in the study):
 
     beta * sum_l w_l S_l(x)  +  alpha * (sum_l w_l C_l(x) + other content terms)
 
-:class:`TradeOff` has a content weight w that acts, between 0 (all style) and 1 (all content):
+:class:`TradeOff` has a content weight w with an audible effect, from 0 (all style) to 1 (all
+content):
 
     (1 - w) * sqrt(sum_l w_l S_l(x) / sum_l w_l S_l(reference))  +  w * mean of the content terms
         +  mean((x - x clipped to [0, m])^2) / mean(s^2)
 
-S_l and C_l are the distances of layers (:mod:`nst_lib.core.losses`,
-:mod:`nst_lib.core.kernel`). The
-reference is the content, so that the style's part is 1 there and 0 at the style; without a content,
-silence. The root makes of the squared distance, which spans six decades, one that w can weigh.
-Content terms are 0 at the content and about 1 at an unrelated sound: the correlations of
-:mod:`nst_lib.core.content`, and the features' distances relative to that of silence.
+S_l and C_l are the distances in layer l (:mod:`nst_lib.core.losses`, :mod:`nst_lib.core.kernel`).
+The reference is the content, or silence if there is no content. The style's part is 1 at the
+reference and 0 at the style. The squared distance spans six decades; its root spans three, so that
+w can weigh it against the content. Content terms are 0 at the content and about 1 at an unrelated
+sound. They are the correlations of :mod:`nst_lib.core.content`, and the distances of features
+relative to the distance of silence.
 
-The last part keeps a spectrogram x within the range of style s and content, m the larger of their
-maxima: logarithms hardly mind a loud click or an amplitude below 0, ears do.
+The last part keeps a spectrogram x within the range of the style s and the content; m is the larger
+of their maxima. A loud click or an amplitude below 0 hardly changes a distance of logarithms, but
+it is audible.
 
-The weights of layers w_l are 1 ("published") or make the layers' terms equal at the reference
-("balanced"; for content at silence), with the sum as published.
+The weights of layers w_l are all 1 ("published"), or they give all layers the same share
+("balanced"): for the style at the reference, for the content at silence. The sum stays the same.
 
-Where the style's relative loss has come down to r, both objectives pull the same way if
-alpha C_0 / (beta S_0) = 2 sqrt(r) w / (1 - w), with S_0 and C_0 the normalisers above
-(:func:`published_weight`): the study's weights amount to a w of 5e-9 at the start and
-5e-6 where r is 1e-6.
+When the relative style loss has fallen to r, the gradients of both objectives have the same
+direction if alpha C_0 / (beta S_0) = 2 sqrt(r) w / (1 - w), where S_0 and C_0 are the normalisers
+above (:func:`published_weight`). The study's weights correspond to w = 5e-9 at the start and to
+w = 5e-6 at r = 1e-6.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -46,23 +48,24 @@ CONTENT_TERMS = ("features", *CORRELATIONS)
 
 #: Added under the root, so that its gradient stays finite at the style.
 _FLOOR = 1e-8
-#: Least normaliser, as a share of the distance to silence: where content and style are one sound.
+#: The smallest normaliser, as a share of the distance between silence and the style. It is used
+#: where content and style are the same sound.
 _LEAST = 1e-6
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Value of the objective, as 0-dimensional tensors.
+    """The value of the objective and its parts, as 0-dimensional tensors.
 
     Attributes
     ----------
     style, content : Tensor
-        The two weighted parts.
+        The weighted style loss and the weighted content loss.
     terms : dict of str to Tensor
-        What they are made of, for example "style relu1": weighted terms that add up to them, or,
-        with a content weight, relative distances.
+        The terms of both losses by name, for example "style relu1". With :class:`WeightedSum` they
+        are weighted and add up to the losses. With :class:`TradeOff` they are relative distances.
     bound : Tensor or None
-        What leaving the range of style and content costs; with a content weight.
+        The cost of leaving the range of style and content, or None if there is no such cost.
     """
 
     style: Tensor
@@ -72,7 +75,7 @@ class Losses:
 
     @classmethod
     def of(cls, style: dict[str, Tensor], content: dict[str, Tensor], *, zero: Tensor) -> Self:
-        """Sum weighted terms; `zero` stands for a sum without terms."""
+        """Return the losses with these weighted terms. `zero` is the sum if there are no terms."""
         return cls(
             style=sum(style.values(), zero),
             content=sum(content.values(), zero),
@@ -81,36 +84,37 @@ class Losses:
 
     @property
     def total(self) -> Tensor:
-        """Style plus content (plus bound): what is minimised."""
+        """The value that is minimised: style plus content, plus the bound if there is one."""
         total = self.style + self.content
         return total if self.bound is None else total + self.bound
 
     def values(self) -> dict[str, float]:
-        """Return "style", "content", "total", every term and any "bound" as numbers."""
+        """Return "style", "content", "total", all terms and the "bound" (if any) as numbers."""
         named = {"style": self.style, "content": self.content, "total": self.total, **self.terms}
         if self.bound is not None:
             named["bound"] = self.bound
         return {name: float(value.detach()) for name, value in named.items()}
 
 
-#: What a content term is made of: the content's spectrogram and the transform. It returns the
-#: distance of a spectrogram: 0 at the content, about 1 at an unrelated sound.
+#: A function that makes a content term from the content's spectrogram and the transform. The term
+#: is a function of a spectrogram. It should be 0 at the content and about 1 at an unrelated sound.
 ContentTermMaker = Callable[[Tensor, Transform], Callable[[Tensor], Tensor]]
 
 
 class Terms(nn.Module):
-    """Unweighted distances of a spectrogram to style and content, of every kind.
+    """All distances of a spectrogram to style and content, unweighted.
 
     Parameters
     ----------
     distances : nn.Module
-        Spectrogram -> :class:`nst_lib.core.losses.Distances` in the feature maps of a network.
+        Computes the :class:`nst_lib.core.losses.Distances` of a spectrogram in the feature maps of
+        a network.
     correlations : dict of str to callable
-        Other content terms, by name: spectrogram -> Tensor.
+        The other content terms by name. Each is a function of a spectrogram.
     style : sequence of Tensor, shape=(freq, time)
-        The style's spectrograms.
+        The spectrograms of the styles.
     content : Tensor, shape=(freq, time), or None
-        The content's.
+        The spectrogram of the content, if there is one.
     """
 
     def __init__(
@@ -134,7 +138,7 @@ class Terms(nn.Module):
         self.size = style[0] if content is None else content
 
     def forward(self, S: Tensor) -> tuple[Distances, dict[str, Tensor]]:
-        """Return the distances in the network, and the other content terms."""
+        """Return the distances in the network and the other content terms."""
         return self.distances(S), {name: term(S) for name, term in self.correlations.items()}
 
     def excess(self, S: Tensor) -> Tensor:
@@ -143,7 +147,10 @@ class Terms(nn.Module):
 
     @cached_property
     def style_at(self) -> dict[str, float]:
-        """Distance of the reference to the style in each layer; never quite 0."""
+        """Distance between the reference and the style in each layer.
+
+        It is at least a small share of the distance between silence and the style.
+        """
         reference = self._silence if self.content is None else self._at(self.content)
         return {
             name: max(float(value), _LEAST * float(self._silence.style[name]))
@@ -152,7 +159,7 @@ class Terms(nn.Module):
 
     @cached_property
     def content_at(self) -> dict[str, float]:
-        """Distance of silence to the content in each layer."""
+        """Distance between silence and the content in each layer."""
         return {name: float(value) for name, value in self._silence.content.items()}
 
     @cached_property
@@ -171,11 +178,11 @@ class WeightedSum(nn.Module):
     Parameters
     ----------
     terms : Terms
-        What is weighed.
+        The distances that are weighted.
     alpha, beta : float >= 0
         Weights of content and style.
     balanced : bool
-        Whether layers have equal shares at the reference.
+        Whether the weights of layers are "balanced"; see the module.
     """
 
     def __init__(
@@ -196,16 +203,16 @@ class WeightedSum(nn.Module):
 
 
 class TradeOff(nn.Module):
-    """The objective with a content weight that acts; see the module.
+    """The objective with a content weight from 0 to 1; see the module.
 
     Parameters
     ----------
     terms : Terms
-        What is weighed.
+        The distances that are weighted.
     content_weight : float in [0, 1]
-        0 is all style, 1 all content.
+        Content weight: 0 is all style, 1 is all content.
     balanced : bool
-        Whether layers have equal shares at the reference.
+        Whether the weights of style layers are "balanced"; see the module.
     """
 
     def __init__(self, terms: Terms, *, content_weight: float, balanced: bool = False) -> None:
@@ -259,34 +266,34 @@ def transfer_loss(
     Parameters
     ----------
     network : nn.Module
-        What the features are of; see :func:`nst_lib.core.losses.GramDistances`. A network that
-        compares sounds in a way of its own has a method `distances` with the same arguments.
+        The network that computes the features; see :class:`nst_lib.core.losses.GramDistances`. If
+        the network has a method `distances` with the same arguments, that one is used instead.
     style : Tensor, shape=(freq, time), or sequence of them
-        The style's spectrogram, or those of several styles at once.
+        The spectrogram of the style, or the spectrograms of several styles.
     content : Tensor, shape=(freq, time), or None
-        The content's; None for texture synthesis, without a content term.
+        The spectrogram of the content, or None for texture synthesis without content terms.
     style_layers, content_layers : sequence of str
-        Names of feature maps; see `content_terms` for the latter.
+        Names of feature maps. The content layers are used if `content_terms` has "features".
     alpha, beta : float >= 0
-        Weights of content and style where there is no `content_weight`.
+        Weights of content and style; not used if there is a `content_weight`.
     normalisation : str
-        See :mod:`nst_lib.core.losses`.
+        Scale of the terms; see :mod:`nst_lib.core.losses`.
     layer_weights : {"published", "balanced"}
-        See the module.
+        Weights of the layers; see the module.
     content_terms : sequence of {"features", "onset", "spectrogram"}
-        "features" are the `content_layers`; the others are in :mod:`nst_lib.core.content`.
+        "features" compares the `content_layers`; the others are in :mod:`nst_lib.core.content`.
     content_weight : float in [0, 1] or None
-        None gives :class:`WeightedSum`, a number :class:`TradeOff`.
+        A number selects :class:`TradeOff`, None selects :class:`WeightedSum`.
     transform : Transform or None
-        What the spectrograms are of; the content terms other than "features" need it.
+        The transform that makes the spectrograms. Content terms other than "features" need it.
     own_term : callable or None
-        Another content term: a function of the content's spectrogram and the transform that
-        returns a function of a spectrogram.
+        Maker of another content term: a function of the content's spectrogram and the transform
+        that returns a function of a spectrogram.
 
     Raises
     ------
     ValueError
-        If a name is unknown, or nothing is left to minimise.
+        If a name is unknown, or if there is nothing to minimise.
     """
     validate_choice(layer_weights=(layer_weights, LAYER_WEIGHTS))
     for name in content_terms:
@@ -316,21 +323,23 @@ def transfer_loss(
 def published_weight(
     terms: Terms, *, alpha: float, beta: float, relative_style_loss: float
 ) -> float:
-    """Return the content weight that alpha and beta amount to, for the features' terms.
+    """Return the content weight that corresponds to alpha and beta.
+
+    Content terms other than distances of features are left out.
 
     Parameters
     ----------
     terms : Terms
-        What is weighed; layers as published.
+        The distances that are weighted, with the layer weights "published".
     alpha, beta : float > 0
         Weights of content and style.
     relative_style_loss : float > 0
-        Style loss as a share of the content's own: how far the optimisation has come.
+        Style loss as a share of the style loss of the content. It falls during the optimisation.
 
     Returns
     -------
     float
-        0 to 1; 0 without content layers.
+        Content weight from 0 to 1; 0 if there are no content layers.
     """
     content = sum(terms.content_at.values()) / max(len(terms.content_at), 1)
     ratio = alpha * content / (beta * sum(terms.style_at.values()))
@@ -349,7 +358,8 @@ def _correlations(
     if content is None or not (wanted or own):
         return {}
     if transform is None:
-        raise ValueError(f"content_terms {(wanted or ['own'])[0]!r} without a transform: give one")
+        name = (wanted or ["own"])[0]
+        raise ValueError(f"content_terms {name!r} needs a transform: give one")
     made: dict[str, Callable[[Tensor], Tensor]] = {
         name: correlation_term(name, content, transform) for name in wanted
     }
@@ -357,7 +367,7 @@ def _correlations(
 
 
 def _balance(at: Mapping[str, float]) -> dict[str, float]:
-    """Return weights of layers that share the sum of their distances somewhere equally."""
+    """Return weights that give every layer the same share of the sum of these distances."""
     mean = sum(at.values()) / max(len(at), 1)
     return {name: mean / value for name, value in at.items()}
 
@@ -365,7 +375,7 @@ def _balance(at: Mapping[str, float]) -> dict[str, float]:
 def _weighted(
     distances: Mapping[str, Tensor], weights: Mapping[str, float], factor: float
 ) -> dict[str, Tensor]:
-    """Return weighted distances; a layer without a weight has 1."""
+    """Return the weighted distances. The weight of a layer that is not in `weights` is 1."""
     return {name: factor * weights.get(name, 1.0) * value for name, value in distances.items()}
 
 

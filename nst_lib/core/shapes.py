@@ -1,4 +1,4 @@
-"""Check of the shape of spectrograms and coefficients."""
+"""A check of the shape of spectrograms and coefficients."""
 
 from torch import Tensor
 

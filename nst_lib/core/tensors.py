@@ -1,4 +1,4 @@
-"""Files of tensors, as ``torch.save`` writes them."""
+"""Files of tensors that ``torch.save`` writes."""
 
 import os
 import warnings
@@ -8,12 +8,12 @@ import torch
 
 
 def read(path: str | os.PathLike[str]) -> Any:
-    """Return what a file holds, on the CPU; nothing in it is executed.
+    """Return the content of a file, on the CPU. No code in the file is executed.
 
     Raises
     ------
     ValueError
-        If it cannot be read, or is a file of another kind. The message is the reason alone.
+        If the file cannot be read or is of another kind. The message gives only the reason.
     """
     try:
         with warnings.catch_warnings(action="ignore"):
@@ -21,4 +21,4 @@ def read(path: str | os.PathLike[str]) -> Any:
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror or error})") from error
     except Exception as error:  # a file of another kind raises nearly any of them
-        raise ValueError("is not a file of tensors by torch.save") from error
+        raise ValueError("is not a file of tensors that torch.save wrote") from error

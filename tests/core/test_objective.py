@@ -141,7 +141,7 @@ def test_unknown_names_are_refused(network, sounds):
         objective(network, sounds, layer_weights="equal")
     with pytest.raises(ValueError, match="content_terms 'pitch'; accepted: features, onset"):
         objective(network, sounds, content_terms=("pitch",))
-    with pytest.raises(ValueError, match="content_terms 'onset' without a transform"):
+    with pytest.raises(ValueError, match="content_terms 'onset' needs a transform"):
         objective(network, sounds, content_terms=("onset",))
     with pytest.raises(ValueError, match="nothing to match"):
         objective(network, sounds, style_layers=(), content_terms=())

@@ -266,11 +266,11 @@ def saved(content):
     [
         (lambda path: None, r"cannot be read \(No such file or directory\)"),
         (lambda path: path.mkdir(), r"cannot be read \(Is a directory\)"),
-        (lambda path: path.touch(), "is not a file of tensors by torch.save"),
+        (lambda path: path.touch(), "is not a file of tensors that torch.save wrote"),
         (lambda path: path.write_text("weights, two\nlines"), "is not a file of tensors"),
         (lambda path: path.write_bytes(b"PK\x03\x04 cut"), "is not a file of tensors"),
         (lambda path: np.savez(path.open("wb"), a=np.zeros(3)), "is not a file of tensors"),
-        (saved(torch.nn.Linear(2, 2)), "is not a file of tensors by torch.save"),
+        (saved(torch.nn.Linear(2, 2)), "is not a file of tensors that torch.save wrote"),
         (saved([torch.zeros(2)]), "holds a list, not a state dict"),
         (saved({"state_dict": {}}), "has no features.0.weight"),
         (saved({"features.0.weight": 3}), "features.0.weight is not a tensor of floating-point"),
@@ -383,7 +383,9 @@ def test_command_line(nst, weights, tmp_path, dataset):
     result = run("weights=A.wav")
     assert (result.returncode, result.stdout) == (2, "")
     (line,) = result.stderr.splitlines()
-    assert line.startswith("nst: weights='A.wav': is not a file of tensors by torch.save; accepted")
+    assert line.startswith(
+        "nst: weights='A.wav': is not a file of tensors that torch.save wrote; acc"
+    )
     assert not (tmp_path / "C.wav").exists()
 
 

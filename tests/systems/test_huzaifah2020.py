@@ -345,7 +345,9 @@ def test_bad_weights(config, make_wav, tmp_path, monkeypatch):
         config.network(n_freq=513, n_frames=87)
     for write in (lambda: path.write_text("not one"), lambda: make_wav().rename(path)):
         write()
-        with pytest.raises(ConfigError, match=r"bad.pt': is not a file of tensors by torch.save;"):
+        with pytest.raises(
+            ConfigError, match=r"bad.pt': is not a file of tensors that torch.save wrote;"
+        ):
             config.network(n_freq=513, n_frames=87)
     torch.save([torch.zeros(3)], path)
     with pytest.raises(ConfigError, match=r"bad.pt': holds something else; accepted: a file that"):
