@@ -1,13 +1,15 @@
-"""Minimise a loss over a spectrogram or a waveform, and always keep the best point evaluated.
+"""Minimise a loss over a spectrogram or a waveform. The best point evaluated is kept.
 
-Without line search, L-BFGS is PyTorch's at its defaults, as in the study. Its first step has an L1
-norm of 1 at most, a few millionths for each value of a spectrogram, and it only learns from steps
-along which the gradient grows. Where the loss is concave at the start, it never learns, and each
-evaluation is a plain gradient step. So it is where the style is much louder than the content, since
-(s^2 - x^2)^2 is concave for x < s / sqrt(3): for frog over keyboard an evaluation gains 0.04 %
-(`tests/test_study.py`). With the line search we therefore minimise over x in units in which the
-first step is `FIRST_STEP` of the start's RMS, and the search goes on until the slope has flattened
-(strong Wolfe conditions), which makes every step one to learn from.
+Without line search, L-BFGS is PyTorch's with its defaults, as in the study. The L1 norm of its
+first step is 1 at most: a few millionths for each value of a spectrogram. Its model of the
+curvature is only updated by steps along which the gradient grows. If the loss is concave around the
+start, the model is never updated, and each evaluation is a plain gradient step. This happens if the
+style is much louder than the content, because (s^2 - x^2)^2 is concave for x < s / sqrt(3). For
+frog over keyboard, an evaluation lowers the loss by only 0.04 % (`tests/test_study.py`).
+
+With the line search, we therefore minimise over x in a unit that makes the first step `FIRST_STEP`
+of the start's RMS. The search goes on until the slope is flat enough (strong Wolfe conditions), so
+that every step updates the model.
 """
 
 import copy
@@ -26,12 +28,12 @@ from nst_lib.core.objective import Losses
 
 OPTIMISERS = ("lbfgs", "adam")
 LINE_SEARCHES = ("none", "strong_wolfe")
-#: Step sizes where none is given. L-BFGS: PyTorch's; Adam: our choice, for log-magnitudes.
+#: Default step sizes. That of L-BFGS is PyTorch's; that of Adam is our choice, for log-magnitudes.
 LEARNING_RATES = {"lbfgs": 1.0, "adam": 0.05}
-#: Mean size of the first step that a line search tries, as a share of the start's RMS.
+#: Mean absolute value of the first step that a line search tries, as a share of the start's RMS.
 FIRST_STEP = 0.01
-#: Iterations between snapshots; the first of each is evaluated once more. The study's 20 are
-#: PyTorch's default.
+#: Number of iterations in one call of PyTorch's optimiser. Snapshots are taken between calls, and
+#: each call evaluates the current point once more. The study's 20 are PyTorch's default.
 _ITERATIONS = {"none": 20, "strong_wolfe": 50}
 
 
@@ -42,13 +44,13 @@ class Evaluation:
     Attributes
     ----------
     step : int
-        Counts from 0, which is the start.
+        Index of the evaluation; 0 is the evaluation of the start.
     seconds : float
-        Since the optimisation began.
+        Time since the optimisation began.
     losses : dict of str to float
-        "style", "content" and "total", weighted, and the terms ("style relu1", ...).
+        The weighted losses "style", "content" and "total", and the terms ("style relu1", ...).
     domain : {"spectrogram", "waveform"}
-        What was being optimised.
+        The domain in which the sound was optimised.
     """
 
     step: int
@@ -58,11 +60,11 @@ class Evaluation:
 
     @property
     def total(self) -> float:
-        """What is minimised."""
+        """The loss that is minimised."""
         return self.losses["total"]
 
     def row(self) -> dict[str, Any]:
-        """Return "step", "seconds", "domain" and the losses: a row of the loss table."""
+        """Return a row of the loss table: "step", "seconds", "domain" and the losses."""
         return {
             "step": self.step,
             "seconds": self.seconds,
@@ -73,7 +75,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that is needed to go on where a run was, to the same end.
+    """Everything that is needed to continue a run, so that it ends as without the break.
 
     Attributes
     ----------
@@ -82,11 +84,11 @@ class Snapshot:
     best : Tensor
         The best point evaluated.
     best_step : int or None
-        Its evaluation.
+        Index of the evaluation of the best point.
     evaluations : list of Evaluation
-        So far.
+        The evaluations so far.
     optimiser : dict
-        State of the optimiser.
+        State of PyTorch's optimiser.
     """
 
     z: Tensor
@@ -96,7 +98,7 @@ class Snapshot:
     optimiser: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain types and tensors."""
+        """Return the snapshot as plain types and tensors."""
         return {
             **vars(self),
             "evaluations": [asdict(evaluation) for evaluation in self.evaluations],
@@ -104,7 +106,7 @@ class Snapshot:
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Self:
-        """Return what :meth:`to_dict` was called on."""
+        """Return the snapshot that :meth:`to_dict` turned into `state`."""
         evaluations = [Evaluation(**evaluation) for evaluation in state["evaluations"]]
         return cls(**{**state, "evaluations": evaluations})
 
@@ -116,16 +118,17 @@ class Optimised:
     Attributes
     ----------
     x : Tensor
-        The best point evaluated; the start where there was no evaluation.
+        The best point evaluated, or the start if there was no evaluation.
     evaluations : list of Evaluation
-        All of them, in order.
+        All evaluations, in order.
     best_step : int or None
-        The evaluation that `x` belongs to.
+        Index of the evaluation of `x`.
     outcome : {"finished", "converged", "stopped", "diverged"}
-        Why it ended: all steps made; the gradient vanished; the stop event or an interrupt; a loss
-        that is not finite.
+        Why the run ended. "finished": all evaluations were made. "converged": the optimiser does
+        not move any more. "stopped": the stop event was set, or the run was interrupted.
+        "diverged": the loss is not finite.
     restart : Snapshot
-        To go on from `x`, with an optimiser that has forgotten how it got there.
+        Snapshot for a restart from `x`, with an optimiser in its initial state.
     """
 
     x: Tensor
@@ -137,20 +140,20 @@ class Optimised:
 
 @dataclass(frozen=True)
 class Method:
-    """How :func:`minimise` moves.
+    """The method of optimisation for :func:`minimise`.
 
     Attributes
     ----------
     optimiser : {"lbfgs", "adam"}
-        The method.
+        The optimiser.
     line_search : {"none", "strong_wolfe"}
-        Of L-BFGS; its evaluations count as steps.
+        Line search of L-BFGS. Its evaluations count as steps.
     learning_rate : float > 0 or None
-        None takes `LEARNING_RATES`.
+        Step size; None is that of `LEARNING_RATES`.
     history : int > 0
         Number of steps that L-BFGS remembers.
     unit : float > 0
-        What counts as 1 where there is no line search, which has a unit of its own.
+        Unit of the variable: x is optimised as x / unit. The line search sets its own unit.
 
     Raises
     ------
@@ -170,13 +173,16 @@ class Method:
         )
 
     def unit_at(self, start: Tensor) -> float:
-        """Return the unit of x; with a line search, a first step of 1 in L1 is `FIRST_STEP`."""
+        """Return the unit of x.
+
+        With a line search, a first step with L1 norm 1 in this unit is `FIRST_STEP` on average.
+        """
         if self.optimiser != "lbfgs" or self.line_search == "none":
             return self.unit
         return FIRST_STEP * start.numel() * float(start.square().mean().sqrt()) or 1.0
 
     def make(self, x: Tensor) -> torch.optim.Optimizer:
-        """Return PyTorch's optimiser of a tensor."""
+        """Return PyTorch's optimiser for a tensor."""
         rate = LEARNING_RATES[self.optimiser] if self.learning_rate is None else self.learning_rate
         if self.optimiser == "adam":
             return torch.optim.Adam([x], lr=rate)
@@ -191,16 +197,17 @@ class Method:
 
 @dataclass(frozen=True)
 class Observer:
-    """Who looks on while :func:`minimise` works, from its own thread.
+    """Functions that :func:`minimise` calls in its own thread, and an event that stops it.
 
     Attributes
     ----------
     on_evaluation : callable or None
         Called after each evaluation with an :class:`Evaluation`.
     on_point : callable or None
-        Called after that with the point that was evaluated, to look at and not to keep.
+        Called after that with the point that was evaluated. Do not modify or keep it.
     stop : threading.Event or None
-        When it is set, the best point so far is returned. ``KeyboardInterrupt`` does the same.
+        When it is set, :func:`minimise` returns the best point so far. So it does after a
+        ``KeyboardInterrupt``.
     """
 
     on_evaluation: Callable[[Evaluation], None] | None = None
@@ -210,15 +217,15 @@ class Observer:
 
 @dataclass(frozen=True)
 class Resume:
-    """Where :func:`minimise` goes on, and who keeps where it is.
+    """The snapshot from which :func:`minimise` continues, and a function that gets new snapshots.
 
     Attributes
     ----------
     snapshot : Snapshot or None
-        Go on from there. Same arguments, same end as without the break.
+        Point from which to continue. With the same arguments the run ends as without the break.
     on_snapshot : callable or None
-        Called with a :class:`Snapshot` every 20 iterations (50 with the line search); it refers to
-        tensors that change afterwards.
+        Called with a :class:`Snapshot` every 20 iterations (50 with the line search). Copy its
+        tensors to keep them: they change afterwards.
     """
 
     snapshot: Snapshot | None = None
@@ -238,28 +245,28 @@ def minimise(
 ) -> Optimised:
     """Minimise `loss` from `start`.
 
-    The study runs ``torch.optim.LBFGS`` at its defaults (20 iterations a call, history 100, step 1,
-    no line search) and counts evaluations. It keeps the last iterate, which is never evaluated;
-    we keep the best one evaluated, so that its loss is known.
+    The study runs ``torch.optim.LBFGS`` with its defaults (20 iterations per call, history 100,
+    step size 1, no line search) and counts evaluations. It keeps the last iterate, whose loss is
+    never evaluated. We keep the best point evaluated, so that its loss is known.
 
     Parameters
     ----------
     loss : callable
-        Tensor -> Losses, differentiable.
+        Differentiable function of a tensor that returns :class:`Losses`.
     start : Tensor
-        Where to begin; not modified.
+        The start. It is not modified.
     steps : int >= 0
-        Evaluations of loss and gradient.
+        Number of evaluations of the loss and its gradient.
     method : Method or None
-        How to move; None is the study's.
+        Method of optimisation; None is the study's.
     domain : {"spectrogram", "waveform"}
-        Noted in the evaluations.
+        The domain that is written into the evaluations.
     earlier : sequence of Evaluation
-        Evaluations of a stage before; steps and seconds go on from there.
+        Evaluations of an earlier stage; steps and seconds continue from them.
     observer : Observer or None
-        Who looks on.
+        Functions to call after evaluations, and the event that stops the run.
     resume : Resume or None
-        Where to go on, and who keeps where this run is.
+        Snapshot from which to continue, and the function that gets new snapshots.
 
     Returns
     -------
@@ -269,7 +276,7 @@ def minimise(
     return run.minimise(resume or Resume())
 
 
-class _End(Exception):  # noqa: N818 - leaves the optimiser from inside its closure, no error
+class _End(Exception):  # noqa: N818 - not an error: leaves the optimiser from inside its closure
     pass
 
 
@@ -326,7 +333,7 @@ class _Run:
             done = len(self._evaluations)
             optimiser.step(self._evaluate)  # type: ignore[arg-type]
             if self._method.optimiser == "lbfgs" and len(self._evaluations) == done + 1:
-                self._outcome = "converged"  # a call that only looks, and does not move, never will
+                self._outcome = "converged"  # it evaluated, but did not move
                 return
             if on_snapshot is not None:
                 on_snapshot(self._snapshot(self._z.detach(), optimiser.state_dict()))
@@ -335,7 +342,7 @@ class _Run:
         return Snapshot(z, self._best, self._best_step, self._evaluations, optimiser)
 
     def _evaluate(self) -> Tensor:
-        """Evaluate loss and gradient where the optimiser is: its closure."""
+        """Evaluate the loss and its gradient at the current point: the closure of the optimiser."""
         self._end_if_due()
         self._z.grad = None
         x = self._z * self._unit

@@ -1,12 +1,13 @@
-"""Random convolutions of one layer, side by side: none is fed by another.
+"""Random networks of one layer each, side by side: each sees the input itself.
 
 Layout: input ``(freq, time)`` for filters over frames, with frequency bins as channels, or
 ``(planes, freq, time)`` for filters over frequency and time -> feature maps ``(filters, time)`` or
 ``(filters, freq, time)``. No padding, no bias, no pooling, ReLU; the weights are fixed.
 
-Each size has the convolution that is fastest on a CPU: over frames `nn.Conv1d` up to `NARROW` and
-:class:`nst_lib.core.convolution.SpectralConv1d` beyond, over both axes :class:`SpectralConv2d`,
-three times as fast as `nn.Conv2d` forward and backward at the sizes of H. Caracalla and A. Roebel.
+Each size of filter uses the convolution that is fastest on a CPU. Over frames this is `nn.Conv1d`
+up to a width of `NARROW`, and :class:`nst_lib.core.convolution.SpectralConv1d` for wider filters.
+Over frequency and time it is :class:`SpectralConv2d`. At the sizes of H. Caracalla and A. Roebel it
+is three times as fast as `nn.Conv2d`, forward and backward.
 """
 
 import math
@@ -21,31 +22,31 @@ from nst_lib.base.validation import validate_memory
 from nst_lib.core.convolution import SpectralConv1d, block_length
 from nst_lib.core.network import validate_layers
 
-#: Widest filter over frames that is convolved directly.
+#: Width in frames of the widest filter that is convolved directly.
 NARROW = 4
 
 
 class ParallelCNN(nn.Module):
-    """Single layers of random filters, one for each size; see the module.
+    """Single layers of random filters, one layer for each size of filter; see the module.
 
     Parameters
     ----------
     sizes : sequence of (width,) or (height, width)
-        Of the filters: frames, or frequency bins and frames.
+        Sizes of the filters: frames, or frequency bins and frames.
     shape : (freq,) or (planes, freq)
-        Of the input, without its frames.
+        Shape of the input without its last axis, the frames.
     filters : int > 0
-        Of each size.
+        Number of filters of each size.
     bound : float > 0 or None
-        Weights are drawn from U(+-bound); None is that of X. Glorot and Y. Bengio (2010),
+        Weights are drawn from U(+-bound). None is the bound of X. Glorot and Y. Bengio (2010),
         sqrt(6 / (fan_in + fan_out)).
     seed : int
-        Of the weights.
+        Seed of the random weights.
 
     Attributes
     ----------
     layer_names : tuple of str
-        "relu1", "relu2", ...: the feature maps, in the order of `sizes`.
+        Names of the feature maps in the order of `sizes`: "relu1", "relu2", ...
 
     Raises
     ------
@@ -66,7 +67,10 @@ class ParallelCNN(nn.Module):
         self.sizes, self.shape = [tuple(size) for size in sizes], tuple(shape)
         highest = max(height for *height, _ in self.sizes)
         if highest > list(shape[1:]):
-            raise ValueError(f"{shape[1]} frequency bins; accepted: {highest[0]} or more")
+            raise ValueError(
+                f"{shape[1]} frequency bins; accepted: {highest[0]} or more, the height of the "
+                "highest filter"
+            )
         needed = 4 * n_weights(sizes, shape=shape, filters=filters)
         validate_memory(needed, of=f"filters={filters}: the weights", accepted="fewer")
         generator = torch.Generator().manual_seed(seed)
@@ -82,20 +86,20 @@ class ParallelCNN(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, S: Tensor, layers: Iterable[str] | None = None) -> dict[str, Tensor]:
-        """Return named feature maps.
+        """Return the named feature maps.
 
         Parameters
         ----------
         S : Tensor, shape=(..., time)
-            Input; before time, `shape`.
+            Input; the axes before time are those of `shape`.
         layers : iterable of str or None
-            Names from `layer_names`; None returns all.
+            Names from `layer_names`; None returns all feature maps.
 
         Returns
         -------
         dict of str to Tensor
-            Shapes ``(filters, time)`` or ``(filters, freq, time)``: as many positions as a filter
-            has within the input.
+            Shapes ``(filters, time)`` or ``(filters, freq, time)``, with one position for each
+            place of the filter within the input.
 
         Raises
         ------
@@ -109,14 +113,14 @@ class ParallelCNN(nn.Module):
             raise ValueError(f"frames of shape {tuple(S.shape[:-1])}; accepted: {self.shape}")
         if S.shape[-1] < widest:
             raise ValueError(
-                f"{S.shape[-1]} frames; accepted: {widest} or more, as the widest filter has; so a "
-                "longer sound or narrower filters"
+                f"{S.shape[-1]} frames; accepted: {widest} or more, the width of the widest filter "
+                "(use a longer sound or narrower filters)"
             )
         return {name: self.layers[name](S) for name in self.layer_names if name in wanted}
 
 
 def n_weights(sizes: Sequence[Sequence[int]], *, shape: Sequence[int], filters: int) -> int:
-    """Count the numbers that a network keeps; see :class:`ParallelCNN`."""
+    """Return how many numbers a :class:`ParallelCNN` stores as weights."""
     fan = filters * shape[0]
     kept = 0
     for *height, width in sizes:
@@ -139,7 +143,7 @@ def _rectified(weight: Tensor, shape: Sequence[int]) -> nn.Module:
 
 
 def _block(n_freq: int, height: int) -> int:
-    """Return the bins of a block: about 2.4 heights, so that no block is left over in part."""
+    """Return the length of a block in bins: about 2.4 heights, so that all blocks are full."""
     rows = n_freq - height + 1
     n_blocks = max(1, round(rows / max(12, 1.4 * height)))
     return -(-rows // n_blocks) + height - 1
@@ -148,16 +152,17 @@ def _block(n_freq: int, height: int) -> int:
 class SpectralConv2d(nn.Module):
     """A 2-D convolution with fixed weights and ReLU, overlap-save along frequency.
 
-    All frames that a filter spans are stacked first, so that what is left is a convolution along
-    frequency. In blocks of bins that is a product for each point of a Fourier transform; the
-    transforms are products with small matrices too, so that nothing has to be rearranged.
+    First, all frames that a filter spans are stacked. What remains is a convolution along
+    frequency. In blocks of bins, it is one matrix product for each point of a Fourier transform.
+    The Fourier transforms are products with small matrices too, so that no data has to be
+    rearranged.
 
     Parameters
     ----------
     weight : Tensor, shape=(filters, planes, height, width)
-        Its weights.
+        The weights.
     n_freq : int > 0
-        Bins of the input.
+        Number of bins of the input.
     """
 
     analysis: Tensor
@@ -188,7 +193,7 @@ class SpectralConv2d(nn.Module):
 
 
 class _OverlapSave(torch.autograd.Function):
-    """Stacked frames ``(freq, rows, time)`` to feature maps ``(freq, filters, time)``."""
+    """Compute feature maps ``(freq, filters, time)`` of stacked frames ``(freq, rows, time)``."""
 
     @staticmethod
     def forward(

@@ -1,9 +1,9 @@
-"""Waveform to log-magnitude spectrogram.
+"""Transforms of a waveform into a log-magnitude spectrogram.
 
 Layout: waveform ``(..., samples)`` -> spectrogram ``(..., freq, time)``. Scale: ``log1p`` (natural
-logarithm of 1 + x) of the *amplitude*, as in the study. Frames are centred; beyond the ends of a
-sound lies silence (``pad_mode="constant"``, as in librosa today) or its mirror image ("reflect", as
-in the study).
+logarithm of 1 + x) of the *amplitude*, as in the study. Frames are centred. Beyond the ends of a
+sound, silence is assumed (``pad_mode="constant"``, as in librosa today) or the mirror image of the
+sound ("reflect", as in the study).
 """
 
 import math
@@ -21,24 +21,25 @@ from nst_lib.core.shapes import validate_shape
 
 #: C1 in Hz, equal temperament with A4 = 440 Hz: the lowest bin of librosa's constant-Q transform.
 C1 = 440.0 * 2 ** (-45 / 12)
-#: How far above the highest centre its filter may reach, in bandwidths: as librosa checks it, half
-#: the noise bandwidth of a Hann window.
+#: Distance in bandwidths from the highest centre to the upper end of its filter. It must lie below
+#: the Nyquist frequency. As in librosa, the distance is half the noise bandwidth of a Hann window.
 MARGIN = 0.75
-#: Residual bands below the lowest bin, at least; with fewer, Griffin-Lim ends further off.
+#: The smallest number of residual bands below the lowest bin. With fewer bands, the result of
+#: Griffin-Lim is further from its target.
 LOW_BANDS = 8
 
 
 class Transform(nn.Module):
-    """A waveform's log-magnitude, with the axes that label it.
+    """A transform of a waveform into a log-magnitude spectrogram, with its axes.
 
     Attributes
     ----------
     freqs : np.ndarray, shape=(n_freq,)
         Centre frequencies in Hz.
     freq_scale : {"linear", "log"}
-        How `freqs` are spaced.
+        Scale on which `freqs` are equally spaced.
     min_samples : int > 0
-        Fewest samples that can be transformed: one analysis window.
+        Smallest number of samples that can be transformed: one analysis window.
     """
 
     freq_label = "Frequency (Hz)"
@@ -61,7 +62,7 @@ class Transform(nn.Module):
         return len(self.freqs)
 
     def n_frames(self, n_samples: int) -> int:
-        """Return the number of frames of `n_samples` samples."""
+        """Return the number of frames of a sound of `n_samples` samples."""
         return 1 + n_samples // self.hop_length
 
     def times(self, n_frames: int) -> npt.NDArray[np.float64]:
@@ -69,12 +70,12 @@ class Transform(nn.Module):
         return np.arange(n_frames) * self.hop_length / self.sr
 
     def forward(self, y: Tensor) -> Tensor:
-        """Transform a waveform.
+        """Return the log-magnitude spectrogram of a waveform.
 
         Parameters
         ----------
         y : Tensor, shape=(..., samples)
-            Full scale at +-1, at least `min_samples` long.
+            Waveform from -1 to 1, at least `min_samples` long.
 
         Returns
         -------
@@ -88,8 +89,8 @@ class Transform(nn.Module):
         """
         if y.shape[-1] < self.min_samples:
             raise ValueError(
-                f"waveform of {y.shape[-1]} samples; accepted: one analysis window of "
-                f"{self.min_samples} samples or more"
+                f"waveform of {y.shape[-1]} samples; accepted: {self.min_samples} samples or more, "
+                "one analysis window"
             )
 
         S: Tensor = _LogAmplitude.apply(y, self)  # type: ignore[no-untyped-call]
@@ -108,7 +109,7 @@ class Transform(nn.Module):
         raise NotImplementedError
 
     def dual(self, coefficients: Tensor, *, length: int) -> Tensor:
-        """Return a first approximation of :meth:`synthesise`, as quick as :meth:`analyse`."""
+        """Return a first approximation of :meth:`synthesise`, as fast as :meth:`analyse`."""
         raise NotImplementedError
 
     def synthesise(self, coefficients: Tensor, *, length: int) -> Tensor:
@@ -117,7 +118,7 @@ class Transform(nn.Module):
 
 
 class _LogAmplitude(torch.autograd.Function):
-    """log(1 + |coefficients|); its gradient is one adjoint, half the time of PyTorch's for STFT."""
+    """log(1 + |coefficients|). The gradient is one adjoint (STFT: half the time of PyTorch's)."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, transform: Transform) -> Tensor:
@@ -140,13 +141,13 @@ class STFT(Transform):
     Parameters
     ----------
     sr : int > 0
-        Sampling rate in Hz; labels the frequency axis.
+        Sampling rate in Hz. It only sets the labels of the frequency axis.
     n_fft : int > 1
         Window and FFT length in samples.
     hop_length : int > 0 or None
-        Samples between frames; None is an eighth of the window.
+        Number of samples between frames; None is an eighth of the window.
     pad_mode : {"constant", "reflect"}
-        What lies beyond the ends of a sound.
+        What is assumed beyond the ends of a sound: silence, or its mirror image.
     """
 
     freq_scale = "linear"
@@ -173,7 +174,10 @@ class STFT(Transform):
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
 
     def n_frames(self, n_samples: int) -> int:
-        """Return the number of frames of `n_samples` samples; padding is even, odd windows not."""
+        """Return the number of frames of a sound of `n_samples` samples.
+
+        The padding has an even number of samples, so an odd window leaves room for one sample less.
+        """
         return 1 + (n_samples - self.n_fft % 2) // self.hop_length
 
     def analyse(self, y: Tensor) -> Tensor:
@@ -196,14 +200,15 @@ class STFT(Transform):
         return self._add(halved, length=length, norm="forward")
 
     def dual(self, coefficients: Tensor, *, length: int) -> Tensor:
-        """Return what :meth:`synthesise` does, which for the STFT takes no more time."""
+        """Return the result of :meth:`synthesise`, which is as fast for the STFT."""
         return self.synthesise(coefficients, length=length)
 
     def synthesise(self, coefficients: Tensor, *, length: int) -> Tensor:
         """Return the waveform ``(..., length)`` whose STFT is nearest.
 
-        Least squares over the whole spectrum, negative frequencies included: D. Griffin and J. Lim,
-        "Signal estimation from modified short-time Fourier transform", 1984, equation 6.
+        This is the least squares over the whole spectrum, including negative frequencies: D.
+        Griffin and J. Lim, "Signal estimation from modified short-time Fourier transform", 1984,
+        equation 6.
         """
         y = self._add(coefficients, length=length, norm="backward")
         energy = _window_energy(
@@ -212,7 +217,7 @@ class STFT(Transform):
         return y / energy
 
     def _add(self, coefficients: Tensor, *, length: int, norm: str) -> Tensor:
-        """Window and add the frames, and what lies beyond the ends where it came from."""
+        """Window and overlap-add the frames, and fold what lies beyond the ends back."""
         validate_shape(coefficients, (self.n_freq, self.n_frames(length)), length=length)
         spectrum = coefficients.reshape(-1, *coefficients.shape[-2:]).mT
         frames = torch.fft.irfft(spectrum, n=self.n_fft, norm=norm)
@@ -225,7 +230,7 @@ class STFT(Transform):
 def _window_energy(
     n_fft: int, hop: int, pad_mode: str, length: int, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """Return the sum of the squared windows over each sample, shape ``(length,)``."""
+    """Return the sum of the squared windows at each sample, shape ``(length,)``."""
     squared = torch.hann_window(n_fft, dtype=dtype, device=device).square()
     frames = squared.expand(1, 1 + (length - n_fft % 2) // hop, n_fft)
     energy = _unpad(frames, n_fft, hop, pad_mode, length)[0]
@@ -233,7 +238,7 @@ def _window_energy(
 
 
 def _unpad(frames: Tensor, n_fft: int, hop: int, pad_mode: str, length: int) -> Tensor:
-    """Add centred frames ``(batch, time, n_fft)`` to ``(batch, length)``: framing's adjoint."""
+    """Add centred frames ``(batch, time, n_fft)`` to ``(batch, length)``: adjoint of framing."""
     half = n_fft // 2
     padded = _overlap_add(frames, hop, length=length + 2 * half)
     y = padded[:, half : half + length].clone()
@@ -244,7 +249,7 @@ def _unpad(frames: Tensor, n_fft: int, hop: int, pad_mode: str, length: int) -> 
 
 
 def _overlap_add(frames: Tensor, hop: int, *, length: int) -> Tensor:
-    """Add frames ``(batch, time, samples)`` that begin `hop` apart, to ``(batch, length)``."""
+    """Add frames ``(batch, time, samples)``, `hop` samples apart, to ``(batch, length)``."""
     batch, n_frames, size = frames.shape
     parts = -(-size // hop)
     blocks = max(n_frames + parts, -(-length // hop))
@@ -256,14 +261,14 @@ def _overlap_add(frames: Tensor, hop: int, *, length: int) -> Tensor:
 
 
 class _Bands(Transform):
-    """A transform by a filter bank, its bins equally spaced in log-frequency.
+    """A transform by a filter bank whose bins are equally spaced in log-frequency.
 
     Attributes
     ----------
     bank : FilterBank
-        Computes it.
+        The filter bank that computes the transform.
     bins : slice
-        Which of the bands are bins; the others are residual bands.
+        The bands that are bins. The others are residual bands.
     """
 
     freq_scale = "log"
@@ -321,37 +326,38 @@ class _Bands(Transform):
 
 
 class CQT(_Bands):
-    """Constant-Q transform: librosa's definition, computed by a :class:`FilterBank`.
+    """Constant-Q transform as librosa defines it, computed by a :class:`FilterBank`.
 
     Each band is a Hann window of Q sr / f samples (J. C. Brown, "Calculation of a constant Q
-    spectral transform", 1991). librosa halves the sampling rate octave by octave, and has windows
-    up to half a sample off centre; here all bands are computed at the full rate. The magnitudes
-    agree to 0.5 % at 64 bins to the octave, to 2 % at 12, whose windows are short.
+    spectral transform", 1991). librosa halves the sampling rate octave by octave, and its windows
+    are up to half a sample off centre. Here all bands are computed at the full rate. The magnitudes
+    differ by 0.5 % at most with 64 bins per octave, and by 2 % with 12, whose windows are shorter.
 
     Parameters
     ----------
     sr : int > 0
         Sampling rate in Hz.
     hop_length : int > 0
-        Samples between frames. Those further apart than two thirds of the highest bin's window,
-        Q sr / f samples with Q about 1.44 bins_per_octave, lose what lies between them.
+        Number of samples between frames. If it is more than two thirds of the window of the highest
+        bin, which has Q sr / f samples with Q about 1.44 bins_per_octave, the sound between frames
+        is lost.
     n_bins, bins_per_octave : int > 0
-        Number of bins in all, and in each octave.
+        Total number of bins, and number of bins in each octave.
     fmin : float > 0
         Frequency of the lowest bin in Hz; C1 (32.7 Hz) by default.
     residual : bool
-        Whether to add the bands below and above, so that nothing is lost: above, bins as before up
-        to half the sampling rate; below, bands of one width down to 0 Hz.
+        Whether to add bands above and below the bins, so that no frequencies are lost. Above,
+        further bins go up to half the sampling rate. Below, bands of equal width go down to 0 Hz.
     scale : float > 0
-        Factor of all coefficients. At 1, librosa's, they are mostly so small that the logarithm
-        hardly compresses them; at about 30 they are as large as an STFT's.
+        Factor of all coefficients. With librosa's factor, 1, most are so small that the logarithm
+        hardly compresses them. With about 30 they are as large as those of an STFT.
     pad_mode : {"constant", "reflect"}
-        What lies beyond the ends of a sound.
+        What is assumed beyond the ends of a sound: silence, or its mirror image.
 
     Raises
     ------
     ValueError
-        If the highest bin reaches the Nyquist frequency.
+        If the filter of the highest bin reaches the Nyquist frequency.
     """
 
     def __init__(
@@ -394,22 +400,23 @@ class CWT(_Bands):
     sr : int > 0
         Sampling rate in Hz.
     hop_length : int > 0
-        Samples between frames.
+        Number of samples between frames.
     n_bins, voices : int > 0
-        Number of scales in all, and in each octave.
+        Total number of scales, and number of scales in each octave.
     fmin : float > 0
         Centre frequency of the largest scale in Hz; C1 (32.7 Hz) by default.
     w0 : float >= 5 or None
-        Centre frequency over bandwidth: radians of the carrier in a standard deviation of the
-        wavelet. None is twice `voices`, near to the CQT's windows. Frames further apart than the
-        highest wavelet is long, 3 w0 sr / (2 pi f) samples, lose what lies between them.
+        Centre frequency divided by bandwidth: the phase of the carrier, in radians, over one
+        standard deviation of the wavelet. None is twice `voices` (at least 5), which is close to
+        the windows of the CQT. If frames are further apart than the length of the highest wavelet,
+        3 w0 sr / (2 pi f) samples, the sound between frames is lost.
     residual, scale, pad_mode
-        As for :class:`CQT`.
+        As in :class:`CQT`.
 
     Raises
     ------
     ValueError
-        If the highest wavelet reaches the Nyquist frequency.
+        If the highest wavelet reaches the Nyquist frequency, or if `w0` is below 5.
     """
 
     def __init__(
@@ -428,7 +435,9 @@ class CWT(_Bands):
         validate_positive(voices=voices)
         w0 = max(2.0 * voices, 5.0) if w0 is None else w0
         if not w0 >= 5:
-            raise ValueError(f"w0 {w0!r}; accepted: 5 or more, below it wavelets have a mean")
+            raise ValueError(
+                f"w0 {w0!r}; accepted: 5 or more (with less, the mean of a wavelet is not 0)"
+            )
         super().__init__(
             "gauss",
             quality=w0,
@@ -447,18 +456,18 @@ class CWT(_Bands):
 def _log_bands(
     fmin: float, n_bins: int, per_octave: int, quality: float, *, sr: int, hop: int, residual: bool
 ) -> tuple[Array, Array]:
-    """Return centres and bandwidths in Hz: of the bins, and of the residual bands around them."""
+    """Return centres and bandwidths in Hz of the bins and of any residual bands."""
     top = fmin * 2 ** ((n_bins - 1) / per_octave)
     if top * (1 + MARGIN / quality) > sr / 2:
         raise ValueError(
-            f"highest bin at {top:.0f} Hz; accepted: its filter must end below {sr / 2:.0f} Hz, "
-            "half the sampling rate (fewer n_bins or a lower fmin)"
+            f"the filter of the highest bin at {top:.0f} Hz does not end below {sr / 2:.0f} Hz, "
+            "half the sampling rate: use fewer n_bins or a lower fmin"
         )
     if not residual:
         freqs = fmin * 2 ** (np.arange(n_bins) / per_octave)
         return freqs, freqs / quality
     freqs = fmin * 2 ** (np.arange(math.ceil(per_octave * math.log2(sr / 2 / fmin))) / per_octave)
-    # Below, the main lobe of each band, four spacings wide, fits the rate of its coefficients.
+    # The main lobe of a low band is four spacings wide. It must not be wider than the frame rate.
     n_low = max(LOW_BANDS, math.ceil(4 * fmin * hop / sr))
     spacing = fmin / n_low
     return (

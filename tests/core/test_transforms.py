@@ -183,9 +183,9 @@ def test_gradient_of_silence_is_finite(transform):
 def test_bad_settings_and_short_waveforms_are_refused():
     with pytest.raises(ValueError, match="hop_length 0; accepted: more than 0"):
         STFT(hop_length=0)
-    with pytest.raises(ValueError, match=r"highest bin at .* below 11025 Hz"):
+    with pytest.raises(ValueError, match=r"highest bin at .* does not end below 11025 Hz"):
         CQT(n_bins=640)
-    with pytest.raises(ValueError, match=r"1023 samples; accepted: .* 1024 samples or more"):
+    with pytest.raises(ValueError, match=r"1023 samples; accepted: 1024 samples or more"):
         STFT()(torch.zeros(1023))
     with pytest.raises(ValueError, match=r"w0 4; accepted: 5 or more"):
         CWT(w0=4)
