@@ -1,23 +1,23 @@
-"""Scores of a transfer, from the waveforms alone.
+"""Scores of a transfer, computed from the waveforms alone.
 
-Sound is ``(..., samples)``, brought to equal RMS before it is measured, so that no score depends on
-level. All scores rest on one front end, J. H. McDermott and E. P. Simoncelli's (Neuron 71, 2011):
-`N_BANDS` half-cosine filters, equally spaced in ERBs (B. R. Glasberg and B. C. J. Moore 1990), and
-the envelope of each at `ENVELOPE_RATE` Hz, compressed by the power `COMPRESSION`.
+A sound has the shape ``(..., samples)``. All sounds are brought to the same RMS first, so that no
+score depends on level. All scores use the front end of J. H. McDermott and E. P. Simoncelli (Neuron
+71, 2011): `N_BANDS` half-cosine filters, equally spaced in ERBs (B. R. Glasberg and B. C. J. Moore
+1990), and the envelope of each band at `ENVELOPE_RATE` Hz, compressed by the power `COMPRESSION`.
 
 ========  ==================================  =================================================
 score     from -> to                          what it compares
 ========  ==================================  =================================================
-timbre    0 (the content's) -> 1 (the         mean band energy to the power 0.3
-          style's); below 0: further off
-texture   the same                            each family of statistics in `FAMILIES`, averaged
-rhythm    0 -> 1 (the content's)              correlation of smoothed onset strength
-noise     0 dB and less are good              background above the louder of the two inputs
+timbre    0 (as the content) -> 1 (as the     mean band energy to the power 0.3
+          style); below 0: further away
+texture   as for timbre                       each family of statistics in `FAMILIES`, averaged
+rhythm    0 -> 1 (as the content)             correlation of smoothed onset strength
+noise     0 dB or less is good                background relative to the louder one of the inputs
 ========  ==================================  =================================================
 
-Timbre and texture are 1 - d(result, style) / d(content, style), with d Euclidean. They have no
-lower bound: bands that are all but silent in one of the sounds have extreme skew, so a result that
-lacks the style's highs may score a texture of -2.
+Timbre and texture are 1 - d(result, style) / d(content, style), where d is the Euclidean distance.
+They have no lower bound. A band that is almost silent in one of the sounds has extreme skew, so a
+result without the high frequencies of the style may have a texture score of -2.
 """
 
 import math
@@ -35,26 +35,26 @@ from nst_lib.core.bands import BAND_RANGE, N_BANDS, erb_frequency, erb_rate, hal
 from nst_lib.sound import audio
 from nst_lib.sound.audio import Audio
 
-#: Rate of the envelopes in Hz, and the power that compresses their amplitude.
+#: Sampling rate of the envelopes in Hz, and the power that compresses their amplitude.
 ENVELOPE_RATE = 400
 COMPRESSION = 0.3
-#: Level under which a band counts as silent, in dB relative to the RMS of the sound.
+#: Level below which a band counts as silent, in dB relative to the RMS of the sound.
 SILENCE = -80.0
-#: Families of texture statistics; McDermott and Simoncelli's without modulation correlations.
+#: Families of texture statistics: McDermott and Simoncelli's without modulation correlations.
 FAMILIES = ("mean", "variation", "skew", "correlation", "modulation")
-#: Distances, in bands, at which envelopes are correlated (theirs).
+#: Distances in bands between the envelopes that are correlated, as in McDermott and Simoncelli.
 CORRELATION_OFFSETS = (1, 2, 3, 5, 8, 11, 16, 21)
-#: Modulation bands: their number, and the range of their centres in Hz (theirs).
+#: Number of modulation bands, and range of their centres in Hz, as in McDermott and Simoncelli.
 N_MODULATIONS = 20
 MODULATION_RANGE = (0.5, 200.0)
-#: Onsets: frames a second, and the standard deviations in seconds of the smoothing of power (near
-#: librosa's 93 ms window) and of onset strength (our choice).
+#: Frames per second of onset strength; standard deviations in seconds of the smoothing of power
+#: (close to librosa's window of 93 ms) and of onset strength (our choice).
 ONSET_RATE = 100
 LEVEL_SMOOTHING = 0.01
 ONSET_SMOOTHING = 0.05
-#: Share of the time that counts as background (our choice).
+#: Share of the time in which the level of a band is at or below its background (our choice).
 BACKGROUND = 0.1
-#: Fewest samples that can be scored.
+#: Smallest number of samples that can be scored.
 MIN_SAMPLES = 1024
 
 
@@ -65,12 +65,12 @@ class Scores:
     Attributes
     ----------
     timbre, texture, rhythm : float <= 1
-        NaN for timbre and texture where content and style are one sound; rhythm is 0 where there
-        is no onset.
+        Timbre and texture are NaN if content and style are the same sound. Rhythm is 0 if there are
+        no onsets.
     families : dict of str to float
-        Texture, family by family.
+        Texture score of each family.
     noise : float
-        Mean over bands, in dB.
+        Noise in dB, averaged over bands.
     """
 
     timbre: float
@@ -86,20 +86,20 @@ class Scores:
         )
 
     def to_dict(self) -> dict[str, float]:
-        """Return all scores, flat: "timbre", ..., "texture mean", "texture variation", ..."""
+        """Return all scores in one dict: "timbre", ..., "texture mean", "texture variation", ..."""
         scores = asdict(self)
         families = scores.pop("families")
         return scores | {f"texture {name}": value for name, value in families.items()}
 
 
 def scores(result: Audio, *, content: Audio, style: Audio, sr: int) -> Scores:
-    """Score a result against the two recordings it was made of.
+    """Return the scores of a result, given the two recordings that it was made from.
 
     Parameters
     ----------
     result, content, style : np.ndarray, shape=(samples,)
-        Sounds, not silent, at least `MIN_SAMPLES` long. Of result and content, rhythm compares what
-        both have.
+        Sounds with at least `MIN_SAMPLES` samples, not silent. If result and content differ in
+        length, rhythm compares them over the shorter length.
     sr : int > 0
         Sampling rate in Hz.
 
@@ -131,10 +131,10 @@ def scores(result: Audio, *, content: Audio, style: Audio, sr: int) -> Scores:
 
 
 def envelopes(y: Tensor, *, sr: int) -> Tensor:
-    """Compressed envelopes of the bands, at `ENVELOPE_RATE`; differentiable.
+    """Return the compressed envelopes of the bands at `ENVELOPE_RATE`; differentiable.
 
-    The analytic signal of a band needs no more samples than its own spectrum is wide, so each is
-    inverted at a rate of twice the widest band.
+    The analytic signal of a band can be sampled at a low rate, because its spectrum is narrow. All
+    bands are sampled at twice the width of the widest band.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def envelopes(y: Tensor, *, sr: int) -> Tensor:
     Returns
     -------
     Tensor, shape=(..., N_BANDS, frames)
-        (amplitude / RMS of the sound) ** COMPRESSION, at least at the level of `SILENCE`.
+        (amplitude / RMS of the sound) ** COMPRESSION, with `SILENCE` as the lowest level.
     """
     n = y.shape[-1]
     power = y.square().mean(-1, keepdim=True)
@@ -163,22 +163,22 @@ def envelopes(y: Tensor, *, sr: int) -> Tensor:
 
 
 def timbre(E: Tensor) -> Tensor:
-    """Mean over time of band energy to the power 0.3, from :func:`envelopes`."""
+    """Return the mean over time of band energy to the power 0.3, from :func:`envelopes`."""
     return E.square().mean(-1)
 
 
 def onset_strength(E: Tensor) -> Tensor:
-    """Mean over bands of the rises of level from frame to frame, smoothed.
+    """Return the rises of level from frame to frame, averaged over bands and smoothed.
 
     Parameters
     ----------
     E : Tensor, shape=(..., bands, frames)
-        From :func:`envelopes`.
+        Envelopes from :func:`envelopes`.
 
     Returns
     -------
     Tensor, shape=(..., frames)
-        At `ONSET_RATE`, in dB per frame.
+        Onset strength at `ONSET_RATE`, in dB per frame.
     """
     level = _level(E)
     level = level.clamp_min(level.amax((-2, -1), keepdim=True) + SILENCE)
@@ -187,35 +187,36 @@ def onset_strength(E: Tensor) -> Tensor:
 
 
 def background(E: Tensor) -> Tensor:
-    """Level of each band that it exceeds but for a share `BACKGROUND` of the time, in dB."""
+    """Return the background of each band in dB: its level at the quantile `BACKGROUND`."""
     return _level(E).quantile(BACKGROUND, dim=-1)
 
 
 def mean(E: Tensor) -> Tensor:
-    """Envelope mean of each band."""
+    """Return the mean of the envelope of each band."""
     return E.mean(-1)
 
 
 def variation(E: Tensor) -> Tensor:
-    """Envelope variance over squared mean, of each band."""
+    """Return the variance of the envelope of each band, divided by its squared mean."""
     return E.var(-1, correction=0) / E.mean(-1).square()
 
 
 def skew(E: Tensor) -> Tensor:
-    """Third standardised moment of each band's envelope; 0 where it is constant."""
+    """Return the skew (third standardised moment) of each envelope; 0 if it is constant."""
     centred = E - E.mean(-1, keepdim=True)
     return centred.pow(3).mean(-1) / (centred.square().mean(-1) + _STILL).pow(1.5)
 
 
 def cross_band(E: Tensor) -> Tensor:
-    """Correlations of the envelopes of bands that are `CORRELATION_OFFSETS` apart."""
+    """Return the correlations of the envelopes of bands that are `CORRELATION_OFFSETS` apart."""
     return torch.cat([correlation(E[..., d:, :], E[..., :-d, :]) for d in CORRELATION_OFFSETS], -1)
 
 
 def modulation(E: Tensor) -> Tensor:
-    """Share of each envelope's variance in `N_MODULATIONS` bands, root, flattened.
+    """Return the root of the share of each envelope's variance in each modulation band.
 
-    Half-cosine filters of constant Q in the logarithm of the modulation frequency.
+    The `N_MODULATIONS` filters are half-cosines over the logarithm of the modulation frequency,
+    with constant Q. Bands and modulation bands are flattened into one axis.
     """
     frames = E.shape[-1]
     centred = E - E.mean(-1, keepdim=True)
@@ -226,13 +227,13 @@ def modulation(E: Tensor) -> Tensor:
     return roots.flatten(-2)
 
 
-#: Statistics of :func:`envelopes`, family by family.
+#: Function that computes each family of statistics from :func:`envelopes`.
 STATISTICS = dict(zip(FAMILIES, (mean, variation, skew, cross_band, modulation), strict=True))
 _STILL = 1e-8
 
 
 def correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Pearson's correlation along the last axis, over what both have of it; 0 for a constant."""
+    """Return Pearson's correlation over the last axis (the shorter length); 0 for a constant."""
     frames = min(a.shape[-1], b.shape[-1])
     a, b = (x[..., :frames] - x[..., :frames].mean(-1, keepdim=True) for x in (a, b))
     energies = a.square().mean(-1) * b.square().mean(-1)
@@ -240,23 +241,24 @@ def correlation(a: Tensor, b: Tensor) -> Tensor:
 
 
 def copying(result: Audio, source: Audio, *, sr: int) -> float:
-    """How much of a sound's course another one repeats: the best match over shifts in time.
+    """Return how much a result copies from a source: the best match over shifts in time.
 
-    Statistics are met best by a copy, which is no transfer: a high texture score says more where
-    this is low. Deep networks and long filters see enough of the style's course to repeat it.
+    A copy of the style has the best statistics, but it is not a transfer. A high texture score
+    means more if this number is low. Deep networks and long filters see long stretches of the style
+    and can repeat them.
 
     Parameters
     ----------
     result, source : np.ndarray, shape=(samples,)
-        Sounds, not silent; `source` is the style, or the content.
+        Sounds, not silent. The source is the style or the content.
     sr : int > 0
         Sampling rate in Hz.
 
     Returns
     -------
     float
-        Largest correlation of the envelopes of all bands, each less its mean, over all shifts: 1
-        for the sound itself.
+        Largest correlation, over all shifts, of the envelopes of all bands without their means. 1
+        means that the result is the source itself.
 
     Raises
     ------
@@ -275,7 +277,7 @@ def copying(result: Audio, source: Audio, *, sr: int) -> float:
 
 
 def distances(a: Audio, b: Audio, *, sr: int) -> dict[str, float]:
-    """Distance of two sounds: "timbre", and each of `FAMILIES`.
+    """Return the distances of two sounds: in "timbre", and in each of `FAMILIES`.
 
     Parameters
     ----------
@@ -287,7 +289,7 @@ def distances(a: Audio, b: Audio, *, sr: int) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        Euclidean distances of the statistics, 0 or more.
+        Euclidean distance for each name, 0 or more.
 
     Raises
     ------
@@ -298,7 +300,7 @@ def distances(a: Audio, b: Audio, *, sr: int) -> dict[str, float]:
 
 
 def bounds(sounds: Sequence[Audio], *, sr: int) -> dict[str, tuple[float, float]]:
-    """How near two sounds come that are the same texture, and how far unrelated ones are.
+    """Return typical distances of sounds with the same texture, and of unrelated sounds.
 
     Parameters
     ----------
@@ -310,18 +312,18 @@ def bounds(sounds: Sequence[Audio], *, sr: int) -> dict[str, tuple[float, float]
     Returns
     -------
     dict of str to (float, float)
-        For "timbre" and each of `FAMILIES`: the mean distance of the two halves of a sound (floor)
-        and of halves of two sounds (ceiling).
+        For "timbre" and each of `FAMILIES`: the mean distance between the two halves of one sound
+        (floor), and between halves of two sounds (ceiling).
 
     Raises
     ------
     AudioError
-        If a sound, or a half, cannot be used.
+        If a sound or one of its halves cannot be used.
     ValueError
         If there are fewer than two sounds.
     """
     if len(sounds) < 2:
-        raise ValueError(f"{len(sounds)} sounds; accepted: two or more")
+        raise ValueError(f"{len(sounds)} sounds; accepted: 2 or more")
     halves = [
         [
             _statistics(envelopes(_tensor(half, name="half of a sound"), sr=sr))
@@ -353,14 +355,14 @@ def _tensor(y: Audio, *, name: str) -> Tensor:
 
 
 def _towards(result: Tensor, content: Tensor, style: Tensor) -> float:
-    """1 at the style, 0 as far from it as the content; NaN where the two are one."""
+    """Return 1 at the style, 0 if as far from it as the content; NaN if both are the same."""
     apart = float((content - style).norm())
     same = apart <= 1e-6 * float(style.norm())
     return math.nan if same else 1 - float((result - style).norm()) / apart
 
 
 def _level(E: Tensor) -> Tensor:
-    """Band level in dB at `ONSET_RATE`."""
+    """Return the level of each band in dB at `ONSET_RATE`."""
     step = ENVELOPE_RATE // ONSET_RATE
     frames = E.shape[-1] // step
     power = E[..., : frames * step].pow(2 / COMPRESSION)
@@ -370,7 +372,7 @@ def _level(E: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _filters(n: int, sr: int) -> tuple[Tensor, Tensor]:
-    """Gains and bins of each band's stretch of a spectrum of `n` samples, all equally wide."""
+    """Return gains and bins of each band in the spectrum of `n` samples, ``(N_BANDS, width)``."""
     low, high = erb_rate(np.array([BAND_RANGE[0], min(BAND_RANGE[1], sr / 2)]))
     edges = erb_frequency(np.linspace(low, high, N_BANDS + 2))
     first = np.ceil(edges[:-2] * n / sr).astype(int)
@@ -383,7 +385,7 @@ def _filters(n: int, sr: int) -> tuple[Tensor, Tensor]:
 
 @lru_cache(maxsize=8)
 def _modulation_filters(frames: int) -> Tensor:
-    """Power gains of the modulation bands, shape ``(N_MODULATIONS, 1 + frames // 2)``."""
+    """Return the power gains of the modulation bands ``(N_MODULATIONS, 1 + frames // 2)``."""
     low, high = np.log(MODULATION_RANGE)
     spacing = (high - low) / (N_MODULATIONS - 1)
     frequencies = np.log(np.fft.rfftfreq(frames, 1 / ENVELOPE_RATE).clip(1e-9))

@@ -464,7 +464,7 @@ class TestDistancesAndBounds:
 
     @pytest.mark.parametrize("n", [0, 1])
     def test_bounds_of_fewer_than_two_sounds_are_refused(self, n):
-        with pytest.raises(ValueError, match=f"{n} sounds; accepted: two or more"):
+        with pytest.raises(ValueError, match=f"{n} sounds; accepted: 2 or more"):
             metrics.bounds([noise()] * n, sr=SR)
 
     def test_bounds_of_a_half_that_is_silent_are_refused(self):

@@ -1,8 +1,8 @@
-"""Every system that the study cites or builds on: one file for each, with its source.
+"""The systems that the study cites or builds on, one file for each system.
 
-A file holds one class, if the system is not one of the settings of :class:`nst_lib.TransferConfig`
-alone, and its presets. This module stands above them and enters the presets in
-:data:`nst_lib.system.PRESETS`.
+A file holds the presets of the system, with their sources. It also holds a class if the settings of
+:class:`nst_lib.TransferConfig` are not enough for the system. This module imports all files and
+adds the presets to :data:`nst_lib.system.PRESETS`.
 """
 
 from nst_lib.system import register

@@ -1,9 +1,10 @@
-"""Inspired by J. Chen, G. Yang, H. Zhao and M. Ramasamy, 2020.
+"""A system inspired by J. Chen, G. Yang, H. Zhao and M. Ramasamy, 2020.
 
 "Audio style transfer using shallow convolutional networks and random filters", Multimedia Tools and
-Applications 79. Inspired by it, no more: the shallow random network of Ulyanov and Lebedev on
-spectrograms of the continuous wavelet transform, inverted by Griffin-Lim, is what its abstract and
-the study say of it. Its wavelet, scales, filters and numbers of iterations are unpublished.
+Applications 79. The system is only inspired by this paper. Its abstract and the study describe a
+shallow random network, as in Ulyanov and Lebedev, on spectrograms of the continuous wavelet
+transform, inverted by Griffin-Lim. Its wavelet, scales, filters and numbers of iterations are
+unpublished.
 """
 
 from nst_lib.system import Preset
@@ -25,13 +26,13 @@ PRESETS = (
             "shallow convolutional networks and random filters, 2020"
         ),
         about=(
-            "Inspired by the paper, whose wavelet is unpublished: one random layer of 4096 filters "
-            "on a wavelet spectrogram, otherwise as ulyanov2016."
+            "Inspired by the paper, whose wavelet is unpublished. One random layer of 4096 filters "
+            "sees a wavelet spectrogram. All else is as in ulyanov2016."
         ),
-        exact="A shallow random network on a CWT, and an iterative Griffin-Lim.",
+        exact="A shallow random network on a CWT, and the iterative Griffin-Lim.",
         ours=(
-            "The wavelet (complex Morlet, 48 voices an octave, residual bands below and above), "
-            "its compression, and everything else, for which ulyanov2016 stands in."
+            "The wavelet (complex Morlet, 48 voices per octave, residual bands below and above) "
+            "and its compression. Everything else is taken from ulyanov2016."
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""The default: what came out best in our own search, `benchmarks/front.md`."""
+"""The default preset: the best settings of our own search, see `benchmarks/front.md`."""
 
 from nst_lib.features import TransferConfig
 from nst_lib.system import Preset
@@ -27,14 +27,15 @@ PRESETS = (
     Preset(
         config=CONFIG,
         source=(
-            "ours: the front of timbre against rhythm over the study's pairs, benchmarks/front.py"
+            "ours: a search for the best timbre and rhythm over the study's pairs, "
+            "benchmarks/front.py"
         ),
         about=(
-            "The default. Two random stacks in the limit of infinite width, their layers balanced, "
-            "a content weight that acts on onsets and spectrogram; 80 evaluations of the "
-            "spectrogram, then 80 of the sound itself. Seconds on a laptop."
+            "The default. Two random stacks in the limit of infinite width, with balanced layers. "
+            "The content terms compare onsets and spectrogram. 80 evaluations optimise the "
+            "spectrogram, then 80 the sound itself. Takes seconds on a laptop."
         ),
-        exact="The limit of infinite width, from the study's draw of the weights.",
-        ours="Everything else: searched for over the study's five pairs.",
+        exact="The limit of infinite width of the study's draw of the weights.",
+        ours="Everything else; it was found by a search over the study's five pairs.",
     ),
 )

@@ -1,14 +1,14 @@
 """D. Ulyanov and V. Lebedev, "Audio texture synthesis and style transfer", 2016: blog and code.
 
-One random convolution over frames, frequency bins as its channels, and no depth: of its 4096
-feature maps the content term compares values, first-order statistics, and the style term
-products, second-order ones.
+The network is one random convolution over frames, whose input channels are the frequency bins. It
+gives 4096 feature maps. The content term compares their values (first-order statistics), and the
+style term compares their products (second-order statistics).
 """
 
 from nst_lib.features import TransferConfig
 from nst_lib.system import Preset
 
-#: Settings of the code, which others of its time took over.
+#: Settings of the code, which later systems took over.
 CONFIG = TransferConfig(
     preset="ulyanov2016",
     n_fft=2048,
@@ -40,17 +40,18 @@ PRESETS = (
             "the public TensorFlow code"
         ),
         about=(
-            "One random layer of 4096 filters over 11 frames, its own content and style; from "
-            "noise, 300 iterations of L-BFGS (322 evaluations), 500 of Griffin-Lim."
+            "One random layer of 4096 filters over 11 frames, for both content and style. Starts "
+            "from noise; 300 iterations of L-BFGS (322 evaluations), 500 of Griffin-Lim."
         ),
         exact=(
             "STFT, network, draw of the weights, losses as sums of squares, content weight 0.01, "
-            "noise to start from, numbers of iterations, Griffin-Lim without momentum."
+            "noise as the start, numbers of iterations, Griffin-Lim without momentum."
         ),
         ours=(
             "Gram matrices are divided by the number of frames that valid padding leaves, as in "
-            "the Torch and Lasagne code; TensorFlow's divides by the frames before it. The line "
-            "search is PyTorch's, SciPy's has other rules. Five seconds, where the code took ten."
+            "the Torch and Lasagne code; the TensorFlow code divides by the number of frames "
+            "before the convolution. The line search is PyTorch's; that of SciPy has other rules. Sounds "
+            "of five seconds; the code used ten."
         ),
     ),
 )
