@@ -50,8 +50,8 @@ PRESETS = (
         ours=(
             "Gram matrices are divided by the number of frames that valid padding leaves, as in "
             "the Torch and Lasagne code; the TensorFlow code divides by the number of frames "
-            "before the convolution. The line search is PyTorch's; that of SciPy has other rules. Sounds "
-            "of five seconds; the code used ten."
+            "before the convolution. The line search is PyTorch's; that of SciPy has other rules. "
+            "Sounds of five seconds; the code used ten."
         ),
     ),
 )
