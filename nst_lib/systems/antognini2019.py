@@ -1,8 +1,8 @@
 """J. Antognini, M. Hoffman and R. J. Weiss, "Audio texture synthesis with random neural networks".
 
-Its subtitle, ICASSP 2019, is "improving diversity and quality". Six single layers of random filters
-over the frames of a log-magnitude STFT, side by side, see from 2 to 128 frames. Of each feature map
-F, filters c at times t, the loss has three terms,
+The subtitle is "improving diversity and quality" (ICASSP 2019). Six random networks of one layer
+each see the frames of a log-magnitude STFT, side by side. Their filters span from 2 to 128 frames.
+For each feature map F, with filters c and times t, the loss has three terms,
 
     Gram              G_cd = mean over t of F_ct F_dt
     autocorrelation   A_cl = mean over t of F_ct F_c,t+l, for lags l from 0.2 to 2 s: rhythm
@@ -10,12 +10,12 @@ F, filters c at times t, the loss has three terms,
 
     beta * sum over networks of ( ||G - G_s||^2 / ||G_s||^2 + a ||A - A_s||^2 / ||A_s||^2 + d D )
 
-where a and d are the settings `autocorrelation` and `diversity`. The first two are 0 at the style
-itself, and small at a copy of it that begins elsewhere; D is largest there.
+where a and d are the settings `autocorrelation` and `diversity`. The first two terms are 0 at the
+style itself, and small for a copy of it that is shifted in time. D is largest for such a copy.
 
-Exact, as far as the authors' page and summaries tell, are STFT, networks, the first two terms,
-their lags and the weights that are shown. The form of the diversity term is ours; published is a
-penalty on the best match in time.
+According to the authors' page and to summaries of the paper, these parts are exact: the STFT, the
+networks, the first two terms, their lags, and the weights that the page shows. The form of the
+diversity term is ours. The published term is a penalty on the best match in time.
 """
 
 from collections.abc import Sequence
@@ -33,21 +33,22 @@ from nst_lib.core.parallel import ParallelCNN, n_weights
 from nst_lib.core.transforms import Transform
 from nst_lib.system import Preset, System
 
-#: Frames that filters span. Six up to 128 were published, 256 is on the authors' page.
+#: Widths of the filters in frames. Six widths up to 128 were published; 256 is on the authors'
+#: page.
 WIDTHS = (2, 4, 8, 16, 64, 128, 256)
 #: Shortest and longest lag in seconds.
 LAGS = (0.2, 2.0)
 
 
 def autocorrelation(F: Tensor, lags: range) -> Tensor:
-    """Return the mean of F(t) F(t + lag) over all t that it is defined for.
+    """Return the mean of F(t) F(t + lag) over all t at which both lie in the map.
 
     Parameters
     ----------
     F : Tensor, shape=(filters, time)
         Feature map.
     lags : range
-        Frames; fewer than `F` has.
+        Lags in frames, each less than the number of frames of `F`.
 
     Returns
     -------
@@ -58,7 +59,7 @@ def autocorrelation(F: Tensor, lags: range) -> Tensor:
 
 
 class _Autocorrelation(torch.autograd.Function):
-    """By FFT; so is the adjoint, a convolution with the gradient to both sides."""
+    """Autocorrelation by FFT. Its gradient, a convolution to both sides, is by FFT too."""
 
     @staticmethod
     def forward(ctx: Any, F: Tensor, lags: range) -> Tensor:
@@ -86,8 +87,9 @@ class _Autocorrelation(torch.autograd.Function):
 def best_match(F: Tensor, F_s: Tensor) -> Tensor:
     """Return the largest correlation of two feature maps over circular shifts in time.
 
-    Filters are centred, so that only what varies counts. Of maps of different length the shorter
-    lies somewhere within the longer, and is compared with as much of it (if its energy is even).
+    The mean over time of each filter is subtracted first. If the maps differ in length, the shorter
+    one is compared with a stretch of the same length of the longer one. The energy of this stretch
+    is taken to be proportional to its length.
 
     Parameters
     ----------
@@ -97,7 +99,7 @@ def best_match(F: Tensor, F_s: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        0-dimensional: 1 for a shifted copy, near 0 for an unrelated map.
+        A 0-dimensional tensor: 1 for a shifted copy, close to 0 for an unrelated map.
     """
     n = max(F.shape[-1], F_s.shape[-1])
     X, X_s = (one - one.mean(-1, keepdim=True) for one in (F, F_s))
@@ -112,21 +114,21 @@ def best_match(F: Tensor, F_s: Tensor) -> Tensor:
 
 
 class AutocorrelationTerm(nn.Module):
-    """Relative distance of a feature map's autocorrelation to the style's.
+    """Relative distance between the autocorrelations of a feature map and the style.
 
-    Lags are at most half as long as the shorter of both maps.
+    The longest lag is at most half the length of the shorter map.
 
     Parameters
     ----------
     styles : sequence of Tensor, shape=(filters, time)
-        The style's feature map, or those of several: the target is their mean.
+        Feature maps of the styles. The target is the mean of their autocorrelations.
     shortest, longest : int > 0
-        Lags in frames.
+        Shortest and longest lag in frames.
 
     Raises
     ------
     ConfigError
-        If the shortest lag is too long.
+        If even the shortest lag is more than half the length of a map.
     """
 
     target: Tensor
@@ -143,8 +145,8 @@ class AutocorrelationTerm(nn.Module):
         lags = range(self.lags.start, min(self.lags.stop, length // 2 + 1))
         if not lags:
             raise ConfigError(
-                f"autocorrelation at {lags.start} frames in {length}; accepted: a longer sound, "
-                "a smaller widest, or autocorrelation=0"
+                f"the feature map of {length} frames is too short for autocorrelation at a lag of "
+                f"{lags.start} frames: use a longer sound, a smaller widest, or autocorrelation=0"
             )
         return lags
 
@@ -157,18 +159,20 @@ class AutocorrelationTerm(nn.Module):
 
 
 class TextureLoss(nn.Module):
-    """The three terms; see the module.
+    """The loss with its three terms; see the module.
 
     Parameters
     ----------
     network : nn.Module
-        Its feature maps are compared; see :class:`nst_lib.core.parallel.ParallelCNN`.
+        The network whose feature maps are compared, such as
+        :class:`nst_lib.core.parallel.ParallelCNN`.
     styles : sequence of Tensor, shape=(freq, time)
-        Spectrograms. Of several, the means of G and A are the targets, and D is the largest.
+        Spectrograms of the styles. With several styles, the means of their G and A are the targets,
+        and D is the largest over the styles.
     beta, autocorrelation, diversity : float >= 0
-        Weights; see the module.
+        Weights of the loss and of its terms; see the module.
     frame_rate : float > 0
-        Frames in a second.
+        Number of frames per second.
     """
 
     def __init__(
@@ -211,7 +215,7 @@ class TextureLoss(nn.Module):
 
 
 class Antognini2019(StyleWeight, Inversion, Analysis, System):
-    """A synthesis that keeps the style's rhythm, and avoids to copy the style."""
+    """A texture synthesis that keeps the style's rhythm and avoids copies of the style."""
 
     trial_width = {"filters": 64}  # noqa: RUF012
 
@@ -231,7 +235,7 @@ class Antognini2019(StyleWeight, Inversion, Analysis, System):
 
     @property
     def sizes(self) -> list[tuple[int]]:
-        """Sizes of the filters, one for each network."""
+        """Size of the filters of each network."""
         return [(width,) for width in WIDTHS if width <= self.widest]
 
     def n_weights(self, *, n_freq: int, n_frames: int) -> int:
@@ -245,7 +249,7 @@ class Antognini2019(StyleWeight, Inversion, Analysis, System):
     def loss(
         self, transform: Transform, *, style: Tensor | Sequence[Tensor], content: Tensor | None
     ) -> TextureLoss:
-        """Return the three terms."""
+        """Return the loss with its three terms."""
         styles = several(style)
         n_freq, n_frames = styles[0].shape[-2:]
         return TextureLoss(
@@ -276,22 +280,23 @@ PRESETS = (
             "networks: improving diversity and quality, ICASSP 2019"
         ),
         about=(
-            "A texture from noise, through six random networks side by side: their Gram matrices, "
-            "the rhythm of their maps, and a penalty on copies of the style. Takes nothing from a "
-            "content but its length, and with start=content its start."
+            "A texture from noise, through six random networks side by side. The loss compares "
+            "their Gram matrices and the rhythm of their feature maps, and it penalises copies of "
+            "the style. A content only sets the length and, with start=content, the start."
         ),
         exact=(
-            "From the authors' page: separate networks of one layer, 512 filters, the three terms "
-            "and the weights that are shown for two of them. From summaries, the paper itself not "
-            "at hand: 16 kHz, STFT of 512 samples every 64, log-magnitude, six widths from 2 to "
-            "128, relative distances, lags from 0.2 to 2 s, L-BFGS with 2000 steps, Griffin-Lim."
+            "From the authors' page: separate networks of one layer, 512 filters, the three terms, "
+            "and the weights that are shown for two of them. From summaries, because the paper "
+            "itself was not available: 16 kHz, STFT of 512 samples every 64, log-magnitude, six "
+            "widths from 2 to 128, relative distances, lags from 0.2 to 2 s, L-BFGS with 2000 "
+            "steps, Griffin-Lim."
         ),
         ours=(
-            "The widths between, 4, 8, 16 and 64; no padding, no bias, weights after Glorot and "
-            "Bengio; noise with the style's mean and spread; lags up to half of a map. A match is "
-            "the largest correlation of centred maps over shifts. Which of the weights: rhythm 1, "
-            "which matches it within 300 steps and leaves the Gram matrices free to follow, as "
-            "1000 does not; diversity 1e-5."
+            "The widths in between, 4, 8, 16 and 64; no padding, no bias, weights drawn as Glorot "
+            "and Bengio do; noise with the style's mean and spread; lags up to half the length of "
+            "a feature map. A match is the largest correlation of centred maps over shifts. Of the "
+            "weights that are shown: rhythm 1, which matches the rhythm within 300 steps and, "
+            "unlike 1000, still lets the Gram matrices follow; diversity 1e-5."
         ),
     ),
 )

@@ -1,21 +1,22 @@
 """H. Caracalla and A. Roebel, "Sound texture synthesis using RI spectrograms", ICASSP 2020.
 
-The sound is optimised through its complex STFT z, whose real and imaginary part are two planes,
+The sound itself is optimised. Real and imaginary part of its complex STFT z make two planes,
 
     x = 2 sigmoid(10 z / max|z|) - 1,
 
-and eight single layers of random filters F over frequency and time, side by side. As in their
-"Sound texture synthesis using convolutional neural networks", DAFx 2019, products of filters i and
-j are averaged over time n only, so that each frequency m keeps its own:
+which eight random networks of one layer each see, side by side. Their filters span frequency and
+time, and F holds their feature maps. As in the authors' "Sound texture synthesis using
+convolutional neural networks", DAFx 2019, products of filters i and j are averaged over time n
+only, so that there is one Gram matrix for each frequency m:
 
     H_ijm = mean over n of F_imn F_jmn,        loss = beta * sum_k ||H_k - H_k,s||^2 / ||H_k,s||^2
 
-over the layers k. The gradient with respect to the sound, which their paper of 2017 derives by
-Wirtinger calculus, is what autograd computes today.
+over the layers k. The authors' paper of 2017 derives the gradient with respect to the sound by
+Wirtinger calculus. Today autograd computes it.
 
-Exact, as far as public reimplementations tell, are STFT, compression, sizes and number of filters,
-their draw, the loss, L-BFGS with a line search and the level at the end. Our choice is what the
-preset says.
+According to public reimplementations, these parts are exact: the STFT, the compression, the sizes
+and number of the filters, their draw, the loss, L-BFGS with a line search, and the level at the
+end. The preset lists our own choices.
 """
 
 from collections.abc import Sequence
@@ -40,14 +41,14 @@ COMPRESSION = 10.0
 
 
 class RISpectrogram(nn.Module):
-    """Real and imaginary part of a transform, relative to its largest magnitude, compressed."""
+    """Real and imaginary part of a transform, divided by its largest magnitude and compressed."""
 
     def __init__(self, transform: Transform) -> None:
         super().__init__()
         self.transform = transform
 
     def forward(self, y: Tensor) -> Tensor:
-        """Return values in (-1, 1), shape ``(2, freq, time)``, of a waveform ``(samples,)``."""
+        """Return values in (-1, 1), shape ``(2, freq, time)``, for a waveform ``(samples,)``."""
         z = self.transform.analyse(y)
         z = z / z.abs().amax().clamp_min(torch.finfo(y.dtype).tiny)
         return 2 * torch.sigmoid(COMPRESSION * torch.stack([z.real, z.imag])) - 1
@@ -60,16 +61,17 @@ def time_gram(F: Tensor) -> Tensor:
 
 
 class TimeGramLoss(nn.Module):
-    """Relative distance of H to the style's, layer by layer; see the module.
+    """Sum over layers of the relative distance between H and that of the style; see the module.
 
     Parameters
     ----------
     network : nn.Module
-        Its feature maps are compared; see :class:`nst_lib.core.parallel.ParallelCNN`.
+        The network whose feature maps are compared, such as
+        :class:`nst_lib.core.parallel.ParallelCNN`.
     styles : sequence of Tensor, shape=(2, freq, time)
-        Views of the styles. Of several, the mean of H is the target.
+        Views of the styles. With several styles, the mean of their H is the target.
     beta : float >= 0
-        Weight.
+        Weight of the loss.
     """
 
     def __init__(self, network: nn.Module, styles: Sequence[Tensor], *, beta: float) -> None:
@@ -94,7 +96,7 @@ class TimeGramLoss(nn.Module):
 
 
 class _TimeGramDistance(torch.autograd.Function):
-    """||H - target||^2 of ``(freq, filters, time)``; the adjoint is one product, H is symmetric."""
+    """||H - target||^2 of ``(freq, filters, time)``; the gradient is one product."""
 
     @staticmethod
     def forward(ctx: Any, F: Tensor, target: Tensor) -> Tensor:
@@ -110,7 +112,7 @@ class _TimeGramDistance(torch.autograd.Function):
 
 
 def n_kept(filters: int, *, n_freq: int, n_frames: int) -> int:
-    """Return the bytes of feature maps, of H and of its targets that an evaluation keeps."""
+    """Return the bytes that an evaluation keeps: feature maps, H and its targets."""
     return sum(
         4 * filters * (n_freq - height + 1) * (n_frames - width + 1 + 2 * filters)
         for height, width in SIZES
@@ -118,7 +120,7 @@ def n_kept(filters: int, *, n_freq: int, n_frames: int) -> int:
 
 
 class Caracalla2020(StyleWeight, SoundItself, System):
-    """A synthesis of the sound itself, through real and imaginary part of its STFT."""
+    """A texture synthesis of the sound itself, by real and imaginary part of its STFT."""
 
     trial_width = {"filters": 16}  # noqa: RUF012
 
@@ -128,7 +130,7 @@ class Caracalla2020(StyleWeight, SoundItself, System):
     filters: int = setting(128, "number of filters of each of the eight networks", ge=1, le=65536)
 
     def view(self, transform: Transform) -> RISpectrogram:
-        """Return what compresses real and imaginary part."""
+        """Return the module that computes compressed real and imaginary parts."""
         return RISpectrogram(transform)
 
     def n_weights(self, *, n_freq: int, n_frames: int) -> int:
@@ -142,7 +144,10 @@ class Caracalla2020(StyleWeight, SoundItself, System):
         )
 
     def growth(self, small: Self, *, n_freq: int, n_frames: int, longer: float) -> Growth:
-        """Return how much more a transfer takes; products grow with the square of the filters."""
+        """Return how much more a transfer takes than the trial.
+
+        Memory for products grows with the square of the number of filters.
+        """
         growth = super().growth(small, n_freq=n_freq, n_frames=n_frames, longer=longer)
         kept = n_kept(self.filters, n_freq=n_freq, n_frames=round(longer * n_frames))
         in_trial = n_kept(small.filters, n_freq=n_freq, n_frames=n_frames)
@@ -151,7 +156,7 @@ class Caracalla2020(StyleWeight, SoundItself, System):
     def loss(
         self, transform: Transform, *, style: Tensor | Sequence[Tensor], content: Tensor | None
     ) -> TimeGramLoss:
-        """Return the relative distance of H, if feature maps and products fit in memory."""
+        """Return the loss, after a check that feature maps and products fit in memory."""
         styles = several(style)
         seconds = self.texture_duration or 0.0
         lengths = [x.shape[-1] for x in (*styles, *([] if content is None else [content]))]
@@ -183,20 +188,20 @@ PRESETS = (
             "with the statistics of their paper at DAFx 2019"
         ),
         about=(
-            "A texture from white noise, the sound itself, through real and imaginary part of its "
-            "STFT and eight random networks side by side, whose Gram matrices keep frequencies "
-            "apart. Takes nothing from a content but its length, and with start=content its start."
+            "A texture from white noise. The sound itself is optimised. Eight random networks side "
+            "by side see real and imaginary part of its STFT, and there is one Gram matrix for "
+            "each frequency. A content only sets the length and, with start=content, the start."
         ),
         exact=(
-            "As public reimplementations have it: STFT of 512 samples every 256, compression "
+            "According to public reimplementations: STFT of 512 samples every 256, compression "
             "2 sigmoid(10 x) - 1, eight layers of 128 filters from 101 x 2 to 27 x 27 without "
             "padding or bias, weights from U(+-0.05), relative loss times 1e9, L-BFGS with strong "
             "Wolfe line search, the style's level at the end."
         ),
         ours=(
-            "22 050 Hz; a Hann window; each sound is divided by its own largest magnitude; the "
-            "noise has the style's spread, and its ends are not faded; 5000 evaluations, where "
-            "250 times 20 iterations are published."
+            "22 050 Hz; a Hann window; the STFT of each sound is divided by its own largest "
+            "magnitude; the noise has the style's spread, and its ends are not faded; 5000 "
+            "evaluations instead of the published 250 times 20 iterations."
         ),
     ),
 )

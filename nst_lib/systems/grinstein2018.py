@@ -1,18 +1,20 @@
 """E. Grinstein, N. Q. K. Duong, A. Ozerov and P. Perez, "Audio style transfer", ICASSP 2018.
 
-Style only, from the content: what is left of the content is where the optimisation started, which
-they call the key factor. Two of their four variants:
+There is only a style loss, and the optimisation starts from the content. The content survives only
+because it is the start, which the authors call the key factor. Two of their four variants are here:
 
-- the wide, shallow, random network, whose settings they do not state: those of Ulyanov and Lebedev;
-- texture statistics of J. H. McDermott and E. P. Simoncelli (Neuron 71, 2011), imposed on the sound
-  itself: those of :mod:`nst_lib.metrics`, family by family,
+- The wide, shallow, random network. They do not state its settings; we use those of Ulyanov and
+  Lebedev.
+- The texture statistics of J. H. McDermott and E. P. Simoncelli (Neuron 71, 2011), imposed on the
+  sound itself. They are those of :mod:`nst_lib.metrics`; the loss is
 
       sum over families f of ||f(x) - f(s)||^2 / max(||f(s)||^2, ||f(c) - f(s)||^2) .
 
-  A steady style has next to no variation or skew; what the content has is the measure then.
+  A steady style has almost no variation or skew. Then the distance of the content sets the scale.
 
-Their VGG-19 variant is `gatys2016` without a content term and from the content. SoundNet, which
-they found noisy, is not here: its weights are trained on sounds and not to be had.
+Their variant with VGG-19 is `gatys2016` without content layers and with the content as the start.
+Their variant with SoundNet, whose results they found noisy, is not here: it needs weights trained
+on sounds, which are not available.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,16 +32,16 @@ from nst_lib.systems import ulyanov2016
 
 
 class StatisticsLoss(nn.Module):
-    """Relative squared distance to the style's statistics, and to timbre; see the module.
+    """Relative squared distance to the statistics and the timbre of the style; see the module.
 
     Parameters
     ----------
     style : sequence of Tensor, shape=(bands, frames)
-        Envelopes of the styles; of several, the mean of the statistics is the target.
+        Envelopes of the styles. With several styles, the mean of their statistics is the target.
     content : Tensor, shape=(bands, frames), or None
-        Envelopes of the content; without, distances are relative to the style's statistics alone.
+        Envelopes of the content. Without it, distances are relative to the style's statistics only.
     beta : float >= 0
-        Weight.
+        Weight of the loss.
     """
 
     def __init__(self, style: Sequence[Tensor], *, content: Tensor | None, beta: float) -> None:
@@ -66,10 +68,10 @@ class StatisticsLoss(nn.Module):
 
 
 class TextureStatistics(StyleWeight, SoundItself, Analysis, System):
-    """A transfer without a network: only statistics of the sound are compared."""
+    """A transfer without a network that compares only statistics of the sound."""
 
     def view(self, transform: Transform) -> Callable[[Tensor], Tensor]:
-        """Return what makes the envelopes ``(bands, frames)`` of a waveform."""
+        """Return the function that computes the envelopes ``(bands, frames)`` of a waveform."""
 
         def view(y: Tensor) -> Tensor:
             if y.shape[-1] < metrics.MIN_SAMPLES:
@@ -101,13 +103,15 @@ PRESETS = (
         ),
         source=f"{_SOURCE}: its wide, shallow, random network",
         about=(
-            "One random layer of 4096 filters; style only, from the content. No content term: what "
-            "is left of the content is the start."
+            "One random layer of 4096 filters. There is only a style loss; the content survives "
+            "only because it is the start."
         ),
-        exact="No content loss, the content as start, one layer of 4096 filters, unscaled Grams.",
+        exact=(
+            "No content loss, the content as the start, one layer of 4096 filters, unscaled Grams."
+        ),
         ours=(
-            "STFT, filter length, optimiser and numbers of iterations are not stated: those of "
-            "ulyanov2016."
+            "STFT, filter length, optimiser and numbers of iterations are not stated, so those of "
+            "ulyanov2016 are used."
         ),
     ),
     Preset(
@@ -121,19 +125,19 @@ PRESETS = (
         ),
         source=f"{_SOURCE}: its texture statistics, of McDermott and Simoncelli 2011",
         about=(
-            "No network: the sound itself is moved from the content until its envelopes have the "
-            "style's statistics in 30 cochlear bands: mean, variation, skew, correlations between "
-            "bands, modulation power. The style's level is restored at the end."
+            "No network. The sound itself is optimised, from the content, until its envelopes in "
+            "30 cochlear bands have the style's statistics: mean, variation, skew, correlations "
+            "between bands, and modulation power. The style's level is restored at the end."
         ),
         exact=(
             "30 bands, envelopes compressed by 0.3 at 400 Hz, 20 modulation bands, correlations at "
-            "McDermott and Simoncelli's offsets; style only, from the content."
+            "McDermott and Simoncelli's offsets; only a style loss; the content as the start."
         ),
         ours=(
-            "Each family's distance is relative to the size of the style's, or to the content's "
-            "distance where that is larger; without their modulation correlations C1 and C2 and "
-            "kurtosis; L-BFGS, 300 evaluations. What is optimised is "
-            "what the texture score measures."
+            "The distance of each family is divided by the size of the style's statistics, or by "
+            "the distance of the content if that is larger. The modulation correlations C1 and C2 "
+            "and the kurtosis are left out. L-BFGS, 300 evaluations. The loss is made of the same "
+            "statistics as the texture score."
         ),
     ),
 )

@@ -1,14 +1,15 @@
 """P. K. Mital, "Time domain neural audio style transfer", 2017 (arXiv:1711.11160).
 
-The sound is optimised through a DFT inside the graph, so that there is nothing to invert. The
-network sees real part, imaginary part and magnitude of each frame, one above the other.
+The sound itself is optimised, through a DFT in the computation graph, so that no spectrogram has to
+be inverted. The network sees real part, imaginary part and magnitude of each frame, stacked along
+frequency.
 
-Exact, from the public code, are these inputs, one valid convolution over 15 frames with the draw of
-Ulyanov and Lebedev, whose fan is one of the three planes, and the losses: content compares the
-stacked input and relu1, style the Gram matrices of the linear magnitude and of relu1, all sums of
-squares. Our choice is what is optimised: the waveform, where the code optimises overlapping frames
-as if they were independent of each other, and pads them with zeros to twice their length: 2048
-bins, where we have 1025.
+These parts are exact, from the public code: the input; one convolution without padding over 15
+frames, with the draw of Ulyanov and Lebedev, in which fan_in counts only one of the three planes;
+and the losses. The content loss compares the stacked input and relu1, and the style loss compares
+the Gram matrices of the linear magnitude and of relu1. All are sums of squares. Our choice is to
+optimise the waveform. The code optimises overlapping frames as if they were independent of each
+other, and pads them with zeros to twice their length. It has 2048 bins, and we have 1025.
 """
 
 import math
@@ -28,27 +29,27 @@ from nst_lib.system import Preset, System
 
 
 class Stack(nn.Module):
-    """Real part, imaginary part and magnitude of a transform, one above the other."""
+    """Real part, imaginary part and magnitude of a transform, stacked along frequency."""
 
     def __init__(self, transform: Transform) -> None:
         super().__init__()
         self.transform = transform
 
     def forward(self, y: Tensor) -> Tensor:
-        """Return the stack ``(..., 3 freq, time)`` of a waveform ``(..., samples)``."""
+        """Return the stack ``(..., 3 freq, time)`` for a waveform ``(..., samples)``."""
         c = self.transform.analyse(y)
         return torch.cat([c.real, c.imag, c.abs()], dim=-2)
 
 
 class Mital2017Loss(nn.Module):
-    """Losses of relu1, and of the input: its values against the content's, its magnitude's Gram.
+    """Losses of relu1 and of the input: content on its values, style on the Gram of its magnitude.
 
     Parameters
     ----------
     features : callable
-        Losses of relu1, of a stack times `gain`.
+        Function that returns the losses of relu1 for a stack multiplied by `gain`.
     gain : float > 0
-        What brings the draw of weights for three planes to that for one.
+        Factor that changes the weights drawn for three planes to the scale for one plane.
     style : sequence of Tensor, shape=(3 freq, time)
         Stacks of the styles.
     content : Tensor, shape=(3 freq, time), or None
@@ -92,12 +93,12 @@ def _magnitude(V: Tensor) -> Tensor:
 
 
 class Mital2017(Weighing, Filters, SoundItself, Analysis, System):
-    """A transfer of the sound itself, through one random layer over its complex spectrogram."""
+    """A transfer of the sound itself, by one random layer over its complex spectrogram."""
 
     trial_width = {"channels": 256}  # noqa: RUF012
 
     def view(self, transform: Transform) -> Stack:
-        """Return what stacks real part, imaginary part and magnitude."""
+        """Return the module that stacks real part, imaginary part and magnitude."""
         return Stack(transform)
 
     def network(self, *, n_freq: int, n_frames: int) -> nn.Module:
@@ -131,9 +132,10 @@ class Mital2017(Weighing, Filters, SoundItself, Analysis, System):
 
 
 def _gain(config: Mital2017, *, n_freq: int) -> float:
-    """Return the spread of weights whose fan is a third of `n_freq`, over that for all of it.
+    """Return the factor between the weights drawn for a third of `n_freq` and those for all of it.
 
-    Such weights have no biases, so that it may as well be the input that is larger.
+    It is the ratio of standard deviations. There are no biases with this draw, so that the input
+    can be multiplied instead of the weights.
     """
     if config.init != "ulyanov2016":
         return 1.0
@@ -164,18 +166,18 @@ PRESETS = (
         ),
         source="P. K. Mital, Time domain neural audio style transfer, 2017; settings of its code",
         about=(
-            "The sound itself, through real part, imaginary part and magnitude of its STFT and one "
-            "random layer of 4096 filters over 15 frames. Nothing is inverted."
+            "The sound itself is optimised. One random layer of 4096 filters over 15 frames sees "
+            "real part, imaginary part and magnitude of its STFT. No inversion is needed."
         ),
         exact=(
             "Input, network, draw of the weights, losses, content weight 0.05 (the supplement has "
-            "0.01), noise of 0.001 to start from."
+            "0.01), noise of 0.001 as the start."
         ),
         ours=(
-            "A waveform is optimised, where the code optimises independent frames and adds them "
-            "up. Frames are not padded with zeros to twice their length: 1025 bins, not 2048. The "
-            "Gram of relu1 is over the frames that valid padding leaves, not over all. 300 "
-            "evaluations, where the code makes 300 iterations of SciPy's L-BFGS-B."
+            "A waveform is optimised. The code optimises independent frames and adds them up. "
+            "Frames are not padded with zeros to twice their length, so there are 1025 bins, not "
+            "2048. The Gram of relu1 is the mean over the frames that valid padding leaves, not "
+            "over all. 300 evaluations; the code makes 300 iterations of SciPy's L-BFGS-B."
         ),
     ),
 )

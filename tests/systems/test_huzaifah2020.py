@@ -226,20 +226,20 @@ def test_weights_of_another_network_are_refused(trained, weights, pair):
             config.replace(**overrides).network(n_freq=513, n_frames=87)
         return str(error.value).removeprefix(f"weights={weights!r} ")
 
-    assert refusal(channels=8) == "has channels=6; accepted: --set channels=6"
+    assert refusal(channels=8) == "was trained with channels=6: use --set channels=6"
     assert refusal(stacks=4, kernel=3) == (
-        "has stacks=3, kernel=5; accepted: --set stacks=3 --set kernel=5"
+        "was trained with stacks=3, kernel=5: use --set stacks=3 --set kernel=5"
     )
-    assert refusal(n_fft=2048).startswith("has n_fft=1024;")
-    assert refusal(hop_length=None).startswith("has hop_length=256;")
+    assert refusal(n_fft=2048).startswith("was trained with n_fft=1024:")
+    assert refusal(hop_length=None).startswith("was trained with hop_length=256:")
     other = {"freq": "2d", "time": "freq", "2d": "time"}[orientation]
-    assert f"accepted: --set orientation={orientation}" in refusal(orientation=other)
+    assert f": use --set orientation={orientation}" in refusal(orientation=other)
     if orientation == "time":
-        assert refusal(duration=2.0) == "has duration=1.0; accepted: --set duration=1.0"
+        assert refusal(duration=2.0) == "was trained with duration=1.0: use --set duration=1.0"
     else:
         assert config.replace(duration=2.0).network(n_freq=513, n_frames=173)
     assert refusal(level="rms", pad_mode="constant") == (
-        "has level=off, pad_mode=reflect; accepted: --set level=off --set pad_mode=reflect"
+        "was trained with level=off, pad_mode=reflect: use --set level=off --set pad_mode=reflect"
     )
     no_use = {"n_bins": 99, "fmin": 50, "w0": 20, "scale": 30, "level_target": -30}
     assert config.replace(**no_use).network(n_freq=513, n_frames=87)
@@ -275,10 +275,10 @@ def test_a_spectrogram_of_bands(tmp_path):
     made.write(tmp_path / "t.pt")
     config = config.replace(weights=str(tmp_path / "t.pt"))
     assert config.replace(n_fft=2048).network(n_freq=8, n_frames=9)
-    with pytest.raises(ConfigError, match=r"has w0=9.0, scale=1.0; accepted: --set w0=9.0 --set "):
+    with pytest.raises(ConfigError, match=r"was trained with w0=9.0, scale=1.0: use --set w0=9.0 --set "):
         config.replace(w0=None, scale=30.0).network(n_freq=8, n_frames=9)
     with pytest.raises(
-        ConfigError, match=r"has transform=cwt, n_bins=8, w0=9.0; accepted: --set t"
+        ConfigError, match=r"was trained with transform=cwt, n_bins=8, w0=9.0: use --set t"
     ):
         config.replace(transform="stft", n_bins=9, w0=None).network(n_freq=8, n_frames=9)
 
@@ -290,7 +290,7 @@ def test_sounds_of_another_length(trained, weights):
     if config.orientation != "time":
         assert config.network(n_freq=513, n_frames=90)
         return
-    message = "trained.pt' is of sounds of 87 frames, not 90; accepted: recordings as long as in"
+    message = "trained.pt' was trained on sounds of 87 frames, not 90: use recordings as long as in"
     with pytest.raises(ConfigError, match=message):
         config.network(n_freq=513, n_frames=90)
 
@@ -316,8 +316,8 @@ def test_a_checkpoint_is_of_the_weights_as_they_were(trained, weights, pair, tmp
     ("name", "value", "message"),
     [
         ("settings", [1], "holds something else"),
-        ("settings", {}, "does not say its sr"),
-        ("kernel", torch.ones(2), "does not say its kernel"),
+        ("settings", {}, "does not give its sr"),
+        ("kernel", torch.ones(2), "does not give its kernel"),
         ("network", torch.ones(2), "holds something else"),
         ("network", {}, r"has no layers\.conv1\.weight of torch\.float32"),
         ("layers.conv1.bias", torch.ones(6).int(), r"has no layers\.conv1\.bias of torch\.float32"),
