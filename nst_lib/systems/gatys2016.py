@@ -1,15 +1,16 @@
 """L. A. Gatys, A. S. Ecker, M. Bethge, Image style transfer using CNNs, CVPR 2016, on spectrograms.
 
-The spectrogram S is an image of three equal channels, S / 7 (log(1 + magnitude) lies in about
-0 to 7), less the ImageNet mean, over its spread, as PyTorch's VGG-19 was trained. ``convX_Y`` is
-the rectified map, as in the paper's Caffe model. Pooling drops an odd last row, as in PyTorch;
-Caffe keeps it.
+The spectrogram S becomes an image with three equal channels, S / 7, because log(1 + magnitude) lies
+between about 0 and 7. The ImageNet mean is subtracted, and the result is divided by the ImageNet
+standard deviation, as PyTorch's VGG-19 was trained. ``convX_Y`` is the rectified map, as in the
+paper's Caffe model. Pooling drops an odd last row, as in PyTorch; Caffe keeps it.
 
-The paper rescales the network so that every filter's mean activation over images and positions is
-1. Its images were ImageNet's; here they are the recordings at hand, so a filter that these hardly
-use weighs as much as any other, and on noise more; below a hundredth of the mean over the filters
-it is amplified no further, or the optimisation would diverge. ReLU and pooling pass a factor on, so
-the deeper filters undo it and what they compute stays the same.
+The paper rescales the network so that the mean activation of every filter over images and positions
+is 1. It uses the images of ImageNet; we use the recordings of the transfer. A filter that they
+hardly use then weighs as much as any other, and more on noise. A mean activation below a hundredth
+of the mean over the filters of the layer is raised to that value before the division, because
+otherwise the optimisation would diverge. ReLU and pooling pass a positive factor on. The next
+convolution undoes it, so deeper filters compute the same as before.
 """
 
 import math
@@ -37,7 +38,7 @@ from nst_lib.system import Preset
 
 URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 POOLINGS = {"average": nn.AvgPool2d, "max": nn.MaxPool2d}
-#: Convolutions of each block, and their channels.
+#: Number of convolutions in each block, and number of their channels.
 BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
 LAYERS = tuple(
     name
@@ -45,21 +46,22 @@ LAYERS = tuple(
     for name in (*(f"conv{block}_{i}" for i in range(1, count + 1)), f"pool{block}")
 )
 CONVOLUTIONS = tuple(name for name in LAYERS if name.startswith("conv"))
-#: What the network sees of a spectrogram: S / CEILING, less MEAN, over STD.
+#: The network sees (S / CEILING - MEAN) / STD of a spectrogram S.
 CEILING, MEAN, STD = 7.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-#: Least mean activation that is brought to 1, as a share of the mean over the filters of a layer.
+#: The smallest mean activation that is scaled to 1, as a share of the mean over the filters of a
+#: layer.
 LEAST = 1e-2
 
 
 def _channels() -> dict[str, tuple[str, int, int]]:
-    """Return each convolution's name in PyTorch, channels and input channels."""
+    """Return the name in PyTorch, the channels and the input channels of each convolution."""
     found, number, fan = {}, 0, 3
     for name in LAYERS:
         if name in CONVOLUTIONS:
             _, channels = BLOCKS[int(name[4]) - 1]
             found[name] = f"features.{number}", channels, fan
             fan = channels
-        number += 2 if name in CONVOLUTIONS else 1  # a ReLU has a number too
+        number += 2 if name in CONVOLUTIONS else 1  # PyTorch numbers each ReLU too
     return found
 
 
@@ -74,14 +76,14 @@ SHAPES = {
 
 
 class VGG19(nn.Module):
-    """The convolutional part of VGG-19, read for its feature maps.
+    """The convolutional part of VGG-19, which returns its feature maps.
 
     Parameters
     ----------
     state : dict of str to Tensor
         Weights and biases under PyTorch's names; see :func:`read_weights`.
     pooling : {"average", "max"}
-        Over 2 x 2 positions.
+        Pooling over 2 x 2 positions.
 
     Raises
     ------
@@ -109,14 +111,14 @@ class VGG19(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, S: Tensor, layers: Iterable[str] | None = None) -> dict[str, Tensor]:
-        """Return named feature maps, computing none beyond the deepest one asked for.
+        """Return the named feature maps. Layers deeper than the deepest of them are not computed.
 
         Parameters
         ----------
         S : Tensor, shape=(..., freq, time)
             Spectrograms: log(1 + magnitude).
         layers : iterable of str or None
-            Names from `LAYERS`; None returns all.
+            Names from `LAYERS`; None returns all feature maps.
 
         Returns
         -------
@@ -126,7 +128,7 @@ class VGG19(nn.Module):
         Raises
         ------
         ValueError
-            If a name is unknown, or `S` is too small to pool.
+            If a name is unknown, or if `S` is too small for a pooling.
         """
         wanted = set(LAYERS if layers is None else layers)
         x, maps = self._image(S), {}
@@ -138,10 +140,10 @@ class VGG19(nn.Module):
 
     @torch.no_grad()
     def rescale(self, spectrograms: Sequence[Tensor], layers: Iterable[str]) -> None:
-        """Bring each filter's mean activation over `spectrograms` to 1, as deep as `layers` go.
+        """Scale each filter so that its mean activation over `spectrograms` is 1.
 
-        A filter below `LEAST` is amplified as if it were there. What deeper filters compute stays
-        the same.
+        Filters are scaled up to the deepest of `layers`. A mean activation below `LEAST` counts as
+        `LEAST`. Deeper filters compute the same as before.
         """
         maps = [self._image(S) for S in spectrograms]
         for name in _up_to(layers):
@@ -155,7 +157,7 @@ class VGG19(nn.Module):
                 maps = [x / mean[:, None, None] for x in maps]
 
     def _divide(self, name: str, divisor: Tensor) -> None:
-        """Divide filters by numbers > 0, and have the next convolution undo it."""
+        """Divide filters by positive numbers, and let the next convolution undo this."""
         conv: Any = self.layers[name]
         conv.weight /= divisor[:, None, None, None]
         conv.bias /= divisor
@@ -168,27 +170,27 @@ class VGG19(nn.Module):
         return (S.reshape(-1, 1, *S.shape[-2:]) / CEILING - self.mean) / self.std
 
     def _step(self, name: str, x: Tensor) -> Tensor:
-        """Return the map `name` of the one before it."""
+        """Return the feature map `name`, computed from the one before it."""
         if name in CONVOLUTIONS:
             return torch.relu(self.layers[name](x))
         if min(x.shape[2:]) < 2:
             raise ValueError(
-                f"{name} has {min(x.shape[2:])} position left; accepted: layers before it, or a "
-                "larger spectrogram"
+                f"{name} needs 2 positions, but the spectrogram leaves only {min(x.shape[2:])}: "
+                "use layers before it or a larger spectrogram"
             )
         pooled: Tensor = self.layers[name](x)
         return pooled
 
 
 def _up_to(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the layers as far as the deepest of `names`."""
+    """Return the layers up to the deepest of `names`."""
     names = set(names)
     validate_layers(names, LAYERS)
     return LAYERS[: max((LAYERS.index(name) + 1 for name in names), default=0)]
 
 
 def draw_weights(seed: int = 0) -> dict[str, Tensor]:
-    """Return weights of VGG-19's shapes that are trained on nothing, for use without a network.
+    """Return random weights with the shapes of VGG-19's, for use without a download.
 
     K. He et al., "Delving deep into rectifiers", ICCV 2015, equation 10: variance 2 / fan_in.
     """
@@ -207,19 +209,20 @@ def read_weights(weights: str | None = None) -> dict[str, Tensor]:
     Parameters
     ----------
     weights : str or None
-        A file, or a URL to fetch into PyTorch's cache (``torch.hub.get_dir()``). If its name ends
-        in a hash, ``-dcbb9e9d.pth``, the file's SHA-256 must begin so. None is `URL`.
+        A file, or a URL that is fetched into PyTorch's cache (``torch.hub.get_dir()``). If the name
+        in a URL ends in a hash, such as ``-dcbb9e9d.pth``, the SHA-256 of the file must begin with
+        it. None is `URL`.
 
     Returns
     -------
     dict of str to Tensor
         "features.0.weight", "features.0.bias", "features.2.weight" and so on, as PyTorch names
-        them; whatever else the file has is left out.
+        them. Other entries of the file are left out.
 
     Raises
     ------
     ConfigError
-        If there is no such file, it cannot be fetched, or it is not a state dict of VGG-19.
+        If the file does not exist, cannot be fetched, or is not a state dict of VGG-19.
     """
     source = URL if weights is None else weights
     given = f"weights={source!r}"
@@ -248,10 +251,10 @@ def read_weights(weights: str | None = None) -> dict[str, Tensor]:
 
 
 def _fetch(url: str) -> Path:
-    """Return the file in PyTorch's cache that is at `url`, fetching it if need be."""
+    """Return the path of the file at `url` in PyTorch's cache. Fetch it if it is not there."""
     name = Path(urlsplit(url).path).name
     hashed = re.search(r"-([0-9a-f]{8,})\.", name)
-    if hashed is None:  # elsewhere there may be another file of this name
+    if hashed is None:  # another URL may have a file of this name
         name = f"{sha256(url.encode()).hexdigest()[:8]}-{name}"
     path = Path(torch.hub.get_dir(), "checkpoints", name)
     if not path.exists():
@@ -267,13 +270,13 @@ def _fetch(url: str) -> Path:
 
 def _refusal(given: str, reason: str) -> ConfigError:
     return ConfigError(
-        f"{given}: {reason}; accepted: a state dict of VGG-19 as PyTorch has it, a file or a URL, "
-        "random, or null"
+        f"{given}: {reason}; accepted: a file or URL of a state dict of PyTorch's VGG-19, random, "
+        "or null"
     )
 
 
 class Gatys2016(FeatureTransfer):
-    """A transfer by the features of VGG-19."""
+    """A transfer that compares the features of VGG-19."""
 
     replaceable = {  # noqa: RUF012
         **FeatureTransfer.replaceable,
@@ -301,7 +304,7 @@ class Gatys2016(FeatureTransfer):
         return LAYERS
 
     def files(self) -> dict[str, Path]:
-        """Return the file of weights, if the setting names one; PyTorch's cache is not one."""
+        """Return the file of weights if the setting names one; the cache does not count."""
         if self.weights is None or self.weights == "random" or "://" in self.weights:
             return {}
         return {"weights": Path(os.path.expanduser(self.weights))}
@@ -311,7 +314,7 @@ class Gatys2016(FeatureTransfer):
         return sum(math.prod(shape) for shape in SHAPES.values())
 
     def network(self, *, n_freq: int, n_frames: int) -> VGG19:
-        """Return VGG-19 with its weights, or drawn ones."""
+        """Return VGG-19 with trained or random weights."""
         drawn = self.weights == "random"
         state = draw_weights(self.seed) if drawn else read_weights(self.weights)
         return VGG19(state, pooling=self.pooling)
@@ -344,9 +347,10 @@ PRESETS = (
             "Networks, CVPR 2016"
         ),
         about=(
-            "The original of images, on a spectrogram as an image: the features of VGG-19, trained "
-            "on photographs; style from five layers, content from conv4_2, from white noise. "
-            "Fetches 548 MB of weights once, or takes a file; weights=random does without."
+            "The original style transfer of images, on a spectrogram as an image. It compares "
+            "features of VGG-19, trained on photographs: style from five layers, content from "
+            "conv4_2. Starts from white noise. Downloads 548 MB of weights once, or reads a file; "
+            "weights=random needs no download."
         ),
         exact=(
             "VGG-19 with average pooling; content conv4_2; style conv1_1 to conv5_1 with weights "
@@ -354,10 +358,10 @@ PRESETS = (
             "the paper's ratios; filters rescaled to a mean activation of 1; white noise; L-BFGS."
         ),
         ours=(
-            "The spectrogram, n_fft 1024, hop 256, and its scale as an image; PyTorch's own "
-            "training of VGG-19 for the authors'; the mean activation over the recordings for "
-            "that over ImageNet, at least a hundredth of the layer's; noise of the style's mean "
-            "and spread; strong Wolfe line search, 300 evaluations; Griffin-Lim."
+            "The spectrogram (n_fft 1024, hop 256) and its scale as an image; the weights of "
+            "VGG-19 that PyTorch trained, not the authors'; the mean activation over the "
+            "recordings, not over ImageNet, and at least a hundredth of the layer's; noise with "
+            "the style's mean and spread; strong Wolfe line search, 300 evaluations; Griffin-Lim."
         ),
     ),
 )

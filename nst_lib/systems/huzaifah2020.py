@@ -1,17 +1,17 @@
 """M. Huzaifah and L. Wyse, Applying visual domain style transfer ... to audio, 2020.
 
 "Applying visual domain style transfer and texture synthesis techniques to audio: insights and
-challenges", Neural Computing and Applications 32. Spectrograms are scaled to a fixed range, random
-or trained weights are compared, and so are the axes that are convolved (`orientation`). The
-optimised variable is the scaled spectrogram x = S / log_range, of log-magnitudes S, and
+challenges", Neural Computing and Applications 32. Spectrograms are scaled to a fixed range. The
+authors compare random with trained weights, and the axes of the convolution (`orientation`). The
+optimised variable is the scaled spectrogram x = S / log_range of log-magnitudes S, and
 
     loss = style and content in the network's features of x  +  bound * ||x - clip(x, 0, 1)||_2
 
-What is left below 0 is clipped before the inversion. `nst train` trains the weights.
+Values that are still below 0 are clipped before the inversion. `nst train` trains the weights.
 
-Exact, from the public code: STFT, scaling, bound, clipping, network, layers, losses and their
-weights, optimiser, inversion. Our choice: see the presets; the code's pseudo-CQT, a log-frequency
-matrix over the STFT, is left out, since `transform` offers a CQT.
+These parts are exact, from the public code: STFT, scaling, bound, clipping, network, layers, losses
+and their weights, optimiser, inversion. The presets list our own choices. The pseudo-CQT of the
+code, a log-frequency matrix applied to the STFT, is left out because `transform` offers a CQT.
 """
 
 import json
@@ -34,7 +34,7 @@ from nst_lib.core.transforms import Transform
 from nst_lib.features import TransferConfig
 from nst_lib.system import Preset
 
-#: Settings that trained weights belong to; those of orientation "time" to a duration too.
+#: Settings that must be the same as in training. With orientation "time", the duration must be too.
 BELONGS = (
     "sr",
     "transform",
@@ -56,7 +56,7 @@ BELONGS = (
     "w0",
     "scale",
 )
-#: Which of them each transform has no use for.
+#: The settings among them that each transform does not use.
 NO_USE = {
     "stft": {"n_bins", "bins_per_octave", "fmin", "residual", "w0", "scale"},
     "cqt": {"n_fft", "w0"},
@@ -65,16 +65,17 @@ NO_USE = {
 
 
 class BoundedLoss(nn.Module):
-    """Losses of a scaled spectrogram, and the cost of leaving its range.
+    """Losses of a scaled spectrogram, with the cost of leaving its range.
 
     Parameters
     ----------
     loss : callable
-        Losses of a scaled spectrogram. With a content weight they have a bound too; it adds up.
+        Function that returns the losses of a scaled spectrogram. If they have a bound (with a
+        content weight), this cost is added to it.
     log_range : float > 0
         Log-magnitude that is scaled to 1.
     bound : float >= 0
-        Weight of the Euclidean norm of what lies below 0 or above 1.
+        Weight of the Euclidean norm of the parts of values below 0 or above 1.
     """
 
     def __init__(self, loss: Callable[[Tensor], Losses], *, log_range: float, bound: float) -> None:
@@ -90,12 +91,12 @@ class BoundedLoss(nn.Module):
 
 
 def read_weights(path: str | Path) -> dict[str, Any]:
-    """Return what ``nst train`` wrote; see :meth:`nst_lib.train.training.Trained.write`.
+    """Return the content of a file of weights; see :meth:`nst_lib.train.training.Trained.write`.
 
     Raises
     ------
     ConfigError
-        If the file is missing or is not one of these.
+        If the file is missing, or ``nst train`` did not write it.
     """
     try:
         trained = tensors.read(path)
@@ -113,7 +114,7 @@ def _refusal(path: str | Path | None, reason: str) -> ConfigError:
 
 
 def _belonging(trained: dict[str, Any]) -> list[str]:
-    """Return the names of the settings that weights with these settings belong to."""
+    """Return the names of the settings that must be as `trained`, those of the training."""
     no_use = set(NO_USE.get(str(trained.get("transform")), ()))
     if trained.get("level") == "off":
         no_use.add("level_target")
@@ -122,7 +123,7 @@ def _belonging(trained: dict[str, Any]) -> list[str]:
 
 
 class Huzaifah2020(TransferConfig):
-    """A transfer between spectrograms of a fixed range, by random or trained weights."""
+    """A transfer between spectrograms of a fixed range, with random or trained weights."""
 
     content_terms: tuple[str, ...] = setting(
         ("features",),
@@ -148,7 +149,7 @@ class Huzaifah2020(TransferConfig):
 
     @property
     def unit(self) -> float:
-        """What is 1 in the scaled spectrogram."""
+        """The log-magnitude that is 1 in the scaled spectrogram."""
         return self.log_range
 
     def files(self) -> dict[str, Path]:
@@ -169,7 +170,7 @@ class Huzaifah2020(TransferConfig):
     def loss(
         self, transform: Transform, *, style: Tensor | Sequence[Tensor], content: Tensor | None
     ) -> BoundedLoss:
-        """Return the loss of the scaled spectrogram, and the cost of leaving its range."""
+        """Return the loss of the scaled spectrogram with the cost of leaving its range."""
         loss = super().loss(
             transform,
             style=[S / self.log_range for S in several(style)],
@@ -178,11 +179,15 @@ class Huzaifah2020(TransferConfig):
         return BoundedLoss(loss, log_range=self.log_range, bound=self.bound)
 
     def finish(self, S: Tensor) -> Tensor:
-        """Return the optimised spectrogram without what is left below 0."""
+        """Return the optimised spectrogram with values below 0 set to 0."""
         return S.clamp_min(0)
 
     def in_small(self, length: float) -> Self:
-        """Return settings of a trial; trained weights keep their width, and some their duration."""
+        """Return the settings of a trial.
+
+        With trained weights, the number of channels stays the same; with orientation "time", the
+        duration too.
+        """
         small = super().in_small(length)
         if self.weights is None:
             return small
@@ -193,12 +198,12 @@ class Huzaifah2020(TransferConfig):
 
 
 def _validate_settings(config: Huzaifah2020, trained: dict[str, Any]) -> None:
-    """Raise ConfigError unless the weights belong to the settings."""
+    """Raise ConfigError unless the settings are those that the weights were trained with."""
     ours = config.to_dict()
     names = _belonging(trained)
     for name in names:
         if not isinstance(trained.get(name, ...), str | int | float | None):
-            raise _refusal(config.weights, f"does not say its {name}")
+            raise _refusal(config.weights, f"does not give its {name}")
     differ = {name: trained[name] for name in names if trained[name] != ours[name]}
     if differ:
         words = [
@@ -206,7 +211,7 @@ def _validate_settings(config: Huzaifah2020, trained: dict[str, Any]) -> None:
             for name, value in differ.items()
         ]
         raise ConfigError(
-            f"weights={config.weights!r} has {', '.join(words)}; accepted: "
+            f"weights={config.weights!r} was trained with {', '.join(words)}: use "
             + " ".join(f"--set {word}" for word in words)
         )
 
@@ -220,8 +225,8 @@ def _validate_network(config: Huzaifah2020, trained: dict[str, Any], network: nn
         if value.shape != ours.shape:
             if config.orientation == "time" and name == "layers.conv1.weight" and value.ndim == 3:
                 raise ConfigError(
-                    f"weights={config.weights!r} is of sounds of {value.shape[1]} frames, not "
-                    f"{ours.shape[1]}; accepted: recordings as long as in its training"
+                    f"weights={config.weights!r} was trained on sounds of {value.shape[1]} frames, "
+                    f"not {ours.shape[1]}: use recordings as long as in its training"
                 )
             shapes = f"{tuple(value.shape)} instead of {tuple(ours.shape)}"
             raise _refusal(config.weights, f"{name} has shape {shapes}")
@@ -248,8 +253,8 @@ _EXACT = (
     "with PyTorch's draw, layers, losses, L-BFGS without line search, Griffin-Lim."
 )
 _OURS = (
-    "The best evaluation is kept. The trained weights were not published: `nst train` makes some, "
-    "for `weights`."
+    "The best evaluation is kept. The authors did not publish trained weights: train some with "
+    "`nst train`, and give them as `weights`."
 )
 
 PRESETS = (
@@ -257,9 +262,9 @@ PRESETS = (
         config=_TRANSFER,
         source=_SOURCE,
         about=(
-            "The study's network and losses on spectrograms of a fixed range, with max pooling; "
-            "style from relu1, content from relu3 and as the start. `orientation` is what they "
-            "compare: convolution along time (freq), along frequency (time), or both (2d)."
+            "The study's network and losses on spectrograms of a fixed range, with max pooling. "
+            "Style from relu1, content from relu3, and the content is the start. The authors "
+            "compare orientations: convolution along time (freq), frequency (time), or both (2d)."
         ),
         exact=f"{_EXACT} Style weight 1e7.",
         ours=_OURS,
@@ -270,13 +275,13 @@ PRESETS = (
         ),
         source=_SOURCE,
         about=(
-            "A texture from noise, as long as the style or of `texture_duration`; from several "
-            "styles, one texture between them."
+            "A texture from noise, as long as the style or `texture_duration`. Several styles give "
+            "one texture between them."
         ),
         exact=f"{_EXACT} Style weight 1e9.",
         ours=(
-            f"{_OURS} It starts from normal noise of 0.001 (scaled), one of the code's "
-            "alternatives; its default is uniform between 0 and 0.1."
+            f"{_OURS} The start is normal noise of 0.001 (scaled), one of the choices in the code; "
+            "its default is uniform noise between 0 and 0.1."
         ),
     ),
 )

@@ -251,7 +251,7 @@ def test_settings():
 
 def test_bad_inputs(state):
     network = VGG19(state)
-    with pytest.raises(ValueError, match=r"pool4 has 1 position left; accepted: layers before it"):
+    with pytest.raises(ValueError, match=r"pool4 needs 2 positions, .* leaves only 1: use layers"):
         network(torch.zeros(8, 80), ["conv5_1"])
     with pytest.raises(ValueError, match="unknown layer conv9_1; accepted: conv1_1, conv1_2"):
         network(torch.zeros(8, 8), ["conv9_1"])
@@ -296,7 +296,7 @@ def test_bad_weights_are_refused(tmp_path, write, message):
     with pytest.raises(ConfigError, match=rf"^weights='.*bad.pth': {message}") as caught:
         read_weights(str(path))
     assert str(caught.value).endswith(
-        "accepted: a state dict of VGG-19 as PyTorch has it, a file or a URL, random, or null"
+        "accepted: a file or URL of a state dict of PyTorch's VGG-19, random, or null"
     )
 
 

@@ -275,7 +275,9 @@ def test_a_spectrogram_of_bands(tmp_path):
     made.write(tmp_path / "t.pt")
     config = config.replace(weights=str(tmp_path / "t.pt"))
     assert config.replace(n_fft=2048).network(n_freq=8, n_frames=9)
-    with pytest.raises(ConfigError, match=r"was trained with w0=9.0, scale=1.0: use --set w0=9.0 --set "):
+    with pytest.raises(
+        ConfigError, match=r"was trained with w0=9.0, scale=1.0: use --set w0=9.0 --set "
+    ):
         config.replace(w0=None, scale=30.0).network(n_freq=8, n_frames=9)
     with pytest.raises(
         ConfigError, match=r"was trained with transform=cwt, n_bins=8, w0=9.0: use --set t"

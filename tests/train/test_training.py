@@ -255,7 +255,8 @@ def test_train_then_transfer(nst, make_wav, tmp_path):
     result = nst("transfer", *options)
     assert (result.returncode, result.stderr) == (
         2,
-        "nst: weights='t.pt' has channels=8, kernel=5; accepted: --set channels=8 --set kernel=5\n",
+        "nst: weights='t.pt' was trained with channels=8, kernel=5: "
+        "use --set channels=8 --set kernel=5\n",
     )
     result = nst("transfer", *options, "--set", "channels=8", "--set", "kernel=5")
     assert (result.returncode, result.stderr) == (0, "")
