@@ -90,8 +90,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         _confined.clear()
 
 
-def _refuse_processes(event: str, _arguments: tuple[object, ...]) -> None:
-    if event == "subprocess.Popen" and _confined:
+def _refuse_processes(event: str, arguments: tuple[object, ...]) -> None:
+    """Refuse programs of this environment; what a library asks of the system is its own affair."""
+    if event != "subprocess.Popen" or not _confined:
+        return
+    if Path(str(arguments[0])).parent == Path(sys.executable).parent:
         raise RuntimeError(
             f"{_confined[0]} starts a process: mark it as browser, kernel or process"
         )

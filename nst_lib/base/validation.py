@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+#: Longest value that a message shows as a whole, in characters.
+MOST_SHOWN = 80
+
 
 def hint(name: str, known: Iterable[str]) -> str:
     """Return what to say about an unknown name: the nearest known name, or all known names."""
@@ -167,7 +170,10 @@ class Model(BaseModel):
             return cls.unknown(name)
         if fault["type"] == "missing":
             return f"{name} is missing; accepted: {cls.accepted(name)}"
-        return f"{name}={values.get(name, fault['input'])!r}; accepted: {cls.accepted(name)}"
+        given = repr(values.get(name, fault["input"]))
+        if len(given) > MOST_SHOWN:
+            given = repr(fault["input"])  # the item of it that is at fault
+        return f"{name}={given}; accepted: {cls.accepted(name)}"
 
 
 def _types(annotation: Any) -> set[Any]:

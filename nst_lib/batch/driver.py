@@ -279,8 +279,8 @@ def _unit(plan: Plan, name: str, limits: Limits) -> Unit:
         for role, clip in clips.items()
         if isinstance(clip, RecordedClip)
     }
-    for name, file in condition.config.files().items():
-        inputs[f"setting {name}"] = (str(file), plan.checksums[str(file)])
+    for setting, file in condition.config.files().items():
+        inputs[f"setting {setting}"] = (str(file), plan.checksums[str(file)])
     return Unit(
         id=name,
         store=plan.store.url if plan.store.folder is None else str(plan.store.folder.resolve()),

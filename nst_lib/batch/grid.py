@@ -19,18 +19,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Self
 
 import yaml
+from annotated_types import Len
+from pydantic import model_validator
 
 from nst_lib.base import files
-from nst_lib.base.validation import hint
+from nst_lib.base.validation import Model, hint, setting
 from nst_lib.config import ConfigError
 from nst_lib.features import TransferConfig
 from nst_lib.sound.datasets import Clip, Dataset, RecordedClip, Synthetic, open_dataset
 from nst_lib.system import DEFAULT, System
 
-_KEYS = ("title", "dataset", "pairs", "factors", "settings", "seeds")
 #: The settings with their own parameter of the notebook. The others are in its `settings`.
 _PARAMETERS = ("preset", "transform", "pooling", "channels", "steps", "seed")
 
@@ -166,17 +167,13 @@ def parse_grid(
     ValueError
         If something in `raw` is unknown or not accepted.
     """
-    if not isinstance(raw, dict):
-        raise GridError(f"holds {_kind(raw)}; accepted: a mapping of {', '.join(_KEYS)}")
-    for key in raw:
-        if key not in _KEYS:
-            raise GridError(f"unknown key {key!r}; {hint(str(key), _KEYS)}")
-    dataset, location = _dataset(raw.get("dataset", "auto"), folder)
-    pairs = _pairs(raw.get("pairs"))
+    given = _GridFile.read(raw)
+    dataset, location = _dataset(given.dataset, folder)
+    pairs = [(style, content) for style, content in given.pairs]
     clips = {key: find_clip(key, dataset, folder) for pair in pairs for key in pair}
-    settings = {**_mapping(raw.get("settings"), "settings"), **(overrides or {})}
-    factors = _factors(raw.get("factors"), settings)
-    seeds = _list(raw.get("seeds", [0]), "seeds")
+    settings = {**given.settings, **(overrides or {})}
+    factors, seeds = given.factors, given.seeds
+    _validate_factors(factors, settings)
     conditions = []
     for (style, content), values, seed in itertools.product(
         pairs, itertools.product(*factors.values()), seeds
@@ -186,7 +183,7 @@ def parse_grid(
         conditions.append(Condition(style=style, content=content, factors=chosen, config=config))
     return Grid(
         name=name,
-        title=_title(raw.get("title"), name, factors),
+        title=given.title.strip() if given.title else _title(name, factors),
         dataset=location,
         simulated=isinstance(dataset, Synthetic),
         clips=clips,
@@ -286,46 +283,64 @@ def identify(condition: Condition, grid: Grid, checksums: Mapping[str, str], *co
     return f"{condition.slug}-{files.checksum(covered.encode())[:10]}"
 
 
-def _dataset(value: Any, folder: Path) -> tuple[Dataset, str]:
-    if not isinstance(value, str):
-        raise GridError(f"dataset: {value!r}; accepted: esc50, synthetic or a folder")
-    location = value
-    if value not in ("auto", "esc50", "synthetic"):
-        location = str((folder / value).resolve())
+class _GridFile(Model):
+    """The keys of a grid, with their types."""
+
+    Error: ClassVar[type[ValueError]] = GridError
+    noun: ClassVar[str] = "key"
+
+    title: str | None = setting(None, "title of the page", words="some words", pattern=r"\S")
+    dataset: str = setting("auto", "data set", words="esc50, synthetic or a folder")
+    pairs: list[Annotated[list[str], Len(2, 2)]] = setting(
+        ..., "style and content", words="a list of one or more [style, content]", min_length=1
+    )
+    factors: dict[str, Annotated[list[Any], Len(1)]] = setting(
+        {}, "settings that vary", words="a mapping of settings to lists of one or more values"
+    )
+    settings: dict[str, Any] = setting({}, "settings of all", words="a mapping of settings")
+    seeds: list[Any] = setting(
+        [0], "seeds", words="a list of one or more whole numbers", min_length=1
+    )
+
+    @classmethod
+    def read(cls, raw: Any) -> Self:
+        """Return the keys of a mapping; a key without a value is one that is left out."""
+        if not isinstance(raw, dict):
+            given = "nothing" if raw is None else repr(raw)
+            raise GridError(f"holds {given}; accepted: a mapping of {', '.join(cls.model_fields)}")
+        return cls(**{str(key): value for key, value in raw.items() if value is not None})
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        lists = {"pairs": self.pairs, "seeds": self.seeds}
+        for name, values in {**lists, **self.factors}.items():
+            for n, item in enumerate(values):
+                if item in values[:n]:
+                    raise ValueError(f"{name}: {item!r} comes twice; name it once")
+        return self
+
+
+def _dataset(location: str, folder: Path) -> tuple[Dataset, str]:
+    """Return a data set, and what opens it from any folder."""
+    if location not in ("auto", "esc50", "synthetic"):
+        location = str((folder / location).resolve())
     dataset = open_dataset(location)
     root = getattr(dataset, "root", None)
     return dataset, "synthetic" if root is None else str(Path(root).resolve())
 
 
-def _title(value: Any, name: str, factors: Mapping[str, Any]) -> str:
-    if value is None:
-        varied = " by ".join(factors)
-        return f"{name}: {varied}".removesuffix(": ").replace("_", " ")
-    if not isinstance(value, str) or not value.strip():
-        raise GridError(f"title: {value!r}; accepted: some words")
-    return value.strip()
+def _title(name: str, factors: Mapping[str, Any]) -> str:
+    """Return the title of a grid that has none: its name and what varies."""
+    return f"{name}: {' by '.join(factors)}".removesuffix(": ").replace("_", " ")
 
 
-def _pairs(value: Any) -> list[tuple[str, str]]:
-    pairs = []
-    for pair in _list(value, "pairs"):
-        if not (
-            isinstance(pair, list) and len(pair) == 2 and all(isinstance(key, str) for key in pair)
-        ):
-            raise GridError(f"pairs: {pair!r}; accepted: [style, content]")
-        pairs.append((pair[0], pair[1]))
-    return pairs
-
-
-def _factors(value: Any, settings: Mapping[str, Any]) -> dict[str, list[Any]]:
-    factors = _mapping(value, "factors")
+def _validate_factors(factors: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Raise GridError if a factor is a setting too, or if either is the seed."""
     for name in factors:
         if name in settings:
-            raise GridError(f"{name} is both a factor and a setting; accepted: one of them")
-    for name in {**factors, **settings}:
-        if name == "seed":
-            raise GridError("seed is neither factor nor setting; accepted: seeds: [0, 1, ...]")
-    return {name: _list(values, f"factor {name}") for name, values in factors.items()}
+            raise GridError(f"{name} is both a factor and a setting: keep one of them")
+    if "seed" in {**factors, **settings}:
+        raise GridError("seed is neither factor nor setting; accepted: seeds: [0, 1, ...]")
 
 
 def _config(settings: dict[str, Any], folder: Path, overrides: Mapping[str, Any]) -> System:
@@ -340,27 +355,6 @@ def _config(settings: dict[str, Any], folder: Path, overrides: Mapping[str, Any]
             raise ConfigError(f"{name}={settings[name]!r}: there is no file {path}")
         config = config.replace(**{name: str(path)})
     return config
-
-
-def _mapping(value: Any, name: str) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise GridError(f"{name}: {_kind(value)}; accepted: a mapping of settings")
-    return value
-
-
-def _list(value: Any, name: str) -> list[Any]:
-    if not isinstance(value, list) or not value:
-        raise GridError(f"{name}: {_kind(value)}; accepted: a list of one or more")
-    for n, item in enumerate(value):
-        if item in value[:n]:
-            raise GridError(f"{name}: {item!r} comes twice; accepted: once")
-    return value
-
-
-def _kind(value: Any) -> str:
-    return "nothing" if value is None else repr(value)
 
 
 class _Loader(yaml.SafeLoader):

@@ -18,7 +18,7 @@ class Meal(Model):
     guests: int = setting(2, "people at the table", ge=1, le=16)
     price: float | None = setting(None, "in euros", ge=0)
     extras: tuple[Literal["salt", "bread"], ...] = setting((), "beside the dish")
-    names: tuple[str, ...] = setting((), "of the guests", words="names of guests", max_length=3)
+    names: tuple[str, ...] = setting((), "of the guests", words="names of guests")
     drink: str = setting("tea", "what is drunk", choices=("tea", "milk"))
     warm: bool = setting(True, "whether it is warm")
 
@@ -61,6 +61,11 @@ def test_a_fault_is_one_line_of_the_model(values, message):
         Meal(**values)
     with pytest.raises(MealError, match="^" + re.escape(message)):
         Meal().replace(**values)
+
+
+def test_of_a_long_value_the_item_is_shown():
+    with pytest.raises(MealError, match=r"^names=5; accepted: names of guests"):
+        Meal(names=["a guest with a long name"] * 4 + [5])
 
 
 def test_frozen_equal_and_hashable():
