@@ -102,7 +102,7 @@ class Frames(Recordings):
         return frames if self.hop_length is None else {**frames, "hop_length": self.hop_length}
 
 
-class Analysis(Frames):
+class Transforms(Frames):
     """A choice of transforms: STFT, constant-Q or wavelet transform."""
 
     transform: str = setting("stft", "transform whose spectrogram is optimised", choices=TRANSFORMS)
@@ -294,7 +294,7 @@ class Search(Settings):
     )
 
 
-class Inversion(Settings):
+class GriffinLim(Settings):
     """How a spectrogram becomes a sound: fast Griffin-Lim."""
 
     n_iter: int = setting(32, "iterations of Griffin-Lim", ge=0, le=10000)

@@ -7,23 +7,23 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from nst_lib.base.validation import setting, validate_memory
-from nst_lib.config import Analysis, Balance, ConfigError, Filters, Inversion, Layers, Stacks
+from nst_lib.config import Balance, ConfigError, Filters, GriffinLim, Layers, Stacks, Transforms
 from nst_lib.core.kernel import InfiniteCNN
 from nst_lib.core.losses import several
 from nst_lib.core.network import RandomCNN, n_weights
 from nst_lib.core.objective import ContentTermMaker, Losses, transfer_loss
 from nst_lib.core.transforms import Transform
-from nst_lib.system import ANALYSIS, Growth, System
+from nst_lib.system import OF_TRANSFORMS, Growth, System
 
 #: Longest sound of a trial whose time grows with the square of the length, in seconds.
 TRIAL_SECONDS_SQUARED = 5.0
 
 
-class FeatureTransfer(Balance, Layers, Inversion, Analysis, System):
+class FeatureTransfer(Balance, Layers, GriffinLim, Transforms, System):
     """A system whose loss compares the feature maps of a network."""
 
     replaceable = {  # noqa: RUF012
-        "transform": ANALYSIS,
+        "transform": OF_TRANSFORMS,
         "network": tuple(Stacks.model_fields),
         "content_term": ("content_terms",),
     }

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nst_lib import metrics
 from nst_lib.base.files import file_checksum
-from nst_lib.config import ConfigError, Inversion
+from nst_lib.config import ConfigError, GriffinLim
 from nst_lib.core.objective import ContentTermMaker, Losses
 from nst_lib.core.optimise import Evaluation
 from nst_lib.core.transforms import Transform
@@ -143,7 +143,7 @@ def _validate(config: System, content: Recording | None) -> None:
     """Raise ConfigError where the settings need a content that is not there, or must not be."""
     if content is None and config.start == "content":
         raise ConfigError("start='content' without a content; accepted: start='noise'")
-    if content is None and isinstance(config, Inversion) and config.phase == "content":
+    if content is None and isinstance(config, GriffinLim) and config.phase == "content":
         raise ConfigError("phase='content' without a content; accepted: phase='random'")
     if content is not None and config.texture_duration is not None:
         raise ConfigError("texture_duration with a content; accepted: null")

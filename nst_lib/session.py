@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nst_lib.base.files import atomic, validate_output
-from nst_lib.config import ConfigError, Inversion
+from nst_lib.config import ConfigError, GriffinLim
 from nst_lib.core import tensors
 from nst_lib.core.inversion import griffin_lim
 from nst_lib.core.objective import Losses
@@ -226,10 +226,10 @@ class Session:
     ) -> Tensor:
         """Return a waveform of `length` samples whose spectrogram is near `S`."""
         config = self._config
-        if not isinstance(config, Inversion):
+        if not isinstance(config, GriffinLim):
             raise ConfigError(
                 f"{config.preset} optimises a spectrogram and has no settings to invert it with; "
-                "add nst_lib.config.Inversion to its class, or optimise the waveform"
+                "add nst_lib.config.GriffinLim to its class, or optimise the waveform"
             )
         inversion = griffin_lim(
             S,

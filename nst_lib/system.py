@@ -20,13 +20,13 @@ from torch import Tensor, nn
 
 from nst_lib.base.validation import hint, setting
 from nst_lib.config import (
-    Analysis,
     ConfigError,
     Frames,
     Machine,
     Recordings,
     Search,
     Settings,
+    Transforms,
 )
 from nst_lib.core.objective import Losses
 from nst_lib.core.transforms import Transform
@@ -38,7 +38,9 @@ ENTRY_POINTS = "nst_lib.systems"
 #: Longest sound of a trial, in seconds.
 TRIAL_SECONDS = 2.5
 #: Settings of the transform, besides the rate.
-ANALYSIS = tuple(name for name in Analysis.model_fields if name not in Recordings.model_fields)
+OF_TRANSFORMS = tuple(
+    name for name in Transforms.model_fields if name not in Recordings.model_fields
+)
 #: Settings of older versions, and the only value that still means what it meant.
 RETIRED = {"per_scale": False}
 
@@ -78,7 +80,7 @@ class System(Machine, Search, Frames, Name):
     #: Settings that say how wide feature maps are, with the width of a trial in small.
     trial_width: ClassVar[Mapping[str, int]] = {}
     #: Parts that a caller may replace (:meth:`using`), with the settings that then say nothing.
-    replaceable: ClassVar[Mapping[str, Sequence[str]]] = {"transform": ANALYSIS}
+    replaceable: ClassVar[Mapping[str, Sequence[str]]] = {"transform": OF_TRANSFORMS}
 
     _parts: dict[str, Any] = PrivateAttr(default_factory=dict)
 

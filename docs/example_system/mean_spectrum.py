@@ -1,12 +1,12 @@
 """A system of one's own: the style's mean spectrum on the content, and no network."""
 
-from nst_lib.config import Analysis, Inversion, StyleWeight
+from nst_lib.config import GriffinLim, StyleWeight, Transforms
 from nst_lib.core.losses import several
 from nst_lib.core.objective import Losses
 from nst_lib.system import Preset, System
 
 
-class MeanSpectrum(StyleWeight, Inversion, Analysis, System):
+class MeanSpectrum(StyleWeight, GriffinLim, Transforms, System):
     """Has the settings of the groups that it inherits, and a loss."""
 
     preset: str = "mean_spectrum"

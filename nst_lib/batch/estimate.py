@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nst_lib.config import Inversion
+from nst_lib.config import GriffinLim
 from nst_lib.core.objective import Losses
 from nst_lib.system import System
 
@@ -90,7 +90,7 @@ def _estimate(config: System, duration: float) -> Estimate:
     growth = config.growth(small, n_freq=n_freq, n_frames=n_frames, longer=longer)
     domain = {"spectrogram": 0.0, "waveform": 1.0, "hybrid": 0.5}[config.domain]
     evaluation = of_picture * growth.time + domain * of_view * longer
-    n_iter = config.n_iter if isinstance(config, Inversion) else 0
+    n_iter = config.n_iter if isinstance(config, GriffinLim) else 0
     inversion = 0.0 if config.domain == "waveform" else n_iter * of_view * longer
     seconds = config.steps * evaluation + inversion + _NOTEBOOK_SECONDS
     return Estimate(seconds=seconds, memory=_PROCESS_BYTES + growth.weights + kept * growth.memory)

@@ -106,7 +106,7 @@ class OrderedSound(BaseModel):
     seconds: float
 
 
-class Session(BaseModel):
+class ParticipantSession(BaseModel):
     """The state of a participant in the test."""
 
     title: str

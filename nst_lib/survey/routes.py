@@ -76,7 +76,7 @@ def join(here: Here, asked: messages.Joining) -> messages.Joined:
 
 
 @api.get("/session", responses=_problems(401))
-async def session(here: Here, who: Who) -> messages.Session:
+async def session(here: Here, who: Who) -> messages.ParticipantSession:
     """Return the state of a participant in the test."""
     survey, trials = here.survey, here.survey.trials(who.row)
     settings, answered = survey.settings, _answered(here, who)
@@ -88,7 +88,7 @@ async def session(here: Here, who: Who) -> messages.Session:
         )
         for trial in trials
     ]
-    return messages.Session(
+    return messages.ParticipantSession(
         title=settings.title,
         labels=list(settings.labels),
         thanks=settings.thanks,

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from nst_lib.base.validation import setting
-from nst_lib.config import Analysis, ConfigError, Inversion, StyleWeight
+from nst_lib.config import ConfigError, GriffinLim, StyleWeight, Transforms
 from nst_lib.core.losses import StyleTerm, several, side_by_side
 from nst_lib.core.objective import Losses
 from nst_lib.core.parallel import ParallelCNN, n_weights
@@ -214,7 +214,7 @@ class TextureLoss(nn.Module):
         return Losses.of({k: self.beta * term for k, term in terms.items()}, {}, zero=zero)
 
 
-class Antognini2019(StyleWeight, Inversion, Analysis, System):
+class Antognini2019(StyleWeight, GriffinLim, Transforms, System):
     """A texture synthesis that keeps the style's rhythm and avoids copies of the style."""
 
     trial_width = {"filters": 64}  # noqa: RUF012

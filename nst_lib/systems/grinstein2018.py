@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from nst_lib import metrics
-from nst_lib.config import Analysis, ConfigError, SoundItself, StyleWeight
+from nst_lib.config import ConfigError, SoundItself, StyleWeight, Transforms
 from nst_lib.core.losses import several
 from nst_lib.core.objective import Losses
 from nst_lib.core.transforms import Transform
@@ -67,7 +67,7 @@ class StatisticsLoss(nn.Module):
         return Losses.of(terms, {}, zero=E.new_zeros(()))
 
 
-class TextureStatistics(StyleWeight, SoundItself, Analysis, System):
+class TextureStatistics(StyleWeight, SoundItself, Transforms, System):
     """A transfer without a network that compares only statistics of the sound."""
 
     def view(self, transform: Transform) -> Callable[[Tensor], Tensor]:

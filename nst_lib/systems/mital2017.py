@@ -19,7 +19,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from nst_lib.config import Analysis, Filters, SoundItself, Weighing
+from nst_lib.config import Filters, SoundItself, Transforms, Weighing
 from nst_lib.core.losses import ContentTerm, StyleTerm, several, side_by_side
 from nst_lib.core.network import variances
 from nst_lib.core.objective import Losses, transfer_loss
@@ -92,7 +92,7 @@ def _magnitude(V: Tensor) -> Tensor:
     return V[V.shape[-2] // 3 * 2 :]
 
 
-class Mital2017(Weighing, Filters, SoundItself, Analysis, System):
+class Mital2017(Weighing, Filters, SoundItself, Transforms, System):
     """A transfer of the sound itself, by one random layer over its complex spectrogram."""
 
     trial_width = {"channels": 256}  # noqa: RUF012
