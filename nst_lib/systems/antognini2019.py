@@ -222,7 +222,7 @@ class Antognini2019(StyleWeight, GriffinLim, Transforms, System):
     filters: int = setting(512, "number of filters of each network", ge=1, le=65536)
     widest: int = setting(
         128,
-        "length of the widest filter (frames): of 2, 4, 8, 16, 64, 128 and 256, those up to it",
+        "widest filters (frames): the widths are 2, 4, 8, 16, 64, 128, 256, up to this one",
         ge=2,
         le=256,
     )

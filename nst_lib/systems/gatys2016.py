@@ -284,7 +284,8 @@ class Gatys2016(FeatureTransfer):
     }
 
     weights: str | None = setting(
-        None, "state dict of VGG-19: a file or a URL; null: PyTorch's, 548 MB; random: drawn"
+        None,
+        "state dict of VGG-19, a file or a URL; null: PyTorch's, 548 MB; random: random weights",
     )
     rescale: bool = setting(
         True, "whether each filter's mean activation over the recordings is brought to 1"

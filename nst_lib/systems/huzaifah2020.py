@@ -132,7 +132,7 @@ class Huzaifah2020(TransferConfig):
     )
     log_range: float = setting(7.0, "log-magnitude that is scaled to 1", ge=0.1, le=100)
     bound: float = setting(
-        1e-3, "weight of what leaves the range from 0 to log_range", ge=0, le=1e15
+        1e-3, "weight of values outside the range from 0 to log_range", ge=0, le=1e15
     )
     weights: str | None = setting(
         None, "trained weights of the network: a file that `nst train` wrote; null: random weights"
