@@ -1,4 +1,4 @@
-"""Settings of a transfer, in groups that each system combines into exactly the ones that it has.
+"""Settings of a transfer, in groups. Each system combines the groups that it needs.
 
 Every group is frozen and validates itself (:class:`nst_lib.base.validation.Model`). A system
 (:mod:`nst_lib.system`) inherits the groups that it needs; what it does not inherit it does not
@@ -226,7 +226,7 @@ class StyleWeight(Settings):
 
 
 class Weighing(StyleWeight):
-    """The weights of style and content."""
+    """The weights and the scaling of the style loss and the content loss."""
 
     alpha: float = setting(1.0, "weight of the content loss", ge=0, le=1e15)
     normalisation: str = setting(
@@ -255,7 +255,7 @@ class Balance(Weighing):
 
 
 class Search(Settings):
-    """What is optimised, where the optimisation starts, and how it goes on."""
+    """What is optimised, from which start, by which method."""
 
     domain: str = setting(
         "spectrogram",
@@ -309,7 +309,7 @@ class SoundItself(Settings):
 
 
 class Machine(Settings):
-    """Chance, device and numbers."""
+    """Seed, device and precision."""
 
     seed: int = setting(0, "seed of weights, noise and phase", ge=0, le=2**32 - 1)
     device: str = setting(
@@ -329,13 +329,13 @@ def parse_value(text: str) -> Any:
 
 
 def parse_settings(settings: Iterable[str], given: Iterable[str] = ()) -> dict[str, Any]:
-    """Read KEY=VALUE pairs from the command line; names in `given` may not come again."""
+    """Read KEY=VALUE pairs from the command line; names in `given` are refused."""
     parsed: dict[str, Any] = {}
     for text in settings:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set {text!r}; accepted: KEY=VALUE")
         if key in {*given, *parsed}:
-            raise ConfigError(f"--set {text!r}: {key} is given twice; accepted: once")
+            raise ConfigError(f"--set {text!r}: {key} is given twice; give it once")
         parsed[key] = parse_value(value)
     return parsed

@@ -30,7 +30,9 @@ class FeatureTransfer(Balance, Layers, GriffinLim, Transforms, System):
 
     def network(self, *, n_freq: int, n_frames: int) -> nn.Module:
         """Return the network for views of a size."""
-        raise NotImplementedError(f"{type(self).__name__} has no network")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no network: define its method network"
+        )
 
     def loss(
         self, transform: Transform, *, style: Tensor | Sequence[Tensor], content: Tensor | None
@@ -92,7 +94,7 @@ class FeatureTransfer(Balance, Layers, GriffinLim, Transforms, System):
         if self.content_weight and not {*self.content_terms} - without:
             raise ValueError(
                 f"content_weight={self.content_weight:g}: {self.preset} has no content loss; "
-                "take null, or give content_layers or content_terms too"
+                "use null, or give content_layers or content_terms too"
             )
         return self
 
@@ -155,7 +157,7 @@ def random_weights(
 class TransferConfig(Stacks, FeatureTransfer):
     """Settings of a transfer by a network with random weights; the defaults are the study's.
 
-    What a transfer takes where it is given none is the preset ``fast``.
+    A transfer that is given no settings uses the preset ``fast``.
     ``TransferConfig.from_preset(name)`` gives the settings of any system,
     ``TransferConfig.describe()`` the meaning of each setting and what it accepts. A value that is
     not accepted raises :class:`nst_lib.config.ConfigError`.
@@ -182,13 +184,13 @@ class TransferConfig(Stacks, FeatureTransfer):
     def prepare(
         self, network: nn.Module, style: Sequence[Tensor], content: Tensor | None
     ) -> nn.Module:
-        """Return the network, if it is the one that the settings, and so the record, name."""
+        """Return the network. Raise ConfigError if it is not of the kind that `engine` names."""
         kind = InfiniteCNN if self.engine == "infinite" else RandomCNN
         if "network" not in self._parts and not isinstance(network, kind):
             raise ConfigError(
-                f"engine={self.engine!r}: the network of {type(self).__name__} is no "
-                f"{kind.__name__}, and the record would name one; inherit FeatureTransfer "
-                "(nst_lib.features) in place of TransferConfig"
+                f"engine={self.engine!r}: the network of {type(self).__name__} is not the "
+                f"{kind.__name__} that this setting stands for; inherit from FeatureTransfer "
+                "(nst_lib.features), not from TransferConfig"
             )
         return network
 
@@ -203,14 +205,14 @@ class TransferConfig(Stacks, FeatureTransfer):
         )
 
     def in_small(self, length: float) -> Self:
-        """Return settings of a trial; it is longer where the time grows with the square."""
+        """Return settings of a trial; with engine "infinite", the trial is longer."""
         small = super().in_small(length)
         if self.engine == "infinite":
             return small.replace(duration=min(length, TRIAL_SECONDS_SQUARED))
         return small
 
     def growth(self, small: Self, *, n_freq: int, n_frames: int, longer: float) -> Growth:
-        """Return how much more a transfer takes than a trial; kernels grow with the square."""
+        """Return the factors from a trial to the transfer; kernels grow with the squared length."""
         if self.engine == "infinite":
             square = 1.0 if self.orientation == "time" else longer**2
             return Growth(time=square, memory=square)

@@ -1,4 +1,4 @@
-"""A style onto a content: the whole path, from two recordings to a new one, in six stages."""
+"""Run a transfer in six stages, from two recordings to a new sound."""
 
 import hashlib
 import os
@@ -80,7 +80,8 @@ def transfer(
     ConfigError
         If the settings do not fit the recordings or this machine.
     ValueError
-        If memory does not suffice, or the checkpoint is of another transfer or cannot be written.
+        If memory does not suffice, or if the checkpoint belongs to another transfer or cannot be
+        written.
     """
     config = preset(DEFAULT).config if config is None else config
     config = config.using(transform=transform, network=network, content_term=content_term)
@@ -120,7 +121,7 @@ def transfer(
 
 
 def load(source: Recording, config: System, *, warn: Warn = audio.warn) -> Audio:
-    """Return a recording as the settings want it: rate, duration, loudness.
+    """Return a recording with the sampling rate, duration and loudness of the settings.
 
     `warn` is called with one line about each fault of a file that is used all the same.
     """
@@ -140,7 +141,7 @@ def load(source: Recording, config: System, *, warn: Warn = audio.warn) -> Audio
 
 
 def _validate(config: System, content: Recording | None) -> None:
-    """Raise ConfigError where the settings need a content that is not there, or must not be."""
+    """Raise ConfigError if the settings need a content and there is none, or the reverse."""
     if content is None and config.start == "content":
         raise ConfigError("start='content' without a content; accepted: start='noise'")
     if content is None and isinstance(config, GriffinLim) and config.phase == "content":
@@ -280,7 +281,7 @@ def _rms(y: Tensor) -> Tensor:
 def _open(
     path: str | os.PathLike[str] | Pause | None, config: System, sounds: _Sounds
 ) -> Checkpoint | Pause | None:
-    """Return where the transfer goes on; a file belongs to its settings, weights and sounds."""
+    """Return the saved state to continue from. A file belongs to settings, weights and sounds."""
     if path is None or isinstance(path, Pause):
         return path
     key = hashlib.sha256(config.to_json().encode())
@@ -289,7 +290,7 @@ def _open(
             key.update(file_checksum(file).encode())
         except OSError as error:
             raise ConfigError(
-                f"{name}={str(file)!r}: cannot be read ({error.strerror}); accepted: a file"
+                f"{name}={str(file)!r}: cannot be read ({error.strerror}); choose another file"
             ) from error
     for part in config.own_modules():
         for value in part.state_dict().values():

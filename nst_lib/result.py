@@ -1,4 +1,4 @@
-"""What a transfer returns."""
+"""The result of a transfer."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ Spectrogram = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class TransferResult:
-    """The new sound, and how it came about.
+    """The new sound, and everything that was computed on the way to it.
 
     Attributes
     ----------

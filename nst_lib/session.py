@@ -1,4 +1,4 @@
-"""A transfer while it runs: who looks on, its clock, and how an interrupted one goes on."""
+"""The state of a running transfer: callbacks, times, and how it resumes after a break."""
 
 import os
 import threading
@@ -41,12 +41,11 @@ class Checkpoint:
     Parameters
     ----------
     path : path
-        Ends in ".ckpt"; need not exist.
+        Path of the file; ends in ".ckpt". The file need not exist.
     key : str
-        What the transfer is of: settings, weights that these name, recordings. A file with another
-        key is refused.
+        Checksum of settings, weights and recordings. A file with another key is refused.
     of : str
-        What to call it there.
+        What the file belongs to, in words for the error message.
 
     Raises
     ------
@@ -68,21 +67,20 @@ class Checkpoint:
             key = state.pop("key")
         except (ValueError, KeyError, AttributeError, TypeError) as error:  # of any kind
             raise ValueError(
-                f"{self.path}: is not a checkpoint that can be read; accepted: remove it to start "
-                "anew"
+                f"{self.path}: is not a checkpoint that can be read; remove the file to start again"
             ) from error
         if key != self.key:
             raise ValueError(
-                f"{self.path}: is of another {self.of} (settings, weights or recordings differ); "
-                "accepted: the same ones, or remove it to start anew"
+                f"{self.path}: belongs to another {self.of} (settings, weights or recordings "
+                "differ); use the same ones, or remove the file to start again"
             )
         return dict(state)
 
     def stop(self, state: dict[str, Any]) -> None:
-        """Take note of a run that was stopped: what is written already is where it goes on."""
+        """Do nothing: a stopped run resumes from the state that was written last."""
 
     def update(self, state: dict[str, Any], *, at_once: bool = False) -> None:
-        """Replace parts of the state; write it, whole, unless it was just written."""
+        """Replace parts of the state. Write the whole state, unless that was done just before."""
         self.state.update(state)
         if at_once or time.monotonic() - self._written > INTERVAL:
             with atomic(self.path) as temporary:
@@ -91,10 +89,10 @@ class Checkpoint:
 
 
 class Pause:
-    """What a run that was stopped leaves in memory, to go on from its best point.
+    """State of one stopped transfer, in memory. It resumes from its best point.
 
-    Nothing that was reached is lost, unlike with a :class:`Checkpoint`, but the optimiser begins
-    anew, and so does not come to exactly the same end.
+    Unlike with a :class:`Checkpoint`, nothing that was reached is lost. But the optimiser starts
+    again, so the result is not exactly that of a run without a break.
 
     Attributes
     ----------
@@ -106,11 +104,11 @@ class Pause:
         self.state: dict[str, Any] = {}
 
     def stop(self, state: dict[str, Any]) -> None:
-        """Keep where a run was stopped."""
+        """Keep the state in which a run was stopped."""
         self.state.update(state)
 
     def update(self, state: dict[str, Any], *, at_once: bool = False) -> None:
-        """Keep what is final."""
+        """Keep parts of the state if they are final, that is, if `at_once` is true."""
         if at_once:
             self.state.update(state)
 
@@ -155,7 +153,7 @@ class Clock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Announce a stage, and note how long it took."""
+        """Announce a stage, and measure how long it takes."""
         if self._on_stage is not None:
             self._on_stage(name)
         began = time.perf_counter()
@@ -166,23 +164,23 @@ class Clock:
 
 
 class Session:
-    """The one or two optimisations of a transfer, and how an interrupted one goes on.
+    """The one or two optimisations of a transfer. A session can resume from a saved state.
 
     Parameters
     ----------
     config : System
         The settings.
     callbacks : Callbacks
-        Who looks on.
+        Functions to call during the optimisations.
     stop : threading.Event or None
         When it is set, the best point so far is returned.
     saved : Checkpoint, Pause or None
-        Where the session goes on, and keeps where it is.
+        The saved state from which the session resumes, and to which it saves its own.
 
     Attributes
     ----------
     evaluations : list of Evaluation
-        All so far.
+        All evaluations so far.
     best_step : int or None
         Index of the evaluation that gave the last optimised point.
     convergence : float or None

@@ -1,4 +1,4 @@
-"""What a system is: settings, what it sees of a sound, its network, its loss, its trial in small.
+"""Base class of all systems: settings, view of a sound, network, loss, and trial in small.
 
 A system is one class that inherits its groups of settings (:mod:`nst_lib.config`) and overrides
 what differs. :mod:`nst_lib.systems` has one file for each system of the literature, and enters
@@ -47,7 +47,7 @@ RETIRED = {"per_scale": False}
 
 @dataclass(frozen=True)
 class Growth:
-    """How much more a transfer takes than its trial.
+    """Factors from time and memory of a trial to those of the whole transfer.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Growth:
 
 
 class Name(Settings):
-    """Where the settings come from."""
+    """The name of the preset that the settings come from."""
 
     preset: str = setting("own", "name of the preset that the settings come from")
 
@@ -93,8 +93,8 @@ class System(Machine, Search, Frames, Name):
             return self.make_transform()
         if own.sr != self.sr:
             raise ConfigError(
-                f"a transform of your own at {own.sr} Hz, and recordings at sr={self.sr}; give "
-                "both the same rate"
+                f"your own transform has a sampling rate of {own.sr} Hz, and the recordings have "
+                f"sr={self.sr}; give both the same rate"
             )
         return own
 
@@ -110,29 +110,29 @@ class System(Machine, Search, Frames, Name):
         Parameters
         ----------
         transform : Transform
-            What spectrograms are of.
+            The transform that makes the spectrograms.
         style : Tensor, shape=(..., freq, time), or sequence of them
             View of the style, or of several styles at once.
         content : Tensor or None
             View of the content.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no loss")
+        raise NotImplementedError(f"{type(self).__name__} has no loss: define its method loss")
 
     def n_weights(self, *, n_freq: int, n_frames: int) -> int:
         """Return the number of weights of the network, for views of a size."""
         return 0
 
     def finish(self, S: Tensor) -> Tensor:
-        """Return an optimised spectrogram as it is to be inverted."""
+        """Return the spectrogram to invert, made from the optimised one."""
         return S
 
     @property
     def unit(self) -> float:
-        """What the optimiser takes for 1 in a spectrogram, where there is no line search."""
+        """The unit of a spectrogram for the optimiser, which matters without a line search."""
         return 1.0
 
     def files(self) -> dict[str, Path]:
-        """Return the files that settings name, by setting: a result depends on what is in them."""
+        """Return the files that the result depends on, by the setting that names the file."""
         return {}
 
     # How to try it in small.
@@ -149,7 +149,7 @@ class System(Machine, Search, Frames, Name):
         return self.replace(duration=min(length, TRIAL_SECONDS), **narrow)
 
     def growth(self, small: Self, *, n_freq: int, n_frames: int, longer: float) -> Growth:
-        """Return how much more a transfer takes than a trial of `small`.
+        """Return the factors from a trial of `small` to the whole transfer.
 
         Parameters
         ----------
@@ -176,11 +176,11 @@ class System(Machine, Search, Frames, Name):
         """Return the device of the network; "auto" is CUDA where there is one."""
         available = torch.cuda.is_available()
         if self.device == "cuda" and not available:
-            raise ConfigError("device='cuda': this machine has none; accepted: auto, cpu")
+            raise ConfigError("device='cuda': this machine has no CUDA device; accepted: auto, cpu")
         return torch.device("cuda" if available and self.device != "cpu" else "cpu")
 
     def using(self, **parts: Any) -> Self:
-        """Return the same settings with parts of your own in place of what the settings name.
+        """Return the same settings with your own parts in place of those that the settings name.
 
         Parameters
         ----------
@@ -223,7 +223,7 @@ class System(Machine, Search, Frames, Name):
     # Settings to and from words.
 
     def replace(self, **overrides: Any) -> Self:
-        """Return a copy with other values for some settings; another preset is not one of them.
+        """Return a copy with other values for some settings. It cannot become another preset.
 
         Raises
         ------
@@ -235,15 +235,15 @@ class System(Machine, Search, Frames, Name):
         name = overrides.get("preset", self.preset)
         if name != self.preset and name in PRESETS:
             raise ConfigError(
-                f"preset={name!r}: these settings are those of {self.preset}; take "
-                f"TransferConfig.from_preset({name!r}), or a name that is no preset"
+                f"preset={name!r}: a copy of {self.preset} cannot have the name of another preset; "
+                f"use TransferConfig.from_preset({name!r}), or choose a name that is no preset"
             )
         copy = super().replace(**overrides)
         copy._parts = self._parts
         return copy
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON's types, and the class of a system that is no preset.
+        """Return the settings as JSON's types. If they are no preset's, add the class as "system".
 
         Parts of the caller's own are named in "parts", in place of the settings that they replace.
         """
@@ -276,14 +276,15 @@ class System(Machine, Search, Frames, Name):
         known = find_preset(name)
         kind = cls if known is None else type(known.config)
         if not cls._may_return(kind) or system not in (None, _qualified(kind)):
+            theirs = str(system or _qualified(kind))
             raise ConfigError(
-                f"preset={name!r}: these are settings of {system or _qualified(kind)}, and not of "
-                f"{_qualified(cls)}; read them with from_dict of that class"
+                f"preset={name!r}: these are settings of {theirs}, and not of {_qualified(cls)}; "
+                f"read them with {theirs.rpartition('.')[2]}.from_dict"
             )
         if "parts" in settings:
             raise ConfigError(
-                f"these settings had parts of somebody's own ({settings['parts']}); take "
-                "from_preset and using() with the same parts"
+                f"these settings were made with your own parts ({settings['parts']}), which they "
+                "do not contain; use from_preset, and give the same parts to using()"
             )
         for retired, value in RETIRED.items():
             if settings.pop(retired, value) != value:
@@ -312,7 +313,7 @@ class System(Machine, Search, Frames, Name):
         if not cls._may_return(type(config)):
             raise ConfigError(
                 f"preset {name!r}: its settings are {_qualified(type(config))}, and not "
-                f"{_qualified(cls)}; take TransferConfig.from_preset({name!r}), or "
+                f"{_qualified(cls)}; use TransferConfig.from_preset({name!r}), or "
                 f"{cls.__name__}(preset='a name of your own', ...)"
             )
         return config.replace(**overrides)
@@ -351,8 +352,8 @@ class System(Machine, Search, Frames, Name):
         kind = own if known is None else _qualified(type(known.config))
         if own != kind:  # by name: a cell that defines a class may be run again
             raise ValueError(
-                f"preset={self.preset!r}: its settings are {kind}, and these are {own}; take "
-                f"TransferConfig.from_preset({self.preset!r}), or a name of your own"
+                f"preset={self.preset!r}: its settings are {kind}, and these are {own}; use "
+                f"TransferConfig.from_preset({self.preset!r}), or choose a name of your own"
             )
         return self
 
@@ -381,17 +382,17 @@ class Preset:
 
     @property
     def name(self) -> str:
-        """The name to ask for it by."""
+        """Name of the preset."""
         return self.config.preset
 
     def validate_complete(self, settings: Mapping[str, Any]) -> None:
-        """Raise ConfigError where what is left out may be the default or the preset's."""
+        """Raise ConfigError if a setting is left out whose value here is not the default."""
         for name, field in type(self.config).model_fields.items():
             value = getattr(self.config, name)
             if name not in settings and value != field.default:
                 raise ConfigError(
                     f"{name} is left out, and preset={self.name!r} has {value!r}; give all "
-                    f"settings, or take TransferConfig.from_preset({self.name!r}, ...)"
+                    f"settings, or use TransferConfig.from_preset({self.name!r}, ...)"
                 )
 
 
@@ -400,19 +401,19 @@ PRESETS: dict[str, Preset] = {}
 
 
 def register(presets: Preset | Iterable[Preset]) -> None:
-    """Enter a preset, or several, under their names.
+    """Add one or several presets to `PRESETS`, by name.
 
     Raises
     ------
     ConfigError
-        If there is a preset of another class under a name.
+        If a preset of another class has the same name.
     """
     for entry in [presets] if isinstance(presets, Preset) else presets:
         known = PRESETS.get(entry.name)
         if known and _qualified(type(known.config)) != _qualified(type(entry.config)):
             raise ConfigError(
-                f"preset {entry.name!r} is {_qualified(type(known.config))} already; choose "
-                "another name"
+                f"preset {entry.name!r} exists already, with settings of "
+                f"{_qualified(type(known.config))}; choose another name"
             )
         PRESETS[entry.name] = entry
 
@@ -422,10 +423,10 @@ def installed_presets() -> dict[str, Preset]:
     for point in entry_points(group=ENTRY_POINTS):
         try:
             register(point.load())
-        except Exception as error:  # of a package that is none of ours
+        except Exception as error:  # from a package of somebody else
             raise ConfigError(
-                f"{point.name} ({point.value}) adds no preset: {error}; repair or remove that "
-                "package"
+                f"entry point {point.name} ({point.value}) cannot add its presets: {error}; repair "
+                "or remove that package"
             ) from error
     return PRESETS
 
@@ -441,7 +442,7 @@ def preset(name: str) -> Preset:
     Raises
     ------
     ConfigError
-        If there is none of that name; the message has the nearest.
+        If there is no preset of this name; the message names the nearest.
     """
     found = find_preset(name)
     if found is None:

@@ -162,10 +162,10 @@ class Mine(TransferConfig):
 class TestRecordsNameWhatRan:
     @pytest.mark.parametrize("name", ["fast", "milacic2020", "antognini2019"])
     def test_a_system_of_ones_own_is_no_preset(self, name):
-        message = f"preset='{name}': its settings are nst_lib.*, and these are .*Mine; take "
+        message = f"preset='{name}': its settings are nst_lib.*, and these are .*Mine; use "
         with pytest.raises(ConfigError, match=message):
             Mine(preset=name)
-        message = f"preset '{name}': its settings are nst_lib.*, and not .*Mine; take "
+        message = f"preset '{name}': its settings are nst_lib.*, and not .*Mine; use "
         with pytest.raises(ConfigError, match=message):
             Mine.from_preset(name)
 
@@ -183,7 +183,7 @@ class TestRecordsNameWhatRan:
     @pytest.mark.parametrize("name", PRESETS)
     def test_a_preset_is_not_renamed_to_another(self, name):
         other = "milacic2020" if name == "fast" else "fast"
-        message = f"preset='{other}': these settings are those of {name}; take "
+        message = f"preset='{other}': a copy of {name} cannot have the name of another preset; use "
         with pytest.raises(ConfigError, match=message):
             preset(name).config.replace(preset=other)
         with pytest.raises(ConfigError, match=message):
@@ -192,7 +192,7 @@ class TestRecordsNameWhatRan:
         assert type(mine).from_json(mine.to_json()) == mine
 
     def test_a_name_and_another_class(self):
-        message = "its settings are .*Antognini2019, and these are .*TransferConfig; take "
+        message = "its settings are .*Antognini2019, and these are .*TransferConfig; use "
         with pytest.raises(ConfigError, match=message):
             TransferConfig(preset="antognini2019")
 

@@ -17,7 +17,7 @@ def test_what_was_written_is_read(path):
     Checkpoint(path, key="a").update({"x": torch.ones(2)}, at_once=True)
     assert torch.equal(Checkpoint(path, key="a").state["x"], torch.ones(2))
     message = (
-        r"run.ckpt: is of another transfer \(settings, weights or recordings differ\); accepted"
+        r"run.ckpt: belongs to another transfer \(settings, weights or recordings differ\); use"
     )
     with pytest.raises(ValueError, match=message):
         Checkpoint(path, key="b")
@@ -33,6 +33,6 @@ def test_a_file_of_another_kind(path, make_wav, content):
         path.write_bytes(content)
     else:
         torch.save(content, path)
-    message = f"{path}: is not a checkpoint that can be read; accepted: remove it to start anew"
+    message = f"{path}: is not a checkpoint that can be read; remove the file to start again"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         Checkpoint(path, key="a")

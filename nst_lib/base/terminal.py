@@ -1,4 +1,4 @@
-"""A bar for a person who waits at a terminal."""
+"""Progress bars on a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -8,18 +8,18 @@ from tqdm.auto import tqdm
 
 
 def unwatched() -> bool:
-    """Whether there is nobody to show a bar to: standard error is no terminal."""
+    """Return whether standard error is not a terminal, so that nobody would see a bar."""
     return not sys.stderr.isatty()
 
 
 @contextmanager
 def count(name: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how many of all are done; yield a callback that takes both numbers.
+    """Show a progress bar; yield a callback that takes the number done and the total number.
 
     Parameters
     ----------
     name, unit : str
-        What is done, and what is counted.
+        Text before the bar, and the unit of the numbers.
     """
     with tqdm(desc=name, unit=unit, delay=2, leave=False, disable=unwatched()) as bar:
 

@@ -42,7 +42,7 @@ def validate_memory(needed: int, *, of: str, accepted: str) -> None:
     Parameters
     ----------
     needed : int >= 0
-        Bytes.
+        Number of bytes.
     of : str
         What needs the memory, in the plural: "the weights".
     accepted : str

@@ -1,4 +1,4 @@
-"""What a condition will take, from one evaluation of its own loss on noise.
+"""Estimate time and memory of a condition from one evaluation of its own loss on noise.
 
 The seconds of an evaluation are measured in small and scaled; each system says how it is tried in
 small, and how much more the whole takes (:meth:`nst_lib.system.System.in_small`, `growth`). On a
@@ -28,14 +28,14 @@ START_SECONDS, _NOTEBOOK_SECONDS, _PROCESS_BYTES = 6.0, 5.0, 0.6e9
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one condition takes, on one thread.
+    """Time and memory of one condition, on one thread.
 
     Attributes
     ----------
     seconds : float
-        From the start of its notebook to the end.
+        Time from the start of its notebook to the end.
     memory : float
-        Bytes, at most.
+        Peak of the memory in bytes.
     """
 
     seconds: float
@@ -43,14 +43,14 @@ class Estimate:
 
 
 def estimate(config: System, *, length: float = 5.0) -> Estimate:
-    """Return what a transfer takes here; it is built on the way, in small, so bad settings show.
+    """Return time and memory of a transfer. A small trial of it is run, so bad settings fail.
 
     Parameters
     ----------
     config : System
         The settings.
     length : float > 0
-        Of the recordings in seconds, where the settings leave them as long as they are.
+        Length of the recordings in seconds, if the setting `duration` does not say it.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def estimate(config: System, *, length: float = 5.0) -> Estimate:
 
 
 def makespan(seconds: Iterable[float], *, jobs: int) -> float:
-    """Return how long conditions take together, so many at a time, the longest first."""
+    """Return the seconds for all conditions, `jobs` at a time, the longest first."""
     ends = [0.0] * jobs
     for one in sorted(seconds, reverse=True):
         heapq.heapreplace(ends, ends[0] + one)

@@ -340,7 +340,7 @@ def _validate_factors(factors: Mapping[str, Any], settings: Mapping[str, Any]) -
         if name in settings:
             raise GridError(f"{name} is both a factor and a setting: keep one of them")
     if "seed" in {**factors, **settings}:
-        raise GridError("seed is neither factor nor setting; accepted: seeds: [0, 1, ...]")
+        raise GridError("seed is neither a factor nor a setting; accepted: seeds: [0, 1, ...]")
 
 
 def _config(settings: dict[str, Any], folder: Path, overrides: Mapping[str, Any]) -> System:

@@ -120,8 +120,8 @@ def _undeclared(table: "pd.DataFrame") -> list[str]:
         varies = table.groupby("pair")[name].nunique().max() > 1
         if varies and table.groupby(name)["pair"].nunique().min() < max(2, pairs / 2):
             raise ValueError(
-                f"column {name!r}: is it a setting? Other pairs have other values: add a column "
-                f"{FACTORS!r} that names the settings, joined by +"
+                f"column {name!r} may be a setting or not, because other pairs have other values: "
+                f"add a column {FACTORS!r} that names the settings, joined by +"
             )
     return names
 

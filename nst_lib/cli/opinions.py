@@ -65,7 +65,7 @@ def mos(
         Path | None, typer.Option(help=f"File to draw opinions to: {', '.join(FIGURE_FORMATS)}.")
     ] = None,
     boot: Annotated[int, typer.Option(min=0, help="Number of draws of the bootstrap.")] = 10000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of these draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Analyse ratings: mean opinion scores, effects of factors, agreement of listeners."""
     from nst_lib.opinions.analysis import analyse
@@ -111,7 +111,7 @@ def power(
     level: Annotated[
         float,
         typer.Option(
-            help="Significance level: a difference counts as detected if its p is below it."
+            help="Significance level: a difference counts as detected if its p is below this level."
         ),
     ] = 0.05,
     sims: Annotated[

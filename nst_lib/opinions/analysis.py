@@ -43,7 +43,7 @@ class Analysis:
     n_boot : int >= 0
         Number of draws of the bootstrap.
     seed : int
-        Seed of these draws.
+        Seed of the bootstrap.
     """
 
     ratings: Ratings
@@ -248,7 +248,7 @@ def analyse(
     n_boot : int >= 0
         Number of draws of the bootstrap.
     seed : int
-        Seed of these draws.
+        Seed of the bootstrap.
 
     Raises
     ------

@@ -41,7 +41,7 @@ def mos(
     n_boot : int >= 0
         Number of draws of the bootstrap; 0 leaves the bootstrap out.
     seed : int
-        Seed of these draws.
+        Seed of the bootstrap.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def bootstrap(ratings: Ratings, factors: Sequence[str], *, n_boot: int, seed: in
     n_boot : int > 0
         Number of draws.
     seed : int
-        Seed of these draws.
+        Seed of the bootstrap.
 
     Returns
     -------

@@ -237,7 +237,7 @@ def power(
     spread : Spread or None
         Standard deviations of opinions; None means the defaults.
     level : float
-        Significance level: a difference counts as detected if its p is below it.
+        Significance level: a difference counts as detected if its p is below this level.
     n_sims : int > 0
         Number of simulated tests for each number of listeners.
     seed : int

@@ -67,7 +67,7 @@ class Kept:
         self._set_over(over and not self._lasting)
 
     def go_on(self) -> None:
-        """Show the controls again if they went away."""
+        """Show the controls again if they are hidden."""
         self._set_over(False)
 
     def _set_over(self, over: bool) -> None:

@@ -1,4 +1,4 @@
-"""How far a transfer is: a bar to look at, and a file for the process that waits for it."""
+"""Show the progress of a transfer as a bar, and write it to a file for another process."""
 
 import json
 import os
@@ -14,9 +14,9 @@ from nst_lib.core.optimise import Evaluation
 from nst_lib.session import Callbacks
 from nst_lib.system import System
 
-#: Environment variable that names a file to keep up to date.
+#: Environment variable with the path of the file that the progress is written to.
 VARIABLE = "NST_PROGRESS"
-#: Least time between two writes of it, in seconds.
+#: Least time between two writes of this file, in seconds.
 _INTERVAL = 0.25
 
 #: What a stage is called while it lasts.

@@ -111,7 +111,10 @@ def build(
     if table is None:
         found = sources.from_batch(source, question=question, descriptions=descriptions, seed=seed)
     elif descriptions:
-        raise SurveyError("descriptions do not go with a table; use its column 'description'")
+        raise SurveyError(
+            "descriptions and a table cannot be given together; write the descriptions into the "
+            "column 'description' of the table"
+        )
     else:
         found = sources.from_table(source, table)
     settings = {
@@ -192,7 +195,7 @@ def _sound(source: SoundSet, file: str, loudness: float | None) -> tuple[audio.A
     room = found + 20 * np.log10(audio.PEAK / np.abs(y).max())
     if not loudness <= room:
         raise SurveyError(
-            f"{path}: clips at {loudness:g} LUFS; choose a loudness of {room:.1f} or less"
+            f"{path}: is clipped at {loudness:g} LUFS; choose a loudness of {room:.1f} or less"
         )
     return audio.level(y, sr=sr, measure="lufs", target=loudness), sr
 

@@ -295,8 +295,8 @@ PRESETS = (
             "The widths in between, 4, 8, 16 and 64; no padding, no bias, weights drawn as Glorot "
             "and Bengio do; noise with the style's mean and spread; lags up to half the length of "
             "a feature map. A match is the largest correlation of centred maps over shifts. Of the "
-            "weights that are shown: rhythm 1, which matches the rhythm within 300 steps and, "
-            "unlike 1000, still lets the Gram matrices follow; diversity 1e-5."
+            "weights that are shown: rhythm 1, because the rhythm then matches within 300 steps "
+            "and the Gram matrices still follow, which they do not with 1000; diversity 1e-5."
         ),
     ),
 )

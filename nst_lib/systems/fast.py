@@ -35,7 +35,7 @@ PRESETS = (
             "The content terms compare onsets and spectrogram. 80 evaluations optimise the "
             "spectrogram, then 80 the sound itself. Takes seconds on a laptop."
         ),
-        exact="The limit of infinite width of the study's draw of the weights.",
+        exact="The study's random weights, in the limit of infinite width.",
         ours="Everything else; it was found by a search over the study's five pairs.",
     ),
 )

@@ -1,4 +1,4 @@
-"""How far a training is: a bar to look at, or a line for each epoch."""
+"""Show the progress of a training: as a bar, or as a line for each epoch."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ def track_training(
     Parameters
     ----------
     epochs : int
-        Of each fold.
+        Number of epochs of each fold.
     hidden : bool
         Whether to write a line for each epoch to standard error, in place of a bar.
     """
@@ -30,7 +30,7 @@ def track_training(
             if bar.total != total:
                 bar.initial = 0
                 bar.reset(total)
-                bar.initial = done  # of a training that goes on, for the time that is left
+                bar.initial = done  # of a resumed training: the time left is then estimated well
             bar.update(done - bar.n)
 
         def callback(progress: Progress) -> None:

@@ -89,7 +89,7 @@ def test_grids_of_the_repository(name, monkeypatch):
         ({"factors": ["pooling"]}, r"factors=\['pooling'\]; accepted: a mapping"),
         ({"settings": {"steps": -1}}, "steps=-1; accepted: a whole number"),
         ({"settings": {"preset": "fats"}}, "unknown preset 'fats'; did you mean fast?"),
-        ({"settings": {"seed": 1}}, "seed is neither factor nor setting; accepted: seeds"),
+        ({"settings": {"seed": 1}}, "seed is neither a factor nor a setting; accepted: seeds"),
         (
             {"settings": {"steps": 1}, "factors": {"steps": [1]}},
             "steps is both a factor and a setting",

@@ -436,7 +436,9 @@ def test_what_a_table_names_no_setting_is_none():
     assert (found.mean, found.n) == (pytest.approx(-0.3), 5)
     with pytest.raises(ValueError, match=r"'factors' names 'diversity', and .* no such column"):
         difference(table.drop(columns="diversity"), "pooling", "max", "average", "rhythm")
-    message = "column 'opinion': is it a setting.*add a column 'factors' that names the settings"
+    message = (
+        "column 'opinion' may be a setting or not.*add a column 'factors' that names the settings"
+    )
     with pytest.raises(ValueError, match=message):
         difference(table.drop(columns="factors"), "pooling", "max", "average", "rhythm")
 

@@ -167,7 +167,10 @@ class TestTable:
             ({"per_listener": 7}, "per_listener=7; accepted: 2 to 6"),
             ({"per_listener": 3, "repeats": 4}, "repeats=4; accepted: 0 to 3"),
             ({"rest_every": 0}, r"rest_every=0; accepted: a whole number \[1 or more\]"),
-            ({"descriptions": {"a": "b"}}, "descriptions do not go with a table; use its column"),
+            (
+                {"descriptions": {"a": "b"}},
+                "descriptions and a table cannot be given together; write",
+            ),
             ({"loudness": -23.0}, "LUFS needs 0.4 s of sound"),
         ],
     )
@@ -191,7 +194,9 @@ class TestLoudness:
             assert audio.loudness(y, sr=sr, measure="lufs") == pytest.approx(-30, abs=0.05)
 
     def test_a_loudness_that_would_clip(self, tmp_path):
-        with pytest.raises(SurveyError, match=r"0\.wav: clips at -1 LUFS; choose a loudness of"):
+        with pytest.raises(
+            SurveyError, match=r"0\.wav: is clipped at -1 LUFS; choose a loudness of"
+        ):
             make_survey(tmp_path, seconds=0.5, loudness=-1)
 
     def test_the_noise_is_as_loud_as_the_sounds(self, tmp_path):

@@ -76,6 +76,6 @@ def test_a_package_that_adds_none_is_named(nst, site, tmp_path):
     listed = nst("presets", PYTHONPATH=os.pathsep.join([str(tmp_path), site]))
     assert listed.returncode == 2
     assert listed.stderr == (
-        "nst: worse (no.such:P) adds no preset: No module named 'no'; repair or remove that "
-        "package\n"
+        "nst: entry point worse (no.such:P) cannot add its presets: No module named 'no'; repair "
+        "or remove that package\n"
     )

@@ -307,7 +307,9 @@ def test_a_checkpoint_is_of_the_weights_as_they_were(trained, weights, pair, tmp
     changed = torch.load(weights)
     changed["network"]["layers.conv1.bias"] += 1
     torch.save(changed, weights)
-    with pytest.raises(ValueError, match=r"is of another transfer \(settings, weights or record"):
+    with pytest.raises(
+        ValueError, match=r"belongs to another transfer \(settings, weights or record"
+    ):
         transfer(pair.content, pair.style, config, **saved)
     (tmp_path / "trained.pt").unlink()
     with pytest.raises(ConfigError, match=r"trained.pt': cannot be read \(No such file"):

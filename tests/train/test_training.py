@@ -119,9 +119,11 @@ def test_an_interrupted_training_goes_on_to_the_same_end(clips, config, tmp_path
     assert {p.total for p in progress} == {72}
     assert written(resumed, tmp_path / "a.pt") == written(whole, tmp_path / "b.pt")
     for other in ({"epochs": 4}, {"batch": 5}, {"learning_rate": 0.1}, {"classes": CLASSES[:2]}):
-        with pytest.raises(ValueError, match=r"t.ckpt: is of another training \(settings, weig"):
+        with pytest.raises(
+            ValueError, match=r"t.ckpt: belongs to another training \(settings, weig"
+        ):
             train(clips, config, fold="all", checkpoint=path, **OPTIONS | other)
-    with pytest.raises(ValueError, match="is of another training"):
+    with pytest.raises(ValueError, match="belongs to another training"):
         train(clips, config.replace(seed=3), fold="all", checkpoint=path, **OPTIONS)
 
 
