@@ -72,7 +72,7 @@ def test_longer_recordings_take_longer():
 
 
 def test_settings_that_do_not_go_together():
-    with pytest.raises(ValueError, match="pooling 'max' of orientation '2d'"):
+    with pytest.raises(ValueError, match="pooling 'max' has no closed form for orientation '2d'"):
         estimate(TransferConfig.from_preset(orientation="2d", pooling="max", **SHORT))
     with pytest.raises(ValueError, match="relu"):
         estimate(TransferConfig.from_preset(style_layers=["bn1"], **SHORT))

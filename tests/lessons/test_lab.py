@@ -218,7 +218,7 @@ def test_interrupting_the_kernel_keeps_the_best(run_all):
         code(
             "from nst_lib import TransferConfig\n"
             "from nst_lib.sound.datasets import open_dataset\n"
-            "from nst_lib.show import LiveTransfer\n"
+            "from nst_lib.show.live import LiveTransfer\n"
             "pair = open_dataset('synthetic').pairs()[0]\n"
             "config = TransferConfig.from_preset('fast', duration=1.0, steps=5000)",
             "result = await LiveTransfer(pair.content, pair.style, config).run()",
@@ -255,7 +255,8 @@ def test_a_notebook_that_is_saved_shut_down_and_opened_again(run_all, lab, tmp_p
         code(
             "from nst_lib import TransferConfig\n"
             "from nst_lib.sound.datasets import open_dataset\n"
-            "from nst_lib.show import Explorer, LiveTransfer\n"
+            "from nst_lib.show.explorer import Explorer\n"
+            "from nst_lib.show.live import LiveTransfer\n"
             "pair = open_dataset('synthetic').pairs()[0]\n"
             "config = TransferConfig.from_preset('fast', duration=1.0, steps=4)",
             "await LiveTransfer(pair.content, pair.style, config).run();",
@@ -294,7 +295,7 @@ def test_a_notebook_that_is_saved_shut_down_and_opened_again(run_all, lab, tmp_p
 def test_explorer(run_all):
     page = run_all(
         "explorer",
-        code("from nst_lib.show import Explorer", "e = Explorer('synthetic')\ne"),
+        code("from nst_lib.show.explorer import Explorer", "e = Explorer('synthetic')\ne"),
     )
     wait_until_done(page)
     style = page.locator(".widget-dropdown", has_text="Style").locator("select")
