@@ -18,7 +18,7 @@ SHORT = {"duration": 1.0, "n_iter": 0}
 
 
 def test_steps_are_what_takes_time():
-    few, many = (estimate(TransferConfig.from_preset(steps=steps, **SHORT)) for steps in (0, 20000))
+    few, many = (estimate(TransferConfig.from_preset(steps=steps, **SHORT)) for steps in (0, 60000))
     assert few.seconds < 10
     assert many.seconds > 20 * few.seconds
     assert many.memory == pytest.approx(few.memory, rel=0.2)
@@ -30,6 +30,22 @@ def test_steps_take_time_without_weights_too():
         for steps in (0, 10000)
     )
     assert many.seconds > 10 * few.seconds
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_trial_of_every_system_is_small_and_grows(name):
+    config = PRESETS[name].config
+    small = config.in_small(60.0)
+    assert small.duration <= 5
+    assert type(small) is type(config)
+    for setting, width in config.trial_width.items():
+        assert getattr(small, setting) <= width < getattr(config, setting)
+    growth = config.growth(small, n_freq=257, n_frames=300, longer=12.0)
+    assert growth.time >= 12
+    assert growth.memory >= 12
+    assert growth.weights == 4 * config.n_weights(n_freq=257, n_frames=300) or "infinite" in str(
+        config.to_dict().get("engine")
+    )
 
 
 def test_the_weights_of_the_study_are_in_the_memory():
