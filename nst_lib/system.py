@@ -247,7 +247,7 @@ class System(Machine, Search, Frames, Name):
 
         Parts of the caller's own are named in "parts", in place of the settings that they replace.
         """
-        settings = {"preset": self.preset, **super().to_dict()}
+        settings = super().to_dict()
         for role in self._parts:
             for name in self.replaceable[role]:
                 settings.pop(name, None)
@@ -317,12 +317,6 @@ class System(Machine, Search, Frames, Name):
                 f"{cls.__name__}(preset='a name of your own', ...)"
             )
         return config.replace(**overrides)
-
-    @classmethod
-    def describe(cls) -> dict[str, str]:
-        """Return the meaning of each setting, and what it accepts; "preset" comes first."""
-        described = super().describe()
-        return {"preset": described["preset"], **described}
 
     @classmethod
     def _may_return(cls, kind: type) -> bool:

@@ -63,7 +63,10 @@ class Explorer:
             options=list(installed_presets()), value=preset, description="Preset", **text
         )
         self._transform = ipywidgets.Dropdown(
-            options=TRANSFORMS, value=_of(config, "transform"), description="Transform", **text
+            options=TRANSFORMS,
+            value=getattr(config, "transform", None),
+            description="Transform",
+            **text,
         )
         self._weight = ipywidgets.SelectionSlider(
             options=_stops(), description="Content weight", continuous_update=False, **text
@@ -111,9 +114,9 @@ class Explorer:
         """
         settings: dict[str, Any] = {}
         chosen = self._chosen()
-        if self._transform.value != _of(chosen, "transform"):
+        if self._transform.value != getattr(chosen, "transform", None):
             settings["transform"] = self._transform.value
-        weight = _of(chosen, "content_weight")
+        weight = getattr(chosen, "content_weight", None)
         if weight is not None and self._weight.value != weight:
             settings["content_weight"] = self._weight.value
         if self._steps.value != chosen.steps:
@@ -139,7 +142,7 @@ class Explorer:
         self._message.value = ""
         self._kept.heading = f"{self._said()}, preset {config.preset}, {self._transform.value}"
         self._kept.heading += f", {config.steps} evaluations"
-        if (weight := _of(config, "content_weight")) is not None:
+        if (weight := getattr(config, "content_weight", None)) is not None:
             self._kept.heading += f", content weight {weight:g}"
         self._kept.keep("")
         self._result.outputs = ()
@@ -198,8 +201,8 @@ class Explorer:
 
     def _adopt(self, config: System) -> None:
         """Set the controls to the settings of a preset."""
-        weight = _of(config, "content_weight")
-        self._transform.value = _of(config, "transform")
+        weight = getattr(config, "content_weight", None)
+        self._transform.value = getattr(config, "transform", None)
         self._weight.disabled = weight is None
         self._weight.options = _stops(weight or 0.0)
         self._weight.value = weight or 0.0
@@ -220,11 +223,6 @@ class Explorer:
         self._fill(
             {role: clips[name] for role, name in chosen.items()} if kept else _first(self._dataset)
         )
-
-
-def _of(config: System, name: str) -> Any:
-    """Return a setting, or None for a system that does not have it."""
-    return config.to_dict().get(name)
 
 
 def _stops(*own: float) -> list[tuple[str, float]]:

@@ -42,7 +42,7 @@ def track(config: System, *, hidden: bool = False) -> Iterator[Callbacks]:
         Whether to show no bar. The file that the environment variable NST_PROGRESS names is
         written all the same.
     """
-    file, n_iter = _File(), config.to_dict().get("n_iter")
+    file, n_iter = _File(), getattr(config, "n_iter", None)
     with tqdm(total=config.steps, unit="eval", disable=hidden, leave=False) as bar:
 
         def on_evaluation(evaluation: Evaluation) -> None:
