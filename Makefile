@@ -18,7 +18,7 @@ demo: $(READY)
 # Lint, types, import directions and the quick tests of the core: less than a minute.
 check: lint
 	$(BIN)/pytest --numprocesses auto --dist worksteal \
-		-m 'not (browser or kernel or process or long or slow)' tests/base tests/core tests/systems tests/test_*.py
+		-m 'not (browser or kernel or process or long or slow)' tests/base tests/core tests/metrics tests/systems tests/test_*.py
 
 # All of it. The order of the files is that of tests/conftest.py.
 test: lint

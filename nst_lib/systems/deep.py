@@ -11,7 +11,7 @@ Measured over the study's five pairs (`notebooks/conditions/deep.yaml`, 80 evalu
 shows a difference between max and average pooling with 4, 6 or 8 stacks. Equivalence within 0.05
 can only be shown for rhythm with 4 and 6 stacks. Depth itself leads to copies: 8 stacks see more
 than five seconds at once, and half of the style is repeated
-(:func:`nst_lib.metrics.copying`).
+(:func:`nst_lib.metrics.comparison.copying`).
 """
 
 from typing import Any, Self
