@@ -7,11 +7,13 @@ have. On the command line, in JSON and in YAML the settings of all groups lie si
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
-from nst_lib.base.validation import Model, setting
+from nst_lib.base.validation import Model, hint, setting
+from nst_lib.core.baselines import BASELINES
 from nst_lib.core.convolution import CONVOLUTIONS
 from nst_lib.core.filterbank import PAD_MODES
 from nst_lib.core.losses import NORMALISATIONS
@@ -30,7 +32,8 @@ from nst_lib.sound.audio import LEVELS
 
 TRANSFORMS = ("stft", "cqt", "cwt")
 ENGINES = ("finite", "infinite")
-STARTS = ("content", "noise")
+STARTS = ("content", "noise", *BASELINES)
+_SOUND = "the path of a sound file"
 PHASES = ("random", "content")
 DEVICES = ("auto", "cpu", "cuda")
 DOMAINS = ("spectrogram", "waveform", "hybrid")
@@ -262,7 +265,12 @@ class Search(Settings):
         "what is optimised; hybrid: the spectrogram for half of the steps, then the sound",
         choices=DOMAINS,
     )
-    start: str = setting("content", "sound that the optimisation starts from", choices=STARTS)
+    start: str = setting(
+        "content",
+        "sound that the optimisation starts from: the content, noise, the style shaped by the "
+        f"content without a network ({', '.join(BASELINES)}), or {_SOUND}",
+        words=f"{', '.join(STARTS)}, or {_SOUND}",
+    )
     start_std: float | None = setting(
         None,
         "standard deviation of noise around 0; null: the style's mean and standard deviation",
@@ -292,6 +300,14 @@ class Search(Settings):
         "level (RMS) of the result: as the optimisation leaves it, or the style's",
         choices=RESULT_LEVELS,
     )
+
+    @field_validator("start")
+    @classmethod
+    def _is_start(cls, start: str) -> str:
+        """Refuse a word that is no start and does not look like the path of a file."""
+        if start not in STARTS and "/" not in start and not Path(start).suffix:
+            raise ValueError(f"start={start!r}; {hint(start, [*STARTS, _SOUND])}")
+        return start
 
 
 class GriffinLim(Settings):

@@ -13,7 +13,7 @@ from nst_lib.core.losses import several
 from nst_lib.core.network import RandomCNN, n_weights
 from nst_lib.core.objective import ContentTermMaker, Losses, transfer_loss
 from nst_lib.core.transforms import Transform
-from nst_lib.system import OF_TRANSFORMS, Growth, System
+from nst_lib.system import OF_STARTS, OF_TRANSFORMS, Growth, System
 
 #: Longest sound of a trial whose time grows with the square of the length, in seconds.
 TRIAL_SECONDS_SQUARED = 5.0
@@ -24,6 +24,7 @@ class FeatureTransfer(Balance, Layers, GriffinLim, Transforms, System):
 
     replaceable = {  # noqa: RUF012
         "transform": OF_TRANSFORMS,
+        "start": OF_STARTS,
         "network": tuple(Stacks.model_fields),
         "content_term": ("content_terms",),
     }

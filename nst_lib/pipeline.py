@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nst_lib import metrics
 from nst_lib.base.files import file_checksum
 from nst_lib.config import ConfigError, GriffinLim
+from nst_lib.core.baselines import BASELINES
 from nst_lib.core.objective import ContentTermMaker, Losses
 from nst_lib.core.optimise import Evaluation
 from nst_lib.core.transforms import Transform
@@ -42,14 +43,15 @@ def transfer(
     transform: Transform | None = None,
     network: nn.Module | None = None,
     content_term: ContentTermMaker | None = None,
+    start: Recording | None = None,
 ) -> TransferResult:
     """Give the content's rhythm the style's timbre.
 
     Parameters
     ----------
     content : path, Clip, np.ndarray of shape=(samples,), or None
-        The recording that gives the rhythm. None synthesises a texture, from noise
-        (``start="noise"``).
+        The recording that gives the rhythm. None synthesises a texture, from noise or from another
+        start that needs no content.
     style : path, Clip or np.ndarray of shape=(samples,), or sequence of them
         The recording that gives the timbre. Samples are taken to be at ``config.sr``. Of several
         recordings, the mean of the Gram matrices is matched: one texture between them.
@@ -68,6 +70,10 @@ def transfer(
     transform, network, content_term : Transform, nn.Module, callable, or None
         Parts of your own in place of those that the settings name; see
         :meth:`nst_lib.system.System.using`.
+    start : path, Clip, np.ndarray of shape=(samples,), or None
+        The sound that the optimisation starts from. It is read and levelled like the recordings,
+        and trimmed or zero-padded to the length of the result. A path, or a word that the setting
+        `start` accepts, replaces this setting.
 
     Returns
     -------
@@ -85,6 +91,7 @@ def transfer(
     """
     config = preset(DEFAULT).config if config is None else config
     config = config.using(transform=transform, network=network, content_term=content_term)
+    config = _start_from(start, config)
     _validate(config, content)
     callbacks = Callbacks.of(callback)
     clock = Clock(callbacks.on_stage)
@@ -93,7 +100,7 @@ def transfer(
         session = Session(config, callbacks, stop, _open(checkpoint, config, sounds))
     with clock.stage("analyse"):
         problem = _Problem(config, sounds)
-        S, w = problem.start(problem.S_style, problem.S_content), problem.start_waveform()
+        S, w = problem.start_spectrogram(), problem.start_waveform()
     if config.domain != "waveform" and session.inverted is None:
         with clock.stage("optimise"):
             S = config.finish(session.optimise_spectrogram(problem.loss, S, problem.transform))
@@ -140,10 +147,17 @@ def load(source: Recording, config: System, *, warn: Warn = audio.warn) -> Audio
     return audio.level(y, sr=config.sr, measure=config.level, target=config.level_target)
 
 
+def _start_from(start: Recording | None, config: System) -> System:
+    """Return the settings with a start of the caller's own."""
+    if isinstance(start, str | os.PathLike):
+        path = start if isinstance(start, str) else os.path.abspath(start)
+        return config.replace(start=path)
+    return config.using(start=start)
+
+
 def _validate(config: System, content: Recording | None) -> None:
     """Raise ConfigError if the settings need a content and there is none, or the reverse."""
-    if content is None and config.start == "content":
-        raise ConfigError("start='content' without a content; accepted: start='noise'")
+    config.validate_content(content)
     if content is None and isinstance(config, GriffinLim) and config.phase == "content":
         raise ConfigError("phase='content' without a content; accepted: phase='random'")
     if content is not None and config.texture_duration is not None:
@@ -157,6 +171,7 @@ class _Sounds:
     content: Audio | None
     styles: list[Audio]
     warnings: list[str]
+    start: Audio | None = None
 
     @property
     def style(self) -> Audio:
@@ -175,7 +190,9 @@ def _read(
     styles: Sequence[Any] = style if isinstance(style, list | tuple) else [style]
     if not styles:
         raise ValueError("no style; accepted: one or more")
+    start = config.own_start()
     return _Sounds(
+        start=None if start is None else load(start, config, warn=warn),
         styles=[load(one, config, warn=warn) for one in styles],
         content=None if content is None else load(content, config, warn=warn),
         warnings=warnings,
@@ -201,14 +218,34 @@ class _Problem:
         self.S_style = self.transform(self.w_style)
         self.S_content = None if self.w_content is None else self.transform(self.w_content)
         self.length = self._length(styles[0])
+        self.w_start = self._start()
 
     def loss_of_waveform(self, w: Tensor) -> Losses:
         return self.loss(self.view(w))
 
     def start_waveform(self) -> Tensor:
-        return self.start(self.w_style, self.w_content)
+        """Return the sound that the optimisation starts from."""
+        start = self.w_start
+        return self._simple_start(self.w_style, self.w_content) if start is None else start
 
-    def start(self, style: Tensor, content: Tensor | None) -> Tensor:
+    def start_spectrogram(self) -> Tensor:
+        """Return its spectrogram, or noise in place of a spectrogram."""
+        if self.w_start is None:
+            return self._simple_start(self.S_style, self.S_content)
+        S: Tensor = self.transform(self.w_start)
+        return S
+
+    def _start(self) -> Tensor | None:
+        """Return a start that is a sound of its own or a baseline; None is content or noise."""
+        config, sounds = self.config, self.sounds
+        if sounds.start is not None:
+            return self._tensor(audio.fit(sounds.start, self.length))
+        if config.start not in BASELINES or sounds.content is None:
+            return None
+        y = BASELINES[config.start](sounds.style, sounds.content, sr=config.sr)
+        return self._tensor(y.astype(np.float32))
+
+    def _simple_start(self, style: Tensor, content: Tensor | None) -> Tensor:
         """Return the content, or seeded noise; with the style's mean and spread, it is our choice.
 
         Parameters
@@ -295,6 +332,7 @@ def _open(
     for part in config.own_modules():
         for value in part.state_dict().values():
             key.update(value.cpu().numpy().tobytes())
-    for y in (*sounds.styles, sounds.content):
+    own = () if sounds.start is None else (sounds.start,)
+    for y in (*sounds.styles, sounds.content, *own):
         key.update(b"none" if y is None else f"{len(y)} ".encode() + y.tobytes())
     return Checkpoint(path, key=key.hexdigest())

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from nst_lib.base.validation import hint, setting
 from nst_lib.config import (
+    STARTS,
     ConfigError,
     Frames,
     Machine,
@@ -28,8 +29,10 @@ from nst_lib.config import (
     Settings,
     Transforms,
 )
+from nst_lib.core.baselines import BASELINES
 from nst_lib.core.objective import Losses
 from nst_lib.core.transforms import Transform
+from nst_lib.sound.datasets import Clip
 
 #: The preset of a transfer that is given no settings.
 DEFAULT = "fast"
@@ -41,6 +44,8 @@ TRIAL_SECONDS = 2.5
 OF_TRANSFORMS = tuple(
     name for name in Transforms.model_fields if name not in Recordings.model_fields
 )
+#: Settings that say where the optimisation starts.
+OF_STARTS = ("start", "start_std")
 #: Settings of older versions, and the only value that still means what it meant.
 RETIRED = {"per_scale": False}
 
@@ -80,7 +85,10 @@ class System(Machine, Search, Frames, Name):
     #: Settings that say how wide feature maps are, with the width of a trial in small.
     trial_width: ClassVar[Mapping[str, int]] = {}
     #: Parts that a caller may replace (:meth:`using`), with the settings that then say nothing.
-    replaceable: ClassVar[Mapping[str, Sequence[str]]] = {"transform": OF_TRANSFORMS}
+    replaceable: ClassVar[Mapping[str, Sequence[str]]] = {
+        "transform": OF_TRANSFORMS,
+        "start": OF_STARTS,
+    }
 
     _parts: dict[str, Any] = PrivateAttr(default_factory=dict)
 
@@ -132,8 +140,26 @@ class System(Machine, Search, Frames, Name):
         return 1.0
 
     def files(self) -> dict[str, Path]:
-        """Return the files that the result depends on, by the setting that names the file."""
-        return {}
+        """Return the files that the result depends on, by the setting that names the file.
+
+        A subclass with files of its own adds them to these.
+        """
+        start = self.own_start()
+        return {"start": start} if isinstance(start, Path) else {}
+
+    def own_start(self) -> Any:
+        """Return the user's sound to start from: a path, a clip or samples; None: there is none."""
+        path = None if self.start in STARTS else Path(self.start).expanduser()
+        return self._parts.get("start", path)
+
+    def validate_content(self, content: object) -> None:
+        """Raise ConfigError if there is no content and the start is made of it."""
+        made_of_it = self.start == "content" or self.start in BASELINES
+        if content is None and made_of_it and "start" not in self._parts:
+            raise ConfigError(
+                f"start={self.start!r} without a content: give a content, or use start=noise to "
+                "synthesise a texture"
+            )
 
     # How to try it in small.
 
@@ -193,6 +219,8 @@ class System(Machine, Search, Frames, Name):
         content_term : callable or None
             Called with the content's spectrogram and the transform, it returns a function: a
             spectrogram's distance to the content, 0 at the content and about 1 far from it.
+        start : Clip, np.ndarray of shape=(samples,), or None
+            The sound that the optimisation starts from.
 
         Raises
         ------
@@ -210,11 +238,8 @@ class System(Machine, Search, Frames, Name):
 
     @property
     def parts(self) -> dict[str, str]:
-        """The caller's own parts by role, each as "module.Class" or "module.function"."""
-        return {
-            role: _qualified(part if hasattr(part, "__qualname__") else type(part))
-            for role, part in self._parts.items()
-        }
+        """The caller's own parts by role: "module.Class", "module.function" or a clip's name."""
+        return {role: _part_name(part) for role, part in self._parts.items()}
 
     def own_modules(self) -> list[nn.Module]:
         """Return the caller's own parts that may have weights."""
@@ -442,6 +467,13 @@ def preset(name: str) -> Preset:
     if found is None:
         raise ConfigError(f"unknown preset {name!r}; {hint(str(name), PRESETS)}")
     return found
+
+
+def _part_name(part: Any) -> str:
+    """Return what a record says about a part of the caller's own."""
+    if isinstance(part, Clip):
+        return part.name
+    return _qualified(part if hasattr(part, "__qualname__") else type(part))
 
 
 def _qualified(kind: Any) -> str:

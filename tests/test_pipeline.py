@@ -489,7 +489,9 @@ class TestPartsOfOnesOwn:
 
     def test_a_system_that_takes_no_such_part(self):
         config = TransferConfig.from_preset("antognini2019")
-        with pytest.raises(ConfigError, match=r"antognini2019 takes no network .* accepted: tr"):
+        with pytest.raises(
+            ConfigError, match=r"antognini2019 takes no network .* accepted: start, tr"
+        ):
             config.using(network=Named())
 
     def test_they_stay_when_settings_are_replaced(self):

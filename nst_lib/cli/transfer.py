@@ -10,7 +10,7 @@ import typer
 from nst_lib.base.files import FIGURE_FORMATS, validate_output
 from nst_lib.base.terminal import unwatched
 from nst_lib.cli.interrupt import stop_on_interrupt
-from nst_lib.config import ConfigError, parse_settings
+from nst_lib.config import STARTS, parse_settings
 from nst_lib.features import TransferConfig
 from nst_lib.pipeline import transfer as run_transfer
 from nst_lib.session import SUFFIXES
@@ -33,7 +33,7 @@ def transfer(
         Path | None,
         typer.Option(
             help="The recording that gives the rhythm. To synthesise a texture, leave it out and "
-            "use --set start=noise."
+            "use --start noise."
         ),
     ] = None,
     preset: Annotated[
@@ -50,6 +50,16 @@ def transfer(
         typer.Option(
             help="The number of evaluations of the loss. With 0, the starting point only goes "
             "through the transform and back."
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="The sound that the optimisation starts from. The result keeps much of its fine "
+            "structure. content and noise are the usual starts. envelope, vocoder, mosaic and "
+            "driedger2015 shape the style by the content without a network. Or give the path of a "
+            "sound file.",
+            metavar=f"{'|'.join(STARTS)}|FILE",
         ),
     ] = None,
     content_weight: Annotated[
@@ -98,6 +108,7 @@ def transfer(
         "transform": transform,
         "pooling": pooling,
         "steps": steps,
+        "start": start,
         "content_weight": content_weight,
         "channels": channels,
         "seed": seed,
@@ -106,11 +117,8 @@ def transfer(
     overrides = {name: value for name, value in options.items() if value is not None}
     parsed = parse_settings(settings or [], {"preset", *overrides})
     config = TransferConfig.from_preset(preset, **overrides, **parsed)
-    if content is None and config.start == "content":
-        raise ConfigError(
-            "no --content: give a recording, or use --set start=noise to synthesise a texture"
-        )
-    inputs = style if content is None else [content, *style]
+    config.validate_content(content)
+    inputs = [*style, *([] if content is None else [content]), *config.files().values()]
     _validate_outputs(out, plot, checkpoint, inputs=inputs)
     with track(config, hidden=unwatched()) as progress, stop_on_interrupt() as stop:
         result = run_transfer(

@@ -15,7 +15,6 @@ code, a log-frequency matrix applied to the STFT, is left out because `transform
 """
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -153,13 +152,15 @@ class Huzaifah2020(TransferConfig):
         return self.log_range
 
     def files(self) -> dict[str, Path]:
-        """Return the file of trained weights, if there is one."""
-        return {} if self.weights is None else {"weights": Path(os.path.expanduser(self.weights))}
+        """Return the files of the start and of the trained weights, if there are any."""
+        if self.weights is None:
+            return super().files()
+        return {**super().files(), "weights": Path(self.weights).expanduser()}
 
     def network(self, *, n_freq: int, n_frames: int) -> nn.Module:
         """Return the network with random weights, or with the trained ones that fit it."""
         network = super().network(n_freq=n_freq, n_frames=n_frames)
-        for path in self.files().values():
+        if path := self.files().get("weights"):
             trained = read_weights(path)
             _validate_settings(self, trained["settings"])
             _validate_network(self, trained["network"], network)

@@ -92,13 +92,14 @@ def test_checkpoint_is_kept_while_needed(nst, recordings, tmp_path):
 
 def test_texture_from_noise(nst, recordings, tmp_path):
     arguments = ("--style", "B.wav", "--out", "C.wav", *FAST)
-    result = nst("transfer", *arguments, "--set", "start=noise")
+    result = nst("transfer", *arguments, "--start", "noise")
     assert result.returncode == 0
     assert json.loads((tmp_path / "C.json").read_text())["inputs"]["content"] is None
     result = nst("transfer", *arguments)
     assert result.returncode == 2
     assert result.stderr == (
-        "nst: no --content: give a recording, or use --set start=noise to synthesise a texture\n"
+        "nst: start='content' without a content: give a content, or use start=noise to synthesise "
+        "a texture\n"
     )
 
 
@@ -109,6 +110,12 @@ def test_texture_from_noise(nst, recordings, tmp_path):
         (("--transform", "fft"), "transform='fft'; accepted: a word [stft | cqt | cwt]"),
         (("--steps", "-1"), "steps=-1; accepted: a whole number"),
         (("--steps", "x"), "Invalid value for '--steps'"),
+        (("--start", "envelop"), "start='envelop'; did you mean envelope?"),
+        (("--start", "missing.wav"), "missing.wav: no such file"),
+        (
+            ("--start", "D.wav", "--out", "D.wav"),
+            "D.wav: is an input, and would be replaced: choose another name",
+        ),
         (("--bogus",), "No such option: --bogus"),
         (("--preset", "milacic"), "unknown preset 'milacic'; did you mean milacic2020?"),
         (("--set", "kernal=3"), "unknown setting 'kernal'; did you mean kernel?"),

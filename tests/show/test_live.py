@@ -509,7 +509,9 @@ class TestErrors:
     def test_settings_that_do_not_go_with_no_content(self, pair):
         live = LiveTransfer(None, pair.style, CONFIG)
         live.start()
-        with pytest.raises(ConfigError, match="without a content; accepted: start='noise'"):
+        with pytest.raises(
+            ConfigError, match="without a content: give a content, or use start=noise"
+        ):
             live.wait()
 
     def test_wait_before_start(self, pair):
