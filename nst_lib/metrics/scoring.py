@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nst_lib.metrics.ear import SAME_CATEGORY, installed
 from nst_lib.metrics.hearing import background, hear, onset_strength
 from nst_lib.metrics.texture import FAMILIES, correlation, statistics
 from nst_lib.sound.audio import Audio
@@ -25,6 +26,9 @@ class Scores:
         Texture score of each family.
     noise : float
         Noise in dB, averaged over bands.
+    ear, ear_content : float from -1 to 1, or None
+        Similarity to the style and to the content in the trained ear; see
+        :mod:`nst_lib.metrics.ear`. None if it is not installed.
     """
 
     timbre: float
@@ -32,18 +36,41 @@ class Scores:
     rhythm: float
     noise: float
     families: dict[str, float]
+    ear: float | None = None
+    ear_content: float | None = None
 
     def __str__(self) -> str:
-        return (
+        text = (
             f"timbre {self.timbre:.2f}, texture {self.texture:.2f}, rhythm {self.rhythm:.2f}, "
             f"noise {self.noise:+.1f} dB"
         )
+        if self.ear is None:
+            return text
+        return f"{text}, ear {self.ear:.2f} (the content: {self.ear_content:.2f})"
 
     def to_dict(self) -> dict[str, float]:
-        """Return all scores in one dict: "timbre", ..., "texture mean", "texture variation", ..."""
+        """Return all scores in one dict: "timbre", ..., "ear", "ear content", "texture mean", ...
+
+        Without the trained ear, its two scores are left out.
+        """
         scores = asdict(self)
         families = scores.pop("families")
+        heard = {"ear": scores.pop("ear"), "ear content": scores.pop("ear_content")}
+        scores |= {name: value for name, value in heard.items() if value is not None}
         return scores | {f"texture {name}": value for name, value in families.items()}
+
+    def recognised(self) -> str:
+        """Return in words what the trained ear hears in the result; "" without the ear.
+
+        A recording counts as heard if the similarity is at least the one that two clips of one
+        category have on average (:data:`nst_lib.metrics.ear.SAME_CATEGORY`).
+        """
+        if self.ear is None or self.ear_content is None:
+            return ""
+        nearer = "the style" if self.ear >= self.ear_content else "the content"
+        heard = sum(one >= SAME_CATEGORY for one in (self.ear, self.ear_content))
+        words = ("neither recording clearly", nearer, f"both recordings, {nearer} more")
+        return f"the trained ear hears {words[heard]}"
 
 
 def scores(result: Audio, *, content: Audio, style: Audio, sr: int) -> Scores:
@@ -65,6 +92,8 @@ def scores(result: Audio, *, content: Audio, style: Audio, sr: int) -> Scores:
     ------
     AudioError
         If a sound cannot be used.
+    EarError
+        If the trained ear is installed and its file is damaged.
     """
     heard = {
         name: hear(y, name=name, sr=sr)
@@ -74,6 +103,7 @@ def scores(result: Audio, *, content: Audio, style: Audio, sr: int) -> Scores:
     found = [statistics(E) for E in (x, c, s)]
     reached = {name: _towards(*(one[name] for one in found)) for name in found[0]}
     families = {name: reached[name] for name in FAMILIES}
+    trained = installed()
     louder = torch.maximum(background(c), background(s))
     return Scores(
         timbre=reached["timbre"],
@@ -81,6 +111,8 @@ def scores(result: Audio, *, content: Audio, style: Audio, sr: int) -> Scores:
         rhythm=float(correlation(onset_strength(x), onset_strength(c))),
         noise=float((background(x) - louder).mean()),
         families=families,
+        ear=None if trained is None else trained.cosine(result, style, sr=sr),
+        ear_content=None if trained is None else trained.cosine(result, content, sr=sr),
     )
 
 

@@ -81,4 +81,7 @@ def _facts(result: TransferResult) -> dict[str, str]:
             "Rhythm (1: like the content)": f"{result.scores.rhythm:.2f}",
             "Background noise above the noisier recording": f"{result.scores.noise:+.1f} dB",
         }
+        if result.scores.ear is not None:
+            ear = f"{result.scores.ear:.2f}, and {result.scores.ear_content:.2f} to the content"
+            facts["Trained ear (similarity to the style, at most 1)"] = ear
     return facts

@@ -80,7 +80,7 @@ def read(
     y = samples.mean(axis=1, dtype=np.float32)
     excerpt = str(path) if duration is None else f"{path} (first {duration:g} s)"
     validate(y, name=excerpt)
-    y = validate(_resample(y, native_sr, sr), name=excerpt, min_samples=min_samples)
+    y = validate(resample(y, native_sr, sr), name=excerpt, min_samples=min_samples)
     return y if duration is None else fit(y, round(duration * sr))
 
 
@@ -232,7 +232,8 @@ def validate_measure(measure: str) -> None:
         raise ValueError(f"loudness measure {measure!r}; accepted: {', '.join(LEVELS)}")
 
 
-def _resample(y: Audio, sr_from: int, sr_to: int) -> Audio:
+def resample(y: Audio, sr_from: int, sr_to: int) -> Audio:
+    """Resample `y` from one sampling rate in Hz to another with soxr at high quality."""
     if sr_from == sr_to:
         return y
     import soxr

@@ -18,6 +18,7 @@ import pytest
 import soundfile as sf
 
 from nst_lib import TransferConfig, __version__
+from nst_lib.metrics import weights
 from nst_lib.sound.datasets import open_dataset
 from nst_lib.system import PRESETS
 
@@ -35,12 +36,34 @@ def recordings(tmp_path) -> tuple[Path, Path]:
     return paths
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_transfer_says_what_the_ear_hears(installed_nst, recordings, tmp_path, there):
+    if there and weights.find() is None:
+        pytest.skip("the trained ear is not installed: `nst data ear`")
+    root = weights.default_root() if there else tmp_path / "nowhere"
+    arguments = ("--content", "A.wav", "--style", "B.wav", "--out", "C.wav", "--set", "duration=1")
+    result = installed_nst("transfer", *arguments, "--steps", 0, **{weights.VARIABLE: str(root)})
+    assert (result.returncode, result.stderr) == (0, "")
+    scores, recognised, *_ = result.stdout.splitlines()
+    record = json.loads((tmp_path / "C.json").read_text())["scores"]
+    if there:
+        said = f", ear {record['ear']:.2f} (the content: {record['ear content']:.2f})"
+        assert scores.endswith(said)
+        words = r"the trained ear hears (the content|both recordings, the content more)"
+        assert re.fullmatch(words, recognised), "0 steps begin at the content"
+        assert record["ear content"] > 0.9
+    else:
+        assert recognised == "the trained ear is not installed; `nst data ear` installs it"
+        assert not {"ear", "ear content"} & set(record)
+
+
 def test_transfer_writes_sound_record_and_figure(installed_nst, recordings, tmp_path):
     arguments = ("--content", "A.wav", "--style", "B.wav", "--out", "C.wav", "--plot", "C.png")
     result = installed_nst("transfer", *arguments, *FAST, "--pooling", "max", "--seed", 5)
     assert (result.returncode, result.stderr) == (0, "")
-    scores, *files = result.stdout.splitlines()
-    assert re.fullmatch(r"timbre .*, texture .*, rhythm .*, noise .* dB", scores)
+    scores, recognised, *files = result.stdout.splitlines()
+    assert re.fullmatch(r"timbre .*, texture .*, rhythm .*, noise .* dB(, ear .*)?", scores)
+    assert recognised.startswith("the trained ear ")
     assert files == ["C.wav", "C.json", "C.png"]
     y, sr = sf.read(tmp_path / "C.wav")
     assert (sr, y.shape) == (22050, (22050,))

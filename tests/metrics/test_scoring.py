@@ -3,6 +3,7 @@ import pytest
 
 from nst_lib import metrics
 from nst_lib.metrics import FAMILIES
+from nst_lib.metrics.ear import installed
 from nst_lib.metrics.scoring import _towards
 from nst_lib.sound.audio import AudioError
 from tests.metrics.sounds import SR, comb, envelopes, low_passed, noise, shuffled
@@ -36,6 +37,7 @@ class TestScores:
             "texture",
             "rhythm",
             "noise",
+            *(["ear", "ear content"] if installed() else []),
             *(f"texture {family}" for family in FAMILIES),
         ]
         assert table["texture"] == pytest.approx(np.mean(list(scores.families.values())))
