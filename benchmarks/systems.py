@@ -62,7 +62,7 @@ def run(label: str, content: Clip, style: Clip, out: Path, settings: dict[str, A
     heard = {role: load(clip, config) for role, clip in (("content", content), ("style", style))}
     y = audio.read(sound, sr=config.sr)
     scores = metrics.scores(y, sr=config.sr, **heard)
-    best = record["losses"][record["best_step"]]
+    losses, best = record["losses"], record["best_step"]
     return {
         "preset": label,
         "timbre": scores.timbre,
@@ -70,10 +70,10 @@ def run(label: str, content: Clip, style: Clip, out: Path, settings: dict[str, A
         "rhythm": scores.rhythm,
         "noise": scores.noise,
         **{f"copies {role}": metrics.copying(y, heard[role], sr=config.sr) for role in heard},
-        "evaluations": len(record["losses"]),
-        "loss start": record["losses"][0]["total"],
-        "loss best": best["total"],
-        "realised": record["realised"]["total"],
+        "evaluations": len(losses),
+        "loss start": losses[0]["total"] if losses else None,
+        "loss best": losses[best]["total"] if losses else None,
+        "realised": record["realised"].get("total"),
         "outcome": record["outcome"],
         "core seconds": usage.ru_utime + usage.ru_stime,
         "memory (GB)": usage.ru_maxrss * 1024 / 1e9,

@@ -296,6 +296,7 @@ def _hear(problem: _Problem, S: Tensor, w: Tensor) -> dict[str, Any]:
         S = problem.transform(w)
     y, gain = audio.guard(w.float().cpu().numpy())
     heard = torch.from_numpy(y).to(w)
+    realised = problem.loss_of_waveform(heard)
     scores = None
     if sounds.content is not None and min(len(y), len(sounds.style)) >= metrics.MIN_SAMPLES:
         scores = metrics.scores(y, content=sounds.content, style=sounds.style, sr=config.sr)
@@ -311,7 +312,7 @@ def _hear(problem: _Problem, S: Tensor, w: Tensor) -> dict[str, Any]:
         "spectrograms": {
             name: one.float().cpu().numpy() for name, one in spectrograms.items() if one is not None
         },
-        "realised": problem.loss_of_waveform(heard).values(),
+        "realised": realised.values() if realised.terms else {},
         "scores": scores,
     }
 

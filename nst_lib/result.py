@@ -44,7 +44,8 @@ class TransferResult:
         :class:`nst_lib.core.inversion.Inversion`. None where the sound was optimised from the
         start.
     realised : dict of str to float
-        The losses recomputed from `audio`: "style", "content", "total" and the terms.
+        The losses recomputed from `audio`: "style", "content", "total" and the terms. Empty for a
+        baseline, which has no loss.
     scores : Scores or None
         Scores of `audio`; None without a content, or for sounds too short to score.
     outcome : str

@@ -264,7 +264,8 @@ class LiveTransfer:
                 "stopped before the first evaluation: the result is the starting point "
                 f"({self.config.start}{back})"
             )
-        text = f"{result.outcome} after {len(result.evaluations)} evaluations"
+        count = len(result.evaluations)
+        text = f"{result.outcome} after {count} evaluations" if count else result.outcome
         if result.scores is None:
             return text
         return f"{text}: timbre {result.scores.timbre:.2f}, rhythm {result.scores.rhythm:.2f}"

@@ -22,7 +22,7 @@ _INTERVAL = 0.25
 #: What a stage is called while it lasts.
 STAGE_WORDS = {
     "read": "reading",
-    "analyse": "building the network",
+    "analyse": "analysing the recordings",
     "optimise": "optimising",
     "invert": "inverting the spectrogram",
     "refine": "refining the sound",

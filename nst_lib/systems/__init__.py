@@ -1,4 +1,4 @@
-"""The systems that the study cites or builds on, one file for each system.
+"""The systems that the study cites or builds on, one file for each system, and the baselines.
 
 A file holds the presets of the system, with their sources. It also holds a class if the settings of
 :class:`nst_lib.TransferConfig` are not enough for the system. This module imports all files and
@@ -8,6 +8,7 @@ adds the presets to :data:`nst_lib.system.PRESETS`.
 from nst_lib.system import register
 from nst_lib.systems import (
     antognini2019,
+    baselines,
     caracalla2020,
     chen2020,
     deep,
@@ -32,5 +33,6 @@ for _system in (
     antognini2019,
     caracalla2020,
     deep,
+    baselines,
 ):
     register(_system.PRESETS)
