@@ -6,7 +6,7 @@ from typing import Any
 import ipywidgets
 from IPython.display import display
 
-from nst_lib.config import TRANSFORMS
+from nst_lib.config import STARTS, TRANSFORMS
 from nst_lib.features import TransferConfig
 from nst_lib.show.kept import Kept
 from nst_lib.show.live import LiveTransfer
@@ -68,6 +68,7 @@ class Explorer:
             description="Transform",
             **text,
         )
+        self._start = ipywidgets.Dropdown(description="Start", **text)
         self._weight = ipywidgets.SelectionSlider(
             options=_stops(), description="Content weight", continuous_update=False, **text
         )
@@ -77,7 +78,7 @@ class Explorer:
         self._go = ipywidgets.Button(description="Transfer", button_style="primary")
         self._message = ipywidgets.Label()
         self._heard, self._result = ipywidgets.Output(), ipywidgets.Output()
-        settings = [self._preset, self._transform, self._weight, self._steps]
+        settings = [self._preset, self._transform, self._start, self._weight, self._steps]
         clips = [ipywidgets.HBox(list(pair)) for pair in self._roles.values()]
         self.widget = ipywidgets.VBox(
             [
@@ -85,7 +86,8 @@ class Explorer:
                 *clips,
                 self._heard,
                 ipywidgets.HBox(settings[:2]),
-                ipywidgets.HBox(settings[2:]),
+                ipywidgets.HBox(settings[2:4]),
+                ipywidgets.HBox(settings[4:]),
                 ipywidgets.HBox([self._go, self._message]),
                 self._result,
             ]
@@ -116,6 +118,8 @@ class Explorer:
         chosen = self._chosen()
         if self._transform.value != getattr(chosen, "transform", None):
             settings["transform"] = self._transform.value
+        if self._start.value != chosen.start:
+            settings["start"] = self._start.value
         weight = getattr(chosen, "content_weight", None)
         if weight is not None and self._weight.value != weight:
             settings["content_weight"] = self._weight.value
@@ -141,7 +145,7 @@ class Explorer:
             return
         self._message.value = ""
         self._kept.heading = f"{self._said()}, preset {config.preset}, {self._transform.value}"
-        self._kept.heading += f", {config.steps} evaluations"
+        self._kept.heading += f", {config.steps} evaluations, start: {config.start}"
         if (weight := getattr(config, "content_weight", None)) is not None:
             self._kept.heading += f", content weight {weight:g}"
         self._kept.keep("")
@@ -203,6 +207,8 @@ class Explorer:
         """Set the controls to the settings of a preset."""
         weight = getattr(config, "content_weight", None)
         self._transform.value = getattr(config, "transform", None)
+        self._start.options = list(dict.fromkeys([config.start, *STARTS]))
+        self._start.value = config.start
         self._weight.disabled = weight is None
         self._weight.options = _stops(weight or 0.0)
         self._weight.value = weight or 0.0

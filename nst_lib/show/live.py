@@ -252,7 +252,10 @@ class LiveTransfer:
         self._heard.append_display_data(players)
         self._text.value = self._said(result)
         figure = f'<img src="{data_url("image/webp", self._picture.value)}" style="max-width: 100%"'
-        figure += ' alt="Losses of the transfer, and the spectrogram of the result">'
+        shown = (
+            "Losses of the transfer, and the spectrogram" if self._evaluations else "Spectrogram"
+        )
+        figure += f' alt="{shown} of the result">'
         said = f"<p>{html.escape(self._text.value)}</p>"
         self._kept.keep("\n".join([said, figure, players.to_html()]), over=not stopped)
 

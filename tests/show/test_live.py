@@ -514,6 +514,13 @@ class TestErrors:
         ):
             live.wait()
 
+    def test_a_baseline_has_no_losses_to_show(self, pair):
+        live = LiveTransfer(pair.content, pair.style, TransferConfig.from_preset("envelope"))
+        live.start()
+        result = live.wait()
+        assert parts(live).text.value.startswith(f"finished: timbre {result.scores.timbre:.2f}")
+        expect_whole(live)
+
     def test_wait_before_start(self, pair):
         with pytest.raises(ValueError, match=r"no transfer was started: call start\(\)"):
             LiveTransfer(pair.content, pair.style, CONFIG).wait()
@@ -669,6 +676,7 @@ class TestSettings:
         assert find(explorer, "Preset").options == tuple(PRESETS)
         for name in [*list(PRESETS)[1:], "fast"]:
             find(explorer, "Transform").value = "cqt"
+            find(explorer, "Start").value = "mosaic"
             find(explorer, "Evaluations").value = 7
             find(explorer, "Content weight").value = 0.7
             find(explorer, "Preset").value = name
@@ -677,6 +685,7 @@ class TestSettings:
             assert type(explorer.config) is type(config)
             assert find(explorer, "Transform").value == config.transform
             assert find(explorer, "Evaluations").value == config.steps
+            assert find(explorer, "Start").value == config.start
             weight = find(explorer, "Content weight")
             own = config.to_dict().get("content_weight")
             assert weight.disabled == (own is None)
@@ -687,6 +696,7 @@ class TestSettings:
         for description, setting, value in (
             ("Transform", "transform", "cqt"),
             ("Evaluations", "steps", 12),
+            ("Start", "start", "envelope"),
             ("Content weight", "content_weight", 0.5),
         ):
             find(explorer, description).value = value
@@ -717,6 +727,10 @@ class TestSettings:
         find(explorer, "Transform").value = "cqt"
         find(explorer, "Transfer").click()
         assert message_of(explorer) == "transform='cqt'; accepted: a word [stft]"
+        find(explorer, "Preset").value = "envelope"
+        find(explorer, "Start").value = "noise"
+        find(explorer, "Transfer").click()
+        assert message_of(explorer).startswith("start='noise'; accepted: a word [envelope | ")
         assert explorer.live is None
         assert output_of(explorer, 1).outputs == ()
 
@@ -771,7 +785,7 @@ class TestShown:
         assert re.findall("<p>(.*?)</p>", pages[1]) == ["Content: frog-0, style: snoring-3", GONE]
         controls, kept = outputs_of(captured)
         assert controls[VIEW]["model_id"] == explorer.widget.model_id
-        settings = "preset fast, stft, 2 evaluations, content weight 0.02"
+        settings = "preset fast, stft, 2 evaluations, start: content, content weight 0.02"
         heading = f"Content: frog-0, style: snoring-3, {settings}"
         expect_kept(kept["text/html"], result, heading, parts(explorer.live).text.value, GONE)
 
