@@ -225,6 +225,16 @@ def _draw(sound: _Sound, path: Path, *, limits: tuple[float, float], loudest: fl
         fig.savefig(path, dpi=DPI)
 
 
+def _scores(pairs: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the scores to show and their meaning; those of the ear only if a sound has them."""
+    found = [result["scores"] for pair in pairs for result in pair["results"] if result["scores"]]
+    return {
+        name: about
+        for name, about in results.SCORES.items()
+        if name not in results.EAR or any(scores[name] is not None for scores in found)
+    }
+
+
 def _page(batch: dict[str, Any], pairs: list[dict[str, Any]]) -> str:
     configs = [condition["config"] for condition in batch["conditions"]]
     meaning = _meanings(batch)
@@ -235,7 +245,7 @@ def _page(batch: dict[str, Any], pairs: list[dict[str, Any]]) -> str:
         "esc50": any(_ESC50.fullmatch(clip["name"]) for clip in clips),
         "factors": {name: [word(v) for v in values] for name, values in batch["factors"].items()},
         "seeds": batch["seeds"],
-        "scores": results.SCORES,
+        "scores": _scores(pairs),
         "settings": [
             {"name": name, "value": word(value), "about": meaning.get(name, "")}
             for name, value in configs[0].items()

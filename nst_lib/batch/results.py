@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 #: Name of the file with the table.
 RESULTS = "results.csv"
-#: The scores of a sound, and the meaning of each.
+#: The scores of a sound, and the meaning of each. A table without the trained ear has no `EAR`.
 SCORES = {
     "timbre": "0: like the content, 1: like the style",
     "texture": "0: like the content, 1: like the style",
     "rhythm": "1: like the content",
     "noise": "background noise above the noisier recording (dB)",
+    "ear": "trained ear; 0: unrelated to the style, 1: like the style",
+    "ear content": "trained ear; 0: unrelated to the content, 1: like the content",
 }
+EAR = ("ear", "ear content")
 #: The column that names the columns with settings.
 FACTORS = "factors"
 #: The value of this column if nothing was varied.
@@ -75,6 +78,13 @@ def write(store: Store) -> "pd.DataFrame":
     table.to_csv(text, index=False)
     store.write(RESULTS, text.getvalue().encode())
     return table
+
+
+def scores_in(table: "pd.DataFrame") -> dict[str, str]:
+    """Return the scores of which a table has a value, and the meaning of each."""
+    return {
+        name: about for name, about in SCORES.items() if name in table and table[name].notna().any()
+    }
 
 
 def settings(table: "pd.DataFrame") -> list[str]:

@@ -22,6 +22,7 @@ from nst_lib.batch.status import Status
 from nst_lib.batch.store import Store
 from nst_lib.batch.unit import Limits
 from nst_lib.config import parse_settings
+from nst_lib.metrics import weights
 from nst_lib.sound.datasets import Clip, RecordedClip
 from nst_lib.sound.decoding import AudioError, probe
 from nst_lib.system import System
@@ -135,6 +136,8 @@ def batch(
         if entry.state not in ("done", "queued"):
             print(finished(name, entry))
     if status.counts["done"]:
+        if dask is None and weights.find() is None:
+            print(weights.MISSING)
         print(f"{out.rstrip('/')}/{RESULTS}")
     if status.counts["queued"]:
         print("nst: interrupted: run the same command again to continue", file=sys.stderr)

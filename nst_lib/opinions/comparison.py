@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nst_lib.base.validation import hint
-from nst_lib.batch.results import RESULTS, SCORES, collect, declare, settings
+from nst_lib.batch.results import RESULTS, collect, declare, scores_in, settings
 from nst_lib.batch.store import Store
 from nst_lib.opinions.paired import Difference, t_interval
 
@@ -80,7 +80,7 @@ def pair_means(
     by : str or sequence of str
         Columns that make a condition. Scores are averaged over all other columns, such as seeds.
     scores : sequence of str or None
-        Columns to average; None means all columns of `SCORES` that the table has.
+        Columns to average; None means all scores that the table has.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def pair_means(
         If a column is missing.
     """
     by = [by] if isinstance(by, str) else list(by)
-    chosen = [name for name in SCORES if name in table] if scores is None else list(scores)
+    chosen = list(scores_in(table) if scores is None else scores)
     validate_columns(table, "pair", *by, *chosen)
     rows = without_gaps(table).groupby([*by, "pair"], sort=False, as_index=False)
     return rows[chosen].mean()
@@ -111,7 +111,7 @@ def summarise(
     by : str or sequence of str
         Columns that make a condition.
     scores : sequence of str or None
-        Columns to average; None means all columns of `SCORES` that the table has.
+        Columns to average; None means all scores that the table has.
 
     Returns
     -------

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from nst_lib.batch.results import SCORES
+from nst_lib.batch.results import scores_in
 from nst_lib.opinions.paired import holm
 from nst_lib.opinions.ratings import Ratings
 from nst_lib.opinions.tables import RatingsError
@@ -31,7 +31,7 @@ def correlate(
     factors : sequence of str
         Columns that make a condition.
     scores : sequence of str or None
-        Columns of numbers; None means all scores of `metrics.py` that the ratings have.
+        Columns of numbers; None means all scores of a batch that the ratings have.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def correlate(
     import pandas as pd
 
     table = ratings.opinions
-    there = [name for name in SCORES if name in table and name not in factors]
+    there = [name for name in scores_in(table) if name not in factors]
     known = [name for name in there if pd.api.types.is_numeric_dtype(table[name])]
     chosen = known if scores is None else list(scores)
     for name in chosen:

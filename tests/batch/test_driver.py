@@ -28,6 +28,7 @@ from nst_lib.batch import unit
 from nst_lib.batch.grid import read_grid
 from nst_lib.batch.store import Store
 from nst_lib.batch.unit import FILES, WIDEST, Limits
+from nst_lib.metrics import weights
 from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.kernel, pytest.mark.process]
@@ -73,7 +74,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_grid(folder)
     command = [NST, "batch", "grid.yaml", "--out", "out"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "2 conditions: 2 done\nout/results.csv\n")
+    hint = [] if weights.find() else [weights.MISSING]
+    said = ["2 conditions: 2 done", *hint, "out/results.csv"]
+    assert (done.returncode, done.stdout.splitlines()) == (0, said)
     lines = [line for line in done.stderr.splitlines() if not line.startswith("running")]
     assert len(lines) == 2
     assert all(
@@ -126,6 +129,9 @@ def test_results_are_one_tidy_row_for_each_sound(finished):
     assert set(table["factors"]) == {"pooling"}, "the table says what was varied"
     assert set(table["pair"]) == {"snoring over hand saw"}
     assert table[["timbre", "texture", "rhythm", "noise", "realised style"]].notna().all(axis=None)
+    known = {"ear", "ear content"} & set(table)
+    assert known == ({"ear", "ear content"} if weights.find() else set())
+    assert table[sorted(known)].notna().all(axis=None)
     assert (table["loss best"] < table["loss start"]).all()
     assert (table["seconds notebook"] > table["seconds total"]).all()
     for column in ("sound", "figure", "metrics", "notebook"):

@@ -19,7 +19,9 @@ import soundfile as sf
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from nst_lib.base.files import file_checksum
 from nst_lib.batch.gallery import AXES, write_gallery
+from nst_lib.batch.results import EAR, SCORES, scores_in
 from nst_lib.batch.store import Store
 from nst_lib.batch.unit import Outcome, leave_failure
 from nst_lib.system import PRESETS
@@ -154,6 +156,32 @@ def table_of(batch: Path) -> pd.DataFrame:
 def files_of(folder: Path) -> dict[str, bytes]:
     paths = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+class TestScores:
+    def test_those_of_the_ear_are_shown_where_a_sound_has_them(self, copy):
+        def on_the_page() -> list[str]:
+            text = (copy / "gallery" / "index.html").read_text()
+            return [name for name in SCORES if f'"{name}": "{SCORES[name]}"' in text]
+
+        write_gallery(copy)
+        assert on_the_page() == list(scores_in(table_of(copy)))
+        ours = [name for name in SCORES if name not in EAR]
+        for values in ({}, {"ear": 0.5, "ear content": 0.25}):
+            for run in (copy / "runs").iterdir():
+                rescore(run, values)
+            write_gallery(copy)
+            assert on_the_page() == [*ours, *values]
+
+
+def rescore(run: Path, values: dict[str, float]) -> None:
+    """Replace what the ear heard in a finished run, as if it had been run so."""
+    file, done = run / "metrics.json", run / "done"
+    before = file_checksum(file)
+    metrics = json.loads(file.read_text())
+    kept = {name: value for name, value in metrics["scores"].items() if name not in EAR}
+    file.write_text(json.dumps({**metrics, "scores": kept | values}))
+    done.write_text(done.read_text().replace(before, file_checksum(file)))
 
 
 class TestFolder:
@@ -527,8 +555,7 @@ class TestTools:
             table = table_of(batch).sort_values("timbre", ascending=direction == "ascending")
             for row, (_, expected) in zip(rows.all(), table.iterrows(), strict=True):
                 cells = row.locator("th, td").all_text_contents()
-                numbers = [shown(expected[s]) for s in ("timbre", "texture", "rhythm")]
-                numbers.append(shown(expected["noise"], 1))
+                numbers = [shown(expected[s], 1 if s == "noise" else 2) for s in scores_in(table)]
                 assert cells == ["Play", expected["pair"], expected["transform"], *numbers]
         button = rows.nth(2).get_by_role("button")
         name = f"{table.iloc[2]['pair']}: {table.iloc[2]['transform']}"

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from nst_lib.batch import results
 from nst_lib.opinions import claims, comparison
 from nst_lib.opinions.claims import CLAIMS, Claim, Finding, examine, verdicts
 from nst_lib.opinions.comparison import difference
@@ -380,6 +381,20 @@ def test_summary_has_the_t_interval_over_pairs():
         (means.mean(), low, high, 5)
     )
     assert comparison.summarise(table, "seed", ["noise"])["seed"].tolist() == [0, 1, 2]
+
+
+def test_scores_of_the_ear_are_summarised_where_they_are_known():
+    table = make_table()
+    without = comparison.summarise(table, "transform")
+    assert not {"ear", "ear content"} & set(without["score"])
+    empty = comparison.summarise(table.assign(ear=np.nan), "transform")
+    pd.testing.assert_frame_equal(empty, without)
+    half = table.assign(ear=np.where(table["transform"] == "stft", 0.5, np.nan))
+    found = comparison.summarise(half, "transform").query("score == 'ear'").set_index("transform")
+    assert found["n"].to_dict() == {"stft": 5, "cqt": 0}
+    assert found.loc["stft", "mean"] == 0.5
+    assert np.isnan(found.loc["cqt", "mean"])
+    assert results.settings(half) == results.settings(table)
 
 
 def test_summary_of_one_pair_has_no_interval():
