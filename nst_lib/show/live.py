@@ -271,7 +271,9 @@ class LiveTransfer:
         text = f"{result.outcome} after {count} evaluations" if count else result.outcome
         if result.scores is None:
             return text
-        return f"{text}: timbre {result.scores.timbre:.2f}, rhythm {result.scores.rhythm:.2f}"
+        text = f"{text}: timbre {result.scores.timbre:.2f}, rhythm {result.scores.rhythm:.2f}"
+        recognised = result.scores.recognised()
+        return f"{text}; {recognised}" if recognised else text
 
     def _players(self, result: TransferResult) -> Compare:
         found = {"content": result.content, "style": result.style, "result": result.audio}

@@ -239,6 +239,8 @@ class TestRun:
         assert buttons == [(True, False)]
         scores = expected.scores
         said = f"timbre {scores.timbre:.2f}, rhythm {scores.rhythm:.2f}"
+        heard = scores.recognised()
+        said += f"; {heard}" if heard else ""
         assert seen.text.value == f"finished after 6 evaluations: {said}"
         style = expected.evaluations[0].losses["style"]
         assert f"evaluation 1 of 6; style {style:.3g}" in texts
