@@ -8,8 +8,8 @@
     seeds: [0]
 
 A category means one clip of this category, the same one as in the lessons. Relative paths start in
-the folder of the file, also those of the setting `weights`. The file is YAML 1.2: ``off`` is a
-word, and ``1e-3`` is a number.
+the folder of the file, also those of the settings `weights` and `start`. The file is YAML 1.2:
+``off`` is a word, and ``1e-3`` is a number.
 """
 
 import itertools

@@ -67,7 +67,8 @@ PRESETS = (
         ours=(
             "The waveform of the style times the ratio of both envelopes: power, smoothed by a "
             "Gaussian of 10 ms. What is 40 dB below the style's loudest moment is not raised "
-            "further. The result has the style's level. A short style is repeated."
+            "further. The result has the style's level. Of a longer style, the beginning is used; "
+            "a shorter one is repeated."
         ),
     ),
     Preset(
