@@ -36,7 +36,7 @@ STARTS = ("content", "noise", *BASELINES)
 _SOUND = "the path of a sound file"
 PHASES = ("random", "content")
 DEVICES = ("auto", "cpu", "cuda")
-DOMAINS = ("spectrogram", "waveform", "hybrid")
+DOMAINS = ("spectrogram", "waveform", "hybrid", "gains")
 PRECISIONS = ("float32", "float64")
 RESULT_LEVELS = ("optimised", "style")
 
@@ -262,8 +262,15 @@ class Search(Settings):
 
     domain: str = setting(
         "spectrogram",
-        "what is optimised; hybrid: the spectrogram for half of the steps, then the sound",
+        "what is optimised; hybrid: the spectrogram for half of the steps, then the sound; gains: "
+        "how loud each band of the start is over time",
         choices=DOMAINS,
+    )
+    gain_weight: float = setting(
+        1.0,
+        "weight of the gains in domain gains; the higher, the nearer the result stays to its start",
+        ge=0,
+        le=1e6,
     )
     start: str = setting(
         "content",
@@ -300,6 +307,11 @@ class Search(Settings):
         "level (RMS) of the result: as the optimisation leaves it, or the style's",
         choices=RESULT_LEVELS,
     )
+
+    @property
+    def inverts(self) -> bool:
+        """Whether a spectrogram is optimised, so that it must be inverted."""
+        return self.domain in ("spectrogram", "hybrid")
 
     @field_validator("start")
     @classmethod

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 from nst_lib.base.files import atomic, validate_output
 from nst_lib.config import ConfigError, GriffinLim
 from nst_lib.core import tensors
+from nst_lib.core.gains import Gains
 from nst_lib.core.inversion import griffin_lim
 from nst_lib.core.objective import Losses
 from nst_lib.core.optimise import (
@@ -206,15 +207,13 @@ class Session:
         self.best_step: int | None = None
         self.outcome = "finished"
 
-    def optimise_spectrogram(
-        self, loss: Callable[[Tensor], Losses], S: Tensor, transform: Transform
-    ) -> Tensor:
+    def optimise_spectrogram(self, loss: Callable[[Tensor], Losses], S: Tensor) -> Tensor:
         """Return the best spectrogram, after all steps or, in domain "hybrid", half of them."""
         steps = self._config.steps
         return self._minimise(
             loss,
             S,
-            transform,
+            lambda S: S,
             domain="spectrogram",
             steps=steps - steps // 2 if self._config.domain == "hybrid" else steps,
         )
@@ -255,11 +254,32 @@ class Session:
         steps = self._config.steps - len(self.evaluations)
         return self._minimise(loss, w, transform, domain="waveform", steps=steps)
 
+    def optimise_gains(
+        self, loss: Callable[[Tensor], Losses], w: Tensor, transform: Transform
+    ) -> Tensor:
+        """Return the waveform under the best gains; see :mod:`nst_lib.core.gains`."""
+        shape = Gains(w, sr=self._config.sr)
+
+        def loss_of_gains(gains: Tensor) -> Losses:
+            cost = self._config.gain_weight * shape.cost(gains)
+            return replace(loss(shape(gains)), gains=cost)
+
+        gains = self._minimise(
+            loss_of_gains,
+            shape.unchanged(),
+            lambda gains: transform(shape(gains)),
+            domain="gains",
+            steps=self._config.steps,
+        )
+        with torch.no_grad():
+            y: Tensor = shape(gains)
+        return y
+
     def _minimise(
         self,
         loss: Callable[[Tensor], Losses],
         start: Tensor,
-        transform: Transform,
+        spectrogram: Callable[[Tensor], Tensor],
         *,
         domain: str,
         steps: int,
@@ -278,7 +298,7 @@ class Session:
             ),
             domain=domain,
             earlier=self.evaluations,
-            observer=self._observer(domain, transform),
+            observer=self._observer(spectrogram),
             resume=self._resume(domain),
         )
         self.evaluations = [*self.evaluations, *optimised.evaluations]
@@ -288,12 +308,12 @@ class Session:
             self._saved.stop({domain: optimised.restart.to_dict()})
         return optimised.x
 
-    def _observer(self, domain: str, transform: Transform) -> Observer:
+    def _observer(self, spectrogram: Callable[[Tensor], Tensor]) -> Observer:
         show = self._callbacks.on_spectrogram
 
         def on_point(x: Tensor) -> None:
             assert show is not None
-            S = x if domain == "spectrogram" else transform(x)
+            S = spectrogram(x)
             show(lambda: S.float().cpu().numpy())
 
         return Observer(

@@ -88,10 +88,10 @@ def _estimate(config: System, duration: float) -> Estimate:
     longer = duration * config.sr / n_samples
     n_freq, n_frames = seen.shape[-2:]
     growth = config.growth(small, n_freq=n_freq, n_frames=n_frames, longer=longer)
-    domain = {"spectrogram": 0.0, "waveform": 1.0, "hybrid": 0.5}[config.domain]
+    domain = {"spectrogram": 0.0, "hybrid": 0.5}.get(config.domain, 1.0)
     evaluation = of_picture * growth.time + domain * of_view * longer
     n_iter = config.n_iter if isinstance(config, GriffinLim) else 0
-    inversion = 0.0 if config.domain == "waveform" else n_iter * of_view * longer
+    inversion = n_iter * of_view * longer if config.inverts else 0.0
     seconds = config.steps * evaluation + inversion + _NOTEBOOK_SECONDS
     return Estimate(seconds=seconds, memory=_PROCESS_BYTES + growth.weights + kept * growth.memory)
 

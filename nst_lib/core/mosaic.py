@@ -1,35 +1,55 @@
 """Concatenative mosaic: stretches of the style, cut so that its course follows the content's.
 
 At each moment of the content, the mosaic plays some moment of the style. The sequence of moments
-minimises the sum of two costs: how far level and slope of the style are from those of the content,
-and a fixed cost for each jump, so that the style is played on where possible. Dynamic programming
-finds the minimum (Viterbi's algorithm). Units are selected in this way by A. J. Hunt and A. W.
-Black, "Unit selection in a concatenative speech synthesis system", ICASSP 1996, and by D. Schwarz,
-"Corpus-based concatenative synthesis", IEEE Signal Processing Magazine 24, 2007. The features, the
-costs and the envelope at the end are ours.
+minimises the sum of two costs: how far loudness and onset strength of the style are from those of
+the content, and a fixed cost for each jump, so that the style is played on where possible. Dynamic
+programming finds the minimum (Viterbi's algorithm). Units are selected in this way by A. J. Hunt
+and A. W. Black, "Unit selection in a concatenative speech synthesis system", ICASSP 1996, and by D.
+Schwarz, "Corpus-based concatenative synthesis", IEEE Signal Processing Magazine 24, 2007. The
+features and the costs are ours.
 
 Windows of two hops overlap by half and add up to 1. A stretch that is played on is therefore the
-style itself, sample by sample, and a jump is a crossfade of one hop.
+style itself, sample by sample, and a jump is a crossfade of one hop. The mosaic fades out where the
+content is silent, because a style without pauses has nothing to play there.
 """
+
+import math
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from scipy.ndimage import gaussian_filter1d
 
-from nst_lib.core.bands import FloatArray
-from nst_lib.core.shaping import Waveform, as_loud_as, envelope, power
+from nst_lib.core.bands import BAND_RANGE, N_BANDS, FloatArray, erb_rate, half_cosines
+from nst_lib.core.shaping import Waveform, as_loud_as, power
+from nst_lib.core.transforms import STFT
 
-#: Seconds between the moments that can be chosen.
-HOP = 0.02
+#: Length in seconds of the windows in which features are measured; the nearest power of two in
+#: samples is used. A quarter of it, the hop, lies between the moments that can be chosen.
+WINDOW = 0.046
 #: Cost of a jump, in squared standard deviations of the features.
-JUMP = 4.0
+JUMP = 8.0
 #: Levels below the loudest moment that count as equal (dB).
 RANGE = 60.0
-#: The least standard deviation of levels, in dB: a steady style has no course to choose by.
-STEADY = 3.0
+#: The least standard deviation of levels, in dB: a steady sound has no course to choose by.
+STEADY = 1.0
+#: Standard deviation in seconds of the smoothing of onset strength.
+ONSET_SMOOTHING = 0.03
+#: Level of the content, relative to its mean (dB), at which the mosaic is 3 dB softer than the
+#: style. Further below, it fades as the content does.
+SILENCE = -50.0
+#: Standard deviation in seconds of the smoothing of the content's power for that.
+SMOOTHING = 0.02
 
 
-def mosaic(style: Waveform, content: Waveform, *, sr: int, jump: float = JUMP) -> FloatArray:
-    """Return stretches of the style in the order of the content, under the content's envelope.
+def mosaic(
+    style: Waveform,
+    content: Waveform,
+    *,
+    sr: int,
+    jump: float = JUMP,
+) -> FloatArray:
+    """Return stretches of the style in the order of the content.
 
     Parameters
     ----------
@@ -43,27 +63,34 @@ def mosaic(style: Waveform, content: Waveform, *, sr: int, jump: float = JUMP) -
     Returns
     -------
     np.ndarray, shape=(samples of the content,)
-        The mosaic with the level of the style. It is the style if both are the same.
+        The mosaic with the level of the style. If both sounds are the same, it is the style, but
+        for what is near `SILENCE` or below.
     """
-    hop = max(round(HOP * sr), 1)
-    course = [features(y, hop=hop, sr=sr) for y in (style, content)]
-    moments = choose(*course, jump=jump)
-    played = play(style, moments, hop=hop)[: len(content)]
-    return as_loud_as(style, envelope(played, content, sr=sr))
+    n_fft = 2 ** max(round(math.log2(WINDOW * sr)), 4)
+    transform = STFT(sr=sr, n_fft=n_fft, hop_length=n_fft // 4, pad_mode="constant")
+    moments = choose(*(features(y, transform=transform) for y in (style, content)), jump=jump)
+    played = play(style, moments, hop=n_fft // 4)[: len(content)]
+    heard = power(content, std=SMOOTHING * sr)
+    silent = heard.mean() * 10 ** (SILENCE / 10) or 1.0
+    return as_loud_as(style, played * np.sqrt(heard / (heard + silent)))
 
 
-def features(y: Waveform, *, hop: int, sr: int) -> FloatArray:
-    """Return standardised level and slope of a sound around each moment, shape ``(2, moments)``.
+def features(y: Waveform, *, transform: STFT) -> FloatArray:
+    """Return standardised loudness and onset strength around each moment, shape ``(2, moments)``.
 
-    Moment m is the sample ``m * hop``. There is one more than the sound has whole hops, so that the
-    last window reaches its end.
+    Moment m is the sample m times the hop of the transform.
     """
-    n_moments = 2 + (len(y) - 1) // hop
-    squared = power(y, std=0.5 * HOP * sr)
-    at = np.minimum(np.arange(n_moments) * hop, len(y) - 1)
-    level = 10 * np.log10(np.maximum(squared[at], squared.max() * 10 ** (-RANGE / 10)) + 1e-30)
-    slope = np.gradient(level)
-    return np.stack([(x - x.mean()) / max(x.std(), STEADY) for x in (level, slope)])
+    padded = np.pad(np.asarray(y, np.float32), (0, max(transform.min_samples - len(y), 0)))
+    amplitude = transform.analyse(torch.from_numpy(padded)).abs().double().numpy()
+    low, high = erb_rate(np.array(BAND_RANGE))
+    gains = half_cosines(erb_rate(transform.freqs), low, high, n=N_BANDS)
+    bands = gains**2 @ amplitude**2
+    floor = bands.max() * 10 ** (-RANGE / 10) + 1e-30
+    level = 10 * np.log10(bands.sum(0) + floor)
+    rises = np.diff(10 * np.log10(bands + floor), axis=1, prepend=0).clip(0).mean(0)
+    rises[0] = 0.0
+    onsets = gaussian_filter1d(rises, ONSET_SMOOTHING * transform.sr / transform.hop_length)
+    return np.stack([_standardise(level, least=STEADY), _standardise(onsets, least=1e-3)])
 
 
 def choose(style: FloatArray, content: FloatArray, *, jump: float) -> npt.NDArray[np.intp]:
@@ -104,3 +131,7 @@ def play(style: Waveform, moments: npt.NDArray[np.intp], *, hop: int) -> FloatAr
         piece = padded[moment * hop : (moment + 2) * hop]
         result[t * hop : t * hop + 2 * hop] += window * piece
     return result[hop:]
+
+
+def _standardise(x: FloatArray, *, least: float) -> FloatArray:
+    return np.asarray((x - x.mean()) / max(float(x.std()), least))

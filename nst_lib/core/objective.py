@@ -66,12 +66,15 @@ class Losses:
         are weighted and add up to the losses. With :class:`TradeOff` they are relative distances.
     bound : Tensor or None
         The cost of leaving the range of style and content, or None if there is no such cost.
+    gains : Tensor or None
+        The weighted cost of gains, in domain "gains"; else None.
     """
 
     style: Tensor
     content: Tensor
     terms: dict[str, Tensor]
     bound: Tensor | None = None
+    gains: Tensor | None = None
 
     @classmethod
     def of(cls, style: dict[str, Tensor], content: dict[str, Tensor], *, zero: Tensor) -> Self:
@@ -84,16 +87,17 @@ class Losses:
 
     @property
     def total(self) -> Tensor:
-        """The value that is minimised: style plus content, plus the bound if there is one."""
-        total = self.style + self.content
-        return total if self.bound is None else total + self.bound
+        """The value that is minimised: style plus content, plus the costs that there are."""
+        return sum(self._costs().values(), self.style + self.content)
 
     def values(self) -> dict[str, float]:
-        """Return "style", "content", "total", all terms and the "bound" (if any) as numbers."""
+        """Return "style", "content", "total", all terms and the costs (if any) as numbers."""
         named = {"style": self.style, "content": self.content, "total": self.total, **self.terms}
-        if self.bound is not None:
-            named["bound"] = self.bound
-        return {name: float(value.detach()) for name, value in named.items()}
+        return {name: float(value.detach()) for name, value in (named | self._costs()).items()}
+
+    def _costs(self) -> dict[str, Tensor]:
+        costs = {"bound": self.bound, "gains": self.gains}
+        return {name: cost for name, cost in costs.items() if cost is not None}
 
 
 #: A function that makes a content term from the content's spectrogram and the transform. The term

@@ -1,4 +1,4 @@
-"""Minimise a loss over a spectrogram or a waveform. The best point evaluated is kept.
+"""Minimise a loss over a spectrogram, a waveform or gains. The best point evaluated is kept.
 
 Without line search, L-BFGS is PyTorch's with its defaults, as in the study. The L1 norm of its
 first step is 1 at most: a few millionths for each value of a spectrogram. Its model of the
@@ -8,8 +8,8 @@ style is much louder than the content, because (s^2 - x^2)^2 is concave for x < 
 frog over keyboard, an evaluation lowers the loss by only 0.04 % (`tests/test_study.py`).
 
 With the line search, we therefore minimise over x in a unit that makes the first step `FIRST_STEP`
-of the start's RMS. The search goes on until the slope is flat enough (strong Wolfe conditions), so
-that every step updates the model.
+of the start's RMS, or `FIRST_STEP` itself where the start is 0, as gains are. The search goes on
+until the slope is flat enough (strong Wolfe conditions), so that every step updates the model.
 """
 
 import copy
@@ -30,7 +30,8 @@ OPTIMISERS = ("lbfgs", "adam")
 LINE_SEARCHES = ("none", "strong_wolfe")
 #: Default step sizes. That of L-BFGS is PyTorch's; that of Adam is our choice, for log-magnitudes.
 LEARNING_RATES = {"lbfgs": 1.0, "adam": 0.05}
-#: Mean absolute value of the first step that a line search tries, as a share of the start's RMS.
+#: Mean absolute value of the first step that a line search tries, as a share of the start's RMS (of
+#: 1 if that is 0).
 FIRST_STEP = 0.01
 #: Number of iterations in one call of PyTorch's optimiser. Snapshots are taken between calls, and
 #: each call evaluates the current point once more. The study's 20 are PyTorch's default.
@@ -49,7 +50,7 @@ class Evaluation:
         Time since the optimisation began.
     losses : dict of str to float
         The weighted losses "style", "content" and "total", and the terms ("style relu1", ...).
-    domain : {"spectrogram", "waveform"}
+    domain : {"spectrogram", "waveform", "gains"}
         The domain in which the sound was optimised.
     """
 
@@ -179,7 +180,7 @@ class Method:
         """
         if self.optimiser != "lbfgs" or self.line_search == "none":
             return self.unit
-        return FIRST_STEP * start.numel() * float(start.square().mean().sqrt()) or 1.0
+        return FIRST_STEP * start.numel() * (float(start.square().mean().sqrt()) or 1.0)
 
     def make(self, x: Tensor) -> torch.optim.Optimizer:
         """Return PyTorch's optimiser for a tensor."""
@@ -259,7 +260,7 @@ def minimise(
         Number of evaluations of the loss and its gradient.
     method : Method or None
         Method of optimisation; None is the study's.
-    domain : {"spectrogram", "waveform"}
+    domain : {"spectrogram", "waveform", "gains"}
         The domain that is written into the evaluations.
     earlier : sequence of Evaluation
         Evaluations of an earlier stage; steps and seconds continue from them.

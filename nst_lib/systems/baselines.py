@@ -95,13 +95,14 @@ PRESETS = (
             "Processing Magazine 24, 2007"
         ),
         about=(
-            "Stretches of the style in an order that follows the content, under the content's "
-            f"loudness over time. {_NONE}"
+            "Stretches of the style in an order that follows the content, silent where the content "
+            f"is silent. {_NONE}"
         ),
         exact="Units of a recording, selected by features and by a cost for each join.",
         ours=(
-            "A moment of the style every 20 ms, compared in level and slope; a fixed cost for each "
-            "jump; the cheapest sequence; crossfades of 20 ms. Then the preset envelope."
+            "A moment of the style every 12 ms, compared in loudness and onset strength; a fixed "
+            "cost for each jump; the cheapest sequence; crossfades of 12 ms. 50 dB below the "
+            "content's mean level, the mosaic fades. It has the style's level."
         ),
     ),
     Preset(

@@ -8,6 +8,7 @@ from nst_lib.core import driedger2015 as nmf
 from nst_lib.core import shaping
 from nst_lib.core.baselines import BASELINES
 from nst_lib.core.mosaic import choose, features, play
+from nst_lib.core.transforms import STFT
 
 SR = 8000
 
@@ -55,7 +56,8 @@ def test_as_long_as_the_content_and_as_loud_as_the_style(baseline, style, conten
 def test_silence_in_the_content_is_silence_in_the_result(baseline, style, content):
     y = baseline(style, content, sr=SR)
     between = np.ones(len(y), bool)
-    reach = round(0.1 * SR) if baseline is BASELINES["driedger2015"] else round(0.06 * SR)
+    tails = {BASELINES["driedger2015"]: 0.1, BASELINES["mosaic"]: 0.14}
+    reach = round(tails.get(baseline, 0.06) * SR)
     for at in np.flatnonzero(content)[:: SR // 100]:
         between[max(0, at - reach) : at + reach] = False
     assert between.mean() > 0.1
@@ -65,8 +67,10 @@ def test_silence_in_the_content_is_silence_in_the_result(baseline, style, conten
 
 @pytest.mark.parametrize("name", ["envelope", "vocoder", "mosaic"])
 def test_the_style_shaped_by_itself_is_the_style(name, style, content):
+    tolerance = 1e-6 if name != "mosaic" else 2e-3  # it fades below its SILENCE
     for y in (style, content):
-        np.testing.assert_allclose(BASELINES[name](y, y, sr=SR), y, atol=1e-6)
+        off = BASELINES[name](y, y, sr=SR) - y
+        assert np.abs(off).max() <= tolerance * np.abs(y).max()
 
 
 def test_levels_of_the_recordings(baseline, style, content):
@@ -187,7 +191,8 @@ class TestMosaic:
         assert cost(choose(style, content, jump=jump)) == pytest.approx(least)
 
     def test_fewer_jumps_if_they_cost_more(self, style, content):
-        course = [features(y, hop=160, sr=SR) for y in (style, content)]
+        transform = STFT(sr=SR, n_fft=512, hop_length=128)
+        course = [features(y, transform=transform) for y in (style, content)]
         jumps = [
             np.count_nonzero(np.diff(choose(*course, jump=jump)) != 1) for jump in (0, 1, 8, 1000)
         ]

@@ -1,0 +1,75 @@
+"""A sound under gains that vary over time and frequency: what domain "gains" optimises.
+
+The gains are natural logarithms of amplitude, one for each of `N_BANDS` auditory bands and each
+frame of a short-time Fourier transform. Between the centres of two bands they are interpolated. All
+gains 0 leave the sound as it is. Frames overlap and are smooth, so gains make no clicks.
+
+A transfer that optimises samples can make any sound, and much of what it makes is noise that no
+loss term hears. Gains can only make parts of a sound louder or softer: its fine structure stays.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nst_lib.core.bands import BAND_RANGE, N_BANDS, erb_rate, half_cosines
+
+#: Length of the window in seconds; the nearest power of two in samples is used. The hop is a
+#: quarter of it.
+WINDOW = 0.046
+#: Unit of the cost: the gain in dB whose mean square costs 1.
+UNIT = 10.0
+
+_DECIBELS = 20 / math.log(10)
+
+
+class Gains(nn.Module):
+    """A sound as a function of its gains ``(N_BANDS, frames)``.
+
+    Parameters
+    ----------
+    y : Tensor, shape=(samples,)
+        The sound.
+    sr : int > 0
+        Sampling rate in Hz.
+    """
+
+    window: Tensor
+    spectrum: Tensor
+    weights: Tensor
+
+    def __init__(self, y: Tensor, *, sr: int) -> None:
+        super().__init__()
+        self.samples = len(y)
+        self.n_fft = 2 ** max(round(math.log2(WINDOW * sr)), 4)
+        self.register_buffer("window", torch.hann_window(self.n_fft).to(y))
+        padded = nn.functional.pad(y, (0, max(self.n_fft - len(y), 0)))
+        spectrum = torch.stft(padded, self.n_fft, window=self.window, return_complex=True)
+        self.register_buffer("spectrum", spectrum)
+        self.register_buffer("weights", torch.from_numpy(_interpolation(self.n_fft, sr)).to(y))
+
+    def unchanged(self) -> Tensor:
+        """Return the gains that leave the sound as it is: all 0, shape ``(N_BANDS, frames)``."""
+        return self.weights.new_zeros(len(self.weights), self.spectrum.shape[-1])
+
+    def forward(self, gains: Tensor) -> Tensor:
+        """Return the sound ``(samples,)`` under gains ``(N_BANDS, frames)``."""
+        spectrum = self.spectrum * (self.weights.mT @ gains).exp()
+        length = self.n_fft // 4 * (self.spectrum.shape[-1] - 1)
+        y = torch.istft(spectrum, self.n_fft, window=self.window, length=max(length, self.samples))
+        return y[: self.samples]
+
+    @staticmethod
+    def cost(gains: Tensor) -> Tensor:
+        """Return the mean square of the gains, 1 for gains of `UNIT` dB."""
+        return (gains * (_DECIBELS / UNIT)).square().mean()
+
+
+def _interpolation(n_fft: int, sr: int) -> np.ndarray:
+    """Return the share of each band in the gain of each frequency bin; the shares add up to 1."""
+    low, high = erb_rate(np.array([BAND_RANGE[0], min(BAND_RANGE[1], sr / 2)]))
+    step = (high - low) / (N_BANDS + 1)
+    scale = erb_rate(np.fft.rfftfreq(n_fft, 1 / sr)).clip(low + step, high - step)
+    return half_cosines(scale, low, high, n=N_BANDS) ** 2
