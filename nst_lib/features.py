@@ -158,7 +158,7 @@ def random_weights(
 class TransferConfig(Stacks, FeatureTransfer):
     """Settings of a transfer by a network with random weights; the defaults are the study's.
 
-    A transfer that is given no settings uses the preset ``fast``.
+    A transfer that is given no settings uses the preset ``shaped``.
     ``TransferConfig.from_preset(name)`` gives the settings of any system,
     ``TransferConfig.describe()`` the meaning of each setting and what it accepts. A value that is
     not accepted raises :class:`nst_lib.config.ConfigError`.

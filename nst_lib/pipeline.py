@@ -25,7 +25,7 @@ from nst_lib.sound import audio
 from nst_lib.sound.audio import Audio
 from nst_lib.sound.datasets import Clip
 from nst_lib.sound.decoding import Warn
-from nst_lib.system import DEFAULT, System, preset
+from nst_lib.system import System, default_preset, preset
 
 #: What a recording may be given as: a path, a clip of a data set, or samples at the rate `sr`.
 Recording = str | os.PathLike[str] | Clip | Audio
@@ -57,8 +57,8 @@ def transfer(
         The recording that gives the timbre. Samples are taken to be at ``config.sr``. Of several
         recordings, the mean of the Gram matrices is matched: one texture between them.
     config : System or None
-        The settings; None is the preset ``fast``. An instance of a system of your own is run as
-        it is; see :class:`nst_lib.system.System`.
+        The settings; None is the preset ``shaped``, or ``fast`` without a content. An instance of a
+        system of your own is run as it is; see :class:`nst_lib.system.System`.
     callback : callable, Callbacks or None
         A function that is called after each evaluation of the loss, or several functions for
         several events; see :class:`nst_lib.session.Callbacks`.
@@ -92,7 +92,7 @@ def transfer(
         If memory does not suffice, or if the checkpoint belongs to another transfer or cannot be
         written.
     """
-    config = preset(DEFAULT).config if config is None else config
+    config = preset(default_preset(content)).config if config is None else config
     config = config.using(transform=transform, network=network, content_term=content_term)
     config = _start_from(start, config)
     _validate(config, content)
@@ -106,12 +106,15 @@ def transfer(
     with clock.stage("analyse"):
         problem = _Problem(config, sounds)
         S, w = problem.start_spectrogram(), problem.start_waveform()
-    if config.domain != "waveform" and session.inverted is None:
+    if config.domain == "gains":
         with clock.stage("optimise"):
-            S = config.finish(session.optimise_spectrogram(problem.loss, S, problem.transform))
+            w = session.optimise_gains(problem.loss_of_waveform, w, problem.transform)
+    if config.inverts and session.inverted is None:
+        with clock.stage("optimise"):
+            S = config.finish(session.optimise_spectrogram(problem.loss, S))
         with clock.stage("invert"):
             w = session.invert(S, problem.transform, length=len(w), content=problem.w_content)
-    if config.domain != "spectrogram" and session.outcome != "stopped":
+    if config.domain in ("waveform", "hybrid") and session.outcome != "stopped":
         with clock.stage("optimise" if config.domain == "waveform" else "refine"):
             w = session.optimise_waveform(problem.loss_of_waveform, w, problem.transform)
     with clock.stage("score"), torch.no_grad():

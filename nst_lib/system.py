@@ -35,7 +35,9 @@ from nst_lib.core.transforms import Transform
 from nst_lib.sound.datasets import Clip
 
 #: The preset of a transfer that is given no settings.
-DEFAULT = "fast"
+DEFAULT = "shaped"
+#: The same for a texture, which has no content to put the style in order by.
+DEFAULT_TEXTURE = "fast"
 #: Group of entry points by which an installed package adds presets.
 ENTRY_POINTS = "nst_lib.systems"
 #: Longest sound of a trial, in seconds.
@@ -467,6 +469,11 @@ def preset(name: str) -> Preset:
     if found is None:
         raise ConfigError(f"unknown preset {name!r}; {hint(str(name), PRESETS)}")
     return found
+
+
+def default_preset(content: object) -> str:
+    """Return the name of the preset for a transfer that is given no settings."""
+    return DEFAULT_TEXTURE if content is None else DEFAULT
 
 
 def _part_name(part: Any) -> str:

@@ -8,6 +8,7 @@ from torch import nn
 
 from nst_lib import STFT, TransferConfig, transfer
 from nst_lib.config import ConfigError
+from nst_lib.core.mosaic import mosaic
 from nst_lib.core.transforms import Transform
 from nst_lib.features import FeatureTransfer
 from nst_lib.pipeline import STAGES
@@ -136,7 +137,40 @@ def fast():
     return TransferConfig.from_preset("fast", duration=1.0, steps=40)
 
 
-def test_default_preset(pair, fast):
+def test_default_preset(pair):
+    stages, seen = [], []
+    callback = Callbacks(
+        on_stage=stages.append, on_spectrogram=lambda now: seen.append(now().copy())
+    )
+    result = transfer(pair.content, pair.style, callback=callback)
+    assert result.config == TransferConfig.from_preset("shaped")
+    assert stages == ["read", "analyse", "optimise", "score"]
+    assert {e.domain for e in result.evaluations} == {"gains"}
+    start = mosaic(result.style, result.content, sr=22050).astype(np.float32)
+    S_start = result.transform(torch.from_numpy(start)).numpy()
+    np.testing.assert_allclose(seen[0], S_start, atol=1e-4)
+    best = result.evaluations[result.best_step]
+    assert best.losses["gains"] > 0
+    heard = best.total - best.losses["gains"]
+    assert result.realised["total"] == pytest.approx(heard, rel=1e-3), "what is heard"
+    assert heard < 0.5 * result.evaluations[0].total
+    assert result.scores.timbre > 0.5
+    assert result.scores.rhythm > 0.7
+    still = transfer(pair.content, pair.style, result.config.replace(gain_weight=1e6))
+    np.testing.assert_allclose(still.audio, start, atol=0.01)
+
+
+def test_gains_of_the_content_change_only_its_loudness(pair, fast):
+    """A band of the content is never louder where the content has no sound."""
+    config = fast.replace(domain="gains", level="off")
+    content = pair.content.load(sr=22050, duration=1.0).copy()
+    content[8000:14000] = 0.0
+    result = transfer(content, pair.style, config)
+    assert result.realised["style"] < 0.8 * result.evaluations[0].losses["style"]
+    assert np.abs(result.audio[9100:12900]).max() < 1e-6
+
+
+def test_both_stages_of_hybrid(pair, fast):
     stages = []
     result = transfer(pair.content, pair.style, fast, callback=Callbacks(on_stage=stages.append))
     assert tuple(stages) == STAGES
@@ -220,7 +254,7 @@ def stopped(pair, config, *, last, checkpoint):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("stage", ["spectrogram", "waveform", "hybrid", "hybrid, early"])
+@pytest.mark.parametrize("stage", ["spectrogram", "waveform", "hybrid", "hybrid, early", "gains"])
 @pytest.mark.parametrize("optimiser", ["adam", "lbfgs"])
 def test_an_interrupted_run_goes_on_to_the_same_end(
     pair, fast, tmp_path, monkeypatch, stage, optimiser

@@ -18,7 +18,13 @@ from nst_lib.session import SUFFIXES
 from nst_lib.show import report
 from nst_lib.show.progress import track
 from nst_lib.sound import audio
-from nst_lib.system import installed_presets, preset
+from nst_lib.system import (
+    DEFAULT,
+    DEFAULT_TEXTURE,
+    default_preset,
+    installed_presets,
+    preset,
+)
 
 
 def transfer(
@@ -38,8 +44,12 @@ def transfer(
         ),
     ] = None,
     preset: Annotated[
-        str, typer.Option(help="The settings to start from; `nst presets` lists them.")
-    ] = "fast",
+        str | None,
+        typer.Option(
+            help="The settings to start from; `nst presets` lists them. By default "
+            f"{DEFAULT}, or {DEFAULT_TEXTURE} without a content."
+        ),
+    ] = None,
     transform: Annotated[
         str | None, typer.Option(help="The kind of spectrogram.", metavar="stft|cqt|cwt")
     ] = None,
@@ -117,7 +127,8 @@ def transfer(
     }
     overrides = {name: value for name, value in options.items() if value is not None}
     parsed = parse_settings(settings or [], {"preset", *overrides})
-    config = TransferConfig.from_preset(preset, **overrides, **parsed)
+    name = preset or default_preset(content)
+    config = TransferConfig.from_preset(name, **overrides, **parsed)
     config.validate_content(content)
     inputs = [*style, *([] if content is None else [content]), *config.files().values()]
     _validate_outputs(out, plot, checkpoint, inputs=inputs)

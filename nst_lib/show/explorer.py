@@ -12,7 +12,7 @@ from nst_lib.show.kept import Kept
 from nst_lib.show.live import LiveTransfer
 from nst_lib.show.player import Compare
 from nst_lib.sound.datasets import Clip, Dataset, open_dataset
-from nst_lib.system import System, installed_presets
+from nst_lib.system import DEFAULT, System, installed_presets
 
 #: The content weights to choose from: a logarithmic scale and 0. The preset's weight is added.
 WEIGHTS = (0.0, *(n / tens for tens in (1000, 100, 10) for n in (1, 2, 3, 5, 7)), 1.0)
@@ -49,7 +49,7 @@ class Explorer:
         self,
         dataset: str | os.PathLike[str] = "auto",
         *,
-        preset: str = "fast",
+        preset: str = DEFAULT,
         interactive: bool = True,
     ) -> None:
         self.interactive = interactive

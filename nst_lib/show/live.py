@@ -30,7 +30,7 @@ from nst_lib.show import plots
 from nst_lib.show.kept import Kept
 from nst_lib.show.player import Compare, data_url
 from nst_lib.show.progress import STAGE_WORDS, track
-from nst_lib.system import DEFAULT, System, preset
+from nst_lib.system import System, default_preset, preset
 
 #: The shortest time between two pictures, in seconds.
 INTERVAL = 0.7
@@ -59,7 +59,7 @@ class LiveTransfer:
     style : path, Clip or np.ndarray, or sequence of them
         The recording that gives the timbre, or several.
     config : System or None
-        Settings; None is the preset ``fast``.
+        Settings; None is the preset ``shaped``, or ``fast`` without a content.
     interactive : bool
         If False, there are no widgets: a progress bar, then the figure and plain audio elements.
         This is meant for papermill and for exported pages.
@@ -85,7 +85,7 @@ class LiveTransfer:
         interactive: bool = True,
         kept: Kept | None = None,
     ) -> None:
-        self.config = preset(DEFAULT).config if config is None else config
+        self.config = preset(default_preset(content)).config if config is None else config
         self.interactive = interactive
         self.result: TransferResult | None = None
         self.error: Exception | None = None
@@ -262,7 +262,7 @@ class LiveTransfer:
     def _said(self, result: TransferResult) -> str:
         """Return a sentence about the result."""
         if result.outcome == "stopped" and not result.evaluations:
-            back = "" if self.config.domain == "waveform" else ", rebuilt from its spectrogram"
+            back = ", rebuilt from its spectrogram" if self.config.inverts else ""
             return (
                 "stopped before the first evaluation: the result is the starting point "
                 f"({self.config.start}{back})"

@@ -18,10 +18,12 @@ from nst_lib.systems import (
     huzaifah2020,
     milacic2020,
     mital2017,
+    shaped,
     ulyanov2016,
 )
 
 for _system in (
+    shaped,
     fast,
     milacic2020,
     gatys2016,

@@ -1,4 +1,4 @@
-"""The default preset: the best settings of our own search, see `benchmarks/front.md`."""
+"""The first default preset: the best settings of our first search, see `benchmarks/front.md`."""
 
 from nst_lib.features import TransferConfig
 from nst_lib.system import Preset
@@ -31,9 +31,10 @@ PRESETS = (
             "benchmarks/front.py"
         ),
         about=(
-            "The default. Two random stacks in the limit of infinite width, with balanced layers. "
-            "The content terms compare onsets and spectrogram. 80 evaluations optimise the "
-            "spectrogram, then 80 the sound itself. Takes seconds on a laptop."
+            "The default before `shaped`, and that of textures. Two random stacks in the limit of "
+            "infinite width, with balanced layers. The content terms compare onsets and "
+            "spectrogram. 80 evaluations optimise the spectrogram, then 80 the sound itself. Takes "
+            "seconds on a laptop."
         ),
         exact="The study's random weights, in the limit of infinite width.",
         ours="Everything else; it was found by a search over the study's five pairs.",

@@ -31,9 +31,9 @@ def test_conditions_are_fully_crossed():
     assert all(c.factors["pooling"] == c.config.pooling for c in made.conditions)
 
 
-def test_settings_go_over_the_preset_and_fast_is_the_default():
+def test_settings_go_over_the_preset_and_shaped_is_the_default():
     (condition, _) = grid(settings={"steps": 7}).conditions
-    assert condition.config == TransferConfig.from_preset("fast", steps=7)
+    assert condition.config == TransferConfig.from_preset("shaped", steps=7)
     (condition, _) = grid(settings={"preset": "milacic2020"}).conditions
     assert condition.config == TransferConfig.from_preset("milacic2020")
 

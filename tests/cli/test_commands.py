@@ -42,7 +42,8 @@ def test_transfer_says_what_the_ear_hears(installed_nst, recordings, tmp_path, t
         pytest.skip("the trained ear is not installed: `nst data ear`")
     root = weights.default_root() if there else tmp_path / "nowhere"
     arguments = ("--content", "A.wav", "--style", "B.wav", "--out", "C.wav", "--set", "duration=1")
-    result = installed_nst("transfer", *arguments, "--steps", 0, **{weights.VARIABLE: str(root)})
+    whole = ("--steps", 0, "--start", "content")
+    result = installed_nst("transfer", *arguments, *whole, **{weights.VARIABLE: str(root)})
     assert (result.returncode, result.stderr) == (0, "")
     scores, recognised, *_ = result.stdout.splitlines()
     record = json.loads((tmp_path / "C.json").read_text())["scores"]
@@ -89,7 +90,7 @@ def test_same_command_same_bytes(installed_nst, recordings, tmp_path):
 
 @pytest.mark.parametrize("out", ["C.flac", "C.ogg"])
 def test_zero_steps_write_the_content_through_the_transform(nst, recordings, tmp_path, out):
-    arguments = ("--content", "A.wav", "--style", "B.wav", "--out", out, "--channels", 8)
+    arguments = ("--content", "A.wav", "--style", "B.wav", "--out", out, "--preset", "fast")
     assert nst("transfer", *arguments, "--steps", 0).returncode == 0
     y, sr = sf.read(tmp_path / out)
     content, _ = sf.read(recordings[0])
@@ -227,7 +228,7 @@ class Terminal:
 
 def test_progress_bar_on_a_terminal(recordings, tmp_path):
     arguments = ("--content", "A.wav", "--style", "B.wav", "--out", "C.wav", *FAST)
-    terminal = Terminal("transfer", *arguments, cwd=tmp_path)
+    terminal = Terminal("transfer", *arguments, "--preset", "fast", cwd=tmp_path)
     terminal.finish()
     assert terminal.process.returncode == 0
     assert "3/3" in terminal.shown

@@ -322,7 +322,7 @@ class TestRun:
         expect_whole(live)
 
     def test_without_settings(self, pair):
-        assert LiveTransfer(pair.content, pair.style).config == TransferConfig.from_preset("fast")
+        assert LiveTransfer(pair.content, pair.style).config == TransferConfig.from_preset("shaped")
 
     def test_start_twice_does_not_start_two(self, pair):
         live = LiveTransfer(pair.content, pair.style, CONFIG)
@@ -676,7 +676,7 @@ class TestChoosing:
 class TestSettings:
     def test_presets_put_their_own_settings_in(self, explorer):
         assert find(explorer, "Preset").options == tuple(PRESETS)
-        for name in [*list(PRESETS)[1:], "fast"]:
+        for name in [*list(PRESETS)[1:], "shaped"]:
             find(explorer, "Transform").value = "cqt"
             find(explorer, "Start").value = "mosaic"
             find(explorer, "Evaluations").value = 7
@@ -694,12 +694,12 @@ class TestSettings:
             assert weight.value == (own or 0)
 
     def test_only_what_differs_is_set(self, explorer):
-        expected = PRESETS["fast"].config
+        expected = PRESETS["shaped"].config
         for description, setting, value in (
             ("Transform", "transform", "cqt"),
             ("Evaluations", "steps", 12),
             ("Start", "start", "envelope"),
-            ("Content weight", "content_weight", 0.5),
+            ("Content weight", "content_weight", 0.7),
         ):
             find(explorer, description).value = value
             expected = expected.replace(**{setting: value})
@@ -760,7 +760,7 @@ class TestTransfers:
         assert message_of(explorer) == ""
         assert explorer.live is not first
         result = explorer.live.wait()
-        config = TransferConfig.from_preset("fast", steps=2, content_weight=0.3)
+        config = TransferConfig.from_preset("shaped", steps=2, content_weight=0.3)
         assert result.config == explorer.live.config == config
         own = open_dataset(folder)
         assert result.content.tobytes() == load(own["wind1"], config).tobytes()
@@ -787,7 +787,8 @@ class TestShown:
         assert re.findall("<p>(.*?)</p>", pages[1]) == ["Content: frog-0, style: snoring-3", GONE]
         controls, kept = outputs_of(captured)
         assert controls[VIEW]["model_id"] == explorer.widget.model_id
-        settings = "preset fast, stft, 2 evaluations, start: content, content weight 0.02"
+        shown = "start: mosaic, content weight 0.5"
+        settings = f"preset shaped, stft, 2 evaluations, {shown}"
         heading = f"Content: frog-0, style: snoring-3, {settings}"
         expect_kept(kept["text/html"], result, heading, parts(explorer.live).text.value, GONE)
 
