@@ -267,7 +267,7 @@ class Search(Settings):
         choices=DOMAINS,
     )
     gain_weight: float = setting(
-        1.0,
+        0.5,
         "weight of the gains in domain gains; the higher, the nearer the result stays to its start",
         ge=0,
         le=1e6,

@@ -18,7 +18,7 @@ CONFIG = TransferConfig(
         "start": "mosaic",
         "domain": "gains",
         "content_terms": ("onset",),
-        "content_weight": 0.5,
+        "content_weight": 0.1,
         "steps": 40,
     }
 )

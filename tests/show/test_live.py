@@ -787,7 +787,7 @@ class TestShown:
         assert re.findall("<p>(.*?)</p>", pages[1]) == ["Content: frog-0, style: snoring-3", GONE]
         controls, kept = outputs_of(captured)
         assert controls[VIEW]["model_id"] == explorer.widget.model_id
-        shown = "start: mosaic, content weight 0.5"
+        shown = "start: mosaic, content weight 0.1"
         settings = f"preset shaped, stft, 2 evaluations, {shown}"
         heading = f"Content: frog-0, style: snoring-3, {settings}"
         expect_kept(kept["text/html"], result, heading, parts(explorer.live).text.value, GONE)
