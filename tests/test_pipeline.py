@@ -153,7 +153,7 @@ def test_default_preset(pair):
     assert best.losses["gains"] > 0
     heard = best.total - best.losses["gains"]
     assert result.realised["total"] == pytest.approx(heard, rel=1e-3), "what is heard"
-    assert heard < 0.5 * result.evaluations[0].total
+    assert heard < 0.75 * result.evaluations[0].total, "the start is near the style already"
     assert result.scores.timbre > 0.5
     assert result.scores.rhythm > 0.7
     still = transfer(pair.content, pair.style, result.config.replace(gain_weight=1e6))
