@@ -8,6 +8,10 @@ and A. W. Black, "Unit selection in a concatenative speech synthesis system", IC
 Schwarz, "Corpus-based concatenative synthesis", IEEE Signal Processing Magazine 24, 2007. The
 features and the costs are ours.
 
+The cheapest sequence may play one call of a bird six times. Each moment of the style therefore has
+a price. It rises while the moment is played more than `MOST` times, and falls while it is played
+less: the subgradient method for the Lagrange multipliers of that limit.
+
 Windows of two hops overlap by half and add up to 1. A stretch that is played on is therefore the
 style itself, sample by sample, and a jump is a crossfade of one hop. The mosaic fades out where the
 content is silent, because a style without pauses has nothing to play there.
@@ -29,6 +33,12 @@ from nst_lib.core.transforms import STFT
 WINDOW = 0.046
 #: Cost of a jump, in squared standard deviations of the features.
 JUMP = 8.0
+#: How often a moment of the style is played at most, if the style is as long as the content. One
+#: of half the length has twice that limit. The limit is approached and not always reached.
+MOST = 2
+#: First step of the prices, and number of sequences that are tried.
+PRICE_STEP = 0.3
+ROUNDS = 40
 #: Levels below the loudest moment that count as equal (dB).
 RANGE = 60.0
 #: The least standard deviation of levels, in dB: a steady sound has no course to choose by.
@@ -68,7 +78,7 @@ def mosaic(
     """
     n_fft = 2 ** max(round(math.log2(WINDOW * sr)), 4)
     transform = STFT(sr=sr, n_fft=n_fft, hop_length=n_fft // 4, pad_mode="constant")
-    moments = choose(*(features(y, transform=transform) for y in (style, content)), jump=jump)
+    moments = spread(*(features(y, transform=transform) for y in (style, content)), jump=jump)
     played = play(style, moments, hop=n_fft // 4)[: len(content)]
     heard = power(content, std=SMOOTHING * sr)
     silent = heard.mean() * 10 ** (SILENCE / 10) or 1.0
@@ -93,7 +103,30 @@ def features(y: Waveform, *, transform: STFT) -> FloatArray:
     return np.stack([_standardise(level, least=STEADY), _standardise(onsets, least=1e-3)])
 
 
-def choose(style: FloatArray, content: FloatArray, *, jump: float) -> npt.NDArray[np.intp]:
+def spread(style: FloatArray, content: FloatArray, *, jump: float) -> npt.NDArray[np.intp]:
+    """Return the sequence of moments that exceeds the limit `MOST` least.
+
+    Parameters and the returned array are those of :func:`choose`.
+    """
+    n, m = content.shape[1], style.shape[1]
+    limit = MOST * math.ceil(n / m)
+    price, least = np.zeros(m), math.inf
+    for trial in range(ROUNDS):
+        path = choose(style, content, jump=jump, price=price)
+        beyond = np.bincount(path, minlength=m) - limit
+        excess = int(beyond.clip(0).sum())
+        if excess < least:
+            best, least = path, excess
+        if not excess:
+            break
+        step = PRICE_STEP / (1 + trial / 5)
+        price = (price + step * beyond.clip(-1)).clip(0)
+    return best
+
+
+def choose(
+    style: FloatArray, content: FloatArray, *, jump: float, price: FloatArray | None = None
+) -> npt.NDArray[np.intp]:
     """Return the moment of the style for each moment of the content, at the least total cost.
 
     Parameters
@@ -102,6 +135,8 @@ def choose(style: FloatArray, content: FloatArray, *, jump: float) -> npt.NDArra
         The features; see :func:`features`.
     jump : float >= 0
         Cost of every step that does not lead from a moment to the next one.
+    price : np.ndarray, shape=(moments of the style,), or None
+        Cost of playing each moment, besides its distance.
 
     Returns
     -------
@@ -116,6 +151,7 @@ def choose(style: FloatArray, content: FloatArray, *, jump: float) -> npt.NDArra
         jumped = best[cheapest[t]] + (jump if t else 0)
         went_on[t] = onward <= jumped
         best = np.minimum(onward, jumped) + np.square(content[:, t, None] - style).sum(0)
+        best += 0 if price is None else price
     path = np.full(n, best.argmin())
     for t in range(n - 1, 0, -1):
         path[t - 1] = path[t] - 1 if went_on[t, path[t]] else cheapest[t]

@@ -7,7 +7,7 @@ import torch
 from nst_lib.core import driedger2015 as nmf
 from nst_lib.core import shaping
 from nst_lib.core.baselines import BASELINES
-from nst_lib.core.mosaic import choose, features, play
+from nst_lib.core.mosaic import MOST, choose, features, play, spread
 from nst_lib.core.transforms import STFT
 
 SR = 8000
@@ -189,6 +189,22 @@ class TestMosaic:
         paths = np.stack(np.meshgrid(*[np.arange(5)] * 6), -1).reshape(-1, 6)
         least = min(cost(path) for path in paths)
         assert cost(choose(style, content, jump=jump)) == pytest.approx(least)
+
+    def test_no_moment_is_played_again_and_again(self, style, content):
+        transform = STFT(sr=SR, n_fft=512, hop_length=128)
+        course = [features(y, transform=transform) for y in (style, content)]
+        played = [
+            np.bincount(path) for path in (choose(*course, jump=8.0), spread(*course, jump=8.0))
+        ]
+        assert played[0].max() > MOST + 1
+        over = [np.clip(counts - MOST, 0, None).sum() for counts in played]
+        assert over[1] < 0.3 * over[0]
+
+    def test_a_moment_with_a_price_is_avoided(self):
+        style = content = np.arange(6.0)[None]
+        price = np.array([0.0, 0.0, 9.0, 0.0, 0.0, 0.0])
+        assert list(choose(style, content, jump=0.0)) == [0, 1, 2, 3, 4, 5]
+        assert 2 not in choose(style, content, jump=0.0, price=price)
 
     def test_fewer_jumps_if_they_cost_more(self, style, content):
         transform = STFT(sr=SR, n_fft=512, hop_length=128)
