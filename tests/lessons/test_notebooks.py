@@ -372,7 +372,7 @@ def test_transfer_runs_with_its_solutions(tmp_path: Path) -> None:
     out.mkdir()
     parameters = {"dataset": "synthetic", "out": str(out), **SMALL["04_transfer"]}
     run = execute("04_transfer", tmp_path, parameters, solve=True)
-    check_transfer(run, out, steps=4, samples=22050, figures=6)
+    check_transfer(run, out, steps=4, samples=22050, figures=7)
     assert "simulated" in text(run)
     assert re.search(r"\*\*.* over .*\*\* is concave over the first steps", text(run))
 
@@ -390,7 +390,7 @@ def test_transfer_runs_on_recordings(esc50_root: Path, tmp_path: Path) -> None:
         "pooling": "max",
     }
     run = execute("04_transfer", tmp_path, parameters)
-    check_transfer(run, out, steps=4, samples=22050, figures=5)
+    check_transfer(run, out, steps=4, samples=22050, figures=6)
     assert "simulated" not in text(run)
     record = json.loads((out / "result.json").read_text(encoding="utf-8"))
     assert record["config"]["pooling"] == "max"
