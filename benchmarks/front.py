@@ -1,90 +1,52 @@
-"""Compare timbre and texture with rhythm: the search that led to the preset `fast`.
+"""Compare rhythm with what a trained ear recognises, over the twenty development pairs.
 
-    NST_ESC50=folder .venv/bin/python benchmarks/front.py [--clips 2] [--only NAME ...]
+    NST_ESC50=folder .venv/bin/python -W ignore benchmarks/front.py [--jobs 2] [--only WORD ...]
 
-Each setting below runs on the five pairs of the study, with the first and second clip of each
-category (by source number). Each row is written to front.csv at once. Rows that exist are skipped,
-so an interrupted search continues. At the end, the script writes front.md (means over the transfers
-of a setting) and front.svg.
+The folder is the development copy of ESC-50, with its table of pairs; the ear must be installed
+(`nst data ear`). Each setting (front_settings.py) runs on all pairs, or on the first ones. Each row
+is written to front.csv at once. Rows that exist are skipped, so an interrupted run continues; rows
+of a setting whose values have changed since are computed again. At the end, the script writes
+front.md and front.svg (front_report.py). Everything is seeded.
 
-The search began with n_fft 1024 and 120 evaluations. The content terms, their weights and the
-variants were compared with these. The best result is `fast`: "w = 0.02 with n_fft 2048, 160
-evaluations".
+--only selects settings by words in "group: name". --sounds FOLDER also writes the sound of every
+transfer that runs, in one folder for each setting, so that it can be judged elsewhere.
 """
 
 import argparse
 import csv
+import multiprocessing
 import os
+import re
+import time
 from pathlib import Path
 
+import front_report
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+import torch
+from front_settings import STARTS, Setting, all_settings
 from scipy.ndimage import gaussian_filter1d
-from tqdm import tqdm
 
-from nst_lib import ESC50, TransferConfig, transfer
-from nst_lib.show import plots
-from nst_lib.sound.datasets import STUDY_PAIRS
+from nst_lib import ESC50, metrics, transfer
+from nst_lib.metrics import ear
+from nst_lib.pipeline import load
+from nst_lib.result import TransferResult
+from nst_lib.sound import audio
 
-HERE = Path(__file__).parent
-TERMS = ("onset", "spectrogram")
-#: The settings at the beginning of the search.
-BASE = {"n_fft": 1024, "steps": 120, "content_weight": 0.02}
-#: Name of a setting -> preset, and the values that differ from it.
-SETTINGS: dict[str, tuple[str, dict[str, object]]] = {
-    "published, infinite width, 500 evaluations": (
-        "milacic2020",
-        {"engine": "infinite", "content_layers": ()},
-    ),
-    "published + level and line search": (
-        "milacic2020",
-        {
-            "engine": "infinite",
-            "content_layers": (),
-            "line_search": "strong_wolfe",
-            "level": "rms",
-            "level_target": -26.0,
-            "steps": 120,
-        },
-    ),
-}
-for weight in (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0):
-    SETTINGS[f"onset + spectrogram, w = {weight:g}"] = (
-        "fast",
-        {"content_terms": TERMS, "content_weight": weight},
-    )
-for weight in (0.02, 0.1, 0.3):
-    for name in TERMS:
-        SETTINGS[f"{name}, w = {weight:g}"] = (
-            "fast",
-            {"content_terms": (name,), "content_weight": weight},
-        )
-    SETTINGS[f"features of relu2, w = {weight:g}"] = (
-        "fast",
-        {"content_terms": ("features",), "content_layers": ("relu2",), "content_weight": weight},
-    )
-for name, overrides in {
-    "spectrogram alone": {"domain": "spectrogram"},
-    "waveform alone": {"domain": "waveform"},
-    "published layer weights": {"layer_weights": "published"},
-    "max pooling": {"pooling": "max"},
-    "no pooling": {"pooling": "none"},
-    "1 stack": {"stacks": 1, "style_layers": ("relu1",)},
-    "3 stacks": {"stacks": 3, "style_layers": ("relu1", "relu2", "relu3")},
-    "kernel 3": {"kernel": 3},
-    "kernel 11": {"kernel": 11},
-    "hop 128, kernel 11": {"hop_length": 128, "kernel": 11},
-    "n_fft 2048": {"n_fft": 2048},
-    "n_fft 2048, 160 evaluations": {"n_fft": 2048, "steps": 160},
-    "n_fft 2048, 200 evaluations": {"n_fft": 2048, "steps": 200},
-    "60 evaluations": {"steps": 60},
-    "240 evaluations": {"steps": 240},
-    "level -20 dBFS": {"level_target": -20.0},
-}.items():
-    SETTINGS[f"w = 0.02 with {name}"] = ("fast", overrides)
+TABLE = Path(__file__).with_suffix(".csv")
+COLUMNS = (
+    "group", "setting", "key", "style", "content", "timbre", "texture", "rhythm", "librosa rhythm",
+    "ear", "ear content", "noise", "copies style", "style loss", "evaluations", "core seconds",
+)  # fmt: skip
 
-SCORES = ("timbre", "texture", "rhythm", "librosa rhythm", "noise")
+
+def pairs(dataset: ESC50) -> list[tuple[str, str]]:
+    """Return style and content of the development pairs."""
+    with (dataset.root / "meta" / "pairs.csv").open(newline="") as file:
+        return [
+            (row["style"].removesuffix(".wav"), row["content"].removesuffix(".wav"))
+            for row in csv.DictReader(file)
+        ]
 
 
 def librosa_rhythm(y: np.ndarray, content: np.ndarray, sr: int) -> float:
@@ -98,135 +60,96 @@ def librosa_rhythm(y: np.ndarray, content: np.ndarray, sr: int) -> float:
     return float(np.corrcoef(*strengths)[0, 1])
 
 
-def run(dataset: ESC50, setting: str, style: str, content: str) -> dict[str, object]:
-    preset, overrides = SETTINGS[setting]
-    base = BASE if preset == "fast" else {}
-    config = TransferConfig.from_preset(preset, **(base | overrides))
-    result = transfer(dataset[content], dataset[style], config)
-    return {
-        "setting": setting,
+def run(dataset: ESC50, setting: Setting, style: str, content: str) -> TransferResult:
+    start = None
+    if setting.start:
+        heard = [load(dataset[name], setting.config) for name in (style, content)]
+        start = STARTS[setting.start](*heard, sr=setting.config.sr).astype(np.float32)
+    return transfer(dataset[content], dataset[style], setting.config, start=start)
+
+
+def row(dataset: ESC50, setting: Setting, style: str, content: str, sounds: Path | None) -> dict:
+    began = time.process_time()
+    result = run(dataset, setting, style, content)
+    taken = time.process_time() - began
+    sr = setting.config.sr
+    if sounds is not None:
+        folder = sounds / re.sub(r"\W+", "_", setting.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        audio.write(folder / f"{style}__{content}.wav", result.audio, sr=sr)
+    values = {
+        "group": setting.group,
+        "setting": setting.name,
+        "key": setting.key,
         "style": style,
         "content": content,
         **result.scores.to_dict(),
-        "librosa rhythm": librosa_rhythm(result.audio, result.content, config.sr),
+        "librosa rhythm": librosa_rhythm(result.audio, result.content, sr),
+        "copies style": metrics.copying(result.audio, result.style, sr=sr),
         "evaluations": len(result.evaluations),
-        "outcome": result.outcome,
-        "style loss": result.realised["style"],
+        "style loss": result.realised.get("style", ""),
+        "core seconds": taken,
     }
+    short = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in values.items()}
+    return {name: short[name] for name in COLUMNS}
 
 
-def transfers(dataset: ESC50, clips: int) -> list[tuple[str, str]]:
-    """Return style and content of the pairs of the study, with the first clips of each category."""
-
-    def named(category: str) -> list[str]:
-        by_source = sorted(
-            dataset.clips(category=category), key=lambda c: int(c.name.split("-")[1])
-        )
-        return [clip.name for clip in by_source]
-
-    return [(named(s)[i], named(c)[i]) for i in range(clips) for s, c in STUDY_PAIRS]
-
-
-def open_clips() -> ESC50:
-    return ESC50(os.environ["NST_ESC50"])
+def work(wanted: list[tuple[Setting, str, str]], sounds: Path | None) -> None:
+    """Run transfers one after the other, and append their rows."""
+    torch.set_num_threads(1)
+    dataset = ESC50(os.environ["NST_ESC50"])
+    for job in wanted:
+        values = row(dataset, *job, sounds)
+        with TABLE.open("a", newline="") as file:
+            csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(values)
+        print(*(values[name] for name in ("setting", "style", "ear", "rhythm")), flush=True)
 
 
-def search(path: Path, settings: list[str], clips: int) -> None:
-    dataset = open_clips()
-    columns = ["setting", "style", "content"]
-    done = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=columns)
-    done = set(done[columns].itertuples(index=False, name=None))
-    wanted = [
-        (setting, *pair)
-        for setting in settings
-        for pair in transfers(dataset, clips)
-        if (setting, *pair) not in done
-    ]
-    for setting, style, content in tqdm(wanted, unit="transfer"):
-        row = run(dataset, setting, style, content)
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row, lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
-
-
-def table(rows: pd.DataFrame) -> pd.DataFrame:
-    means = rows.groupby("setting", sort=False)[[*SCORES]].mean()
-    means.insert(0, "transfers", rows.groupby("setting", sort=False).size())
-    return means.loc[[name for name in SETTINGS if name in means.index]]
-
-
-def markdown(means: pd.DataFrame) -> str:
-    lines = [
-        "| setting | " + " | ".join(means.columns) + " |",
-        "|---" * (len(means.columns) + 1) + "|",
-        *(
-            f"| {name} | {row['transfers']:.0f} | "
-            + " | ".join(f"{row[score]:.2f}" for score in SCORES)
-            + " |"
-            for name, row in means.iterrows()
-        ),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def draw(means: pd.DataFrame) -> Figure:
-    fig = Figure(figsize=(7, 5), layout="constrained")
-    ax = fig.subplots()
-    groups = {
-        "onset + spectrogram": "onset + spectrogram, w",
-        "onset": "onset, w",
-        "spectrogram": "spectrogram, w",
-        "features of relu2": "features of relu2, w",
-    }
-    for label, start in groups.items():
-        part = means[means.index.str.startswith(start)]
-        ax.plot(part["rhythm"], part["timbre"], marker="o", ms=4, label=label)
-        if label == "onset + spectrogram":
-            for name, row in part.iterrows():
-                ax.annotate(
-                    name.split(", ")[1], (row["rhythm"], row["timbre"]), fontsize=7,
-                    xytext=(4, 3), textcoords="offset points",
-                )  # fmt: skip
-    variants = means[means.index.str.startswith("w = 0.02 with")]
-    ax.plot(variants["rhythm"], variants["timbre"], "x", color="0.5", label="variants at w = 0.02")
-    fast = means.loc[["w = 0.02 with n_fft 2048, 160 evaluations"]]
-    ax.plot(fast["rhythm"], fast["timbre"], "D", color="k", label="the preset fast")
-    published = means[means.index.str.startswith("published")]
-    for (name, row), marker in zip(published.iterrows(), "*P^", strict=False):
-        ax.plot(row["rhythm"], row["timbre"], marker, ms=11, color="k", mfc="none", label=name)
-    ax.set(
-        xlabel="Rhythm (1: the content's)",
-        ylabel="Timbre (1: the style's)",
-        title="The front: means over the study's five pairs",
+def read(settings: list[Setting]) -> pd.DataFrame:
+    """Return the rows of the table that belong to the settings as they are now."""
+    rows = (
+        pd.read_csv(TABLE, dtype={"key": str}) if TABLE.exists() else pd.DataFrame(columns=COLUMNS)
     )
-    ax.legend(fontsize=7, loc="lower left")
-    return fig
+    keys = {(setting.name, setting.key) for setting in settings}
+    return rows.loc[[one in keys for one in zip(rows["setting"], rows["key"], strict=True)]]
+
+
+def search(settings: list[Setting], *, most: int, jobs: int, sounds: Path | None) -> None:
+    """Run what is missing. The pairs are shared out, so that a process meets them again."""
+    rows = read(all_settings())
+    if not TABLE.exists() or len(rows) < len(pd.read_csv(TABLE)):
+        rows.to_csv(TABLE, index=False)
+    done = set(rows[["key", "style", "content"]].itertuples(index=False, name=None))
+    twenty = pairs(ESC50(os.environ["NST_ESC50"]))
+    shares = [
+        [
+            (setting, *pair)
+            for setting in settings
+            for pair in twenty[: min(setting.pairs, most)][n::jobs]
+            if (setting.key, *pair) not in done
+        ]
+        for n in range(jobs)
+    ]
+    processes = [multiprocessing.Process(target=work, args=(one, sounds)) for one in shares]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clips", type=int, default=2)
-    parser.add_argument("--only", nargs="*", help="settings whose names contain one of these")
-    arguments = parser.parse_args()
-    only = arguments.only or [""]
-    path = HERE / "front.csv"
-    search(path, [s for s in SETTINGS if any(word in s for word in only)], arguments.clips)
-    rows = pd.read_csv(path)
-    first = rows[rows["style"].isin(style for style, _ in transfers(open_clips(), 1))]
-    means = table(first)
-    more = table(rows)
-    (HERE / "front.md").write_text(
-        "# The search behind the default preset\n\n"
-        "Means over the study's five pairs, the first clip of each category:\n\n"
-        + markdown(means)
-        + "\nMeans over more clips of each category:\n\n"
-        + markdown(more[more["transfers"] > len(STUDY_PAIRS)])
-    )
-    plots.use_style()
-    plots.save(draw(means), HERE / "front.svg")
+    parser.add_argument("--jobs", type=int, default=1, help="processes at once")
+    parser.add_argument("--only", nargs="*", default=[""], help="words in 'group: name'")
+    parser.add_argument("--pairs", type=int, default=20, help="the first pairs only")
+    parser.add_argument("--sounds", type=Path, help="folder for the sounds")
+    given = parser.parse_args()
+    if ear.installed() is None:
+        raise SystemExit("the ear is not installed: run `nst data ear`")
+    settings = all_settings()
+    chosen = [s for s in settings if any(word in f"{s.group}: {s.name}" for word in given.only)]
+    search(chosen, most=given.pairs, jobs=given.jobs, sounds=given.sounds)
+    front_report.write(read(settings), settings)
 
 
 if __name__ == "__main__":
