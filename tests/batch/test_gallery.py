@@ -295,7 +295,7 @@ class TestPage:
         page = view(page_file)
         assert page.title() == "grid: transform · listening page"
         expect(page.locator("#simulated")).to_have_text("All recordings are simulated")
-        expect(page.locator("#about")).to_contain_text("4 sounds · 2 pairs · preset fast")
+        expect(page.locator("#about")).to_contain_text("4 sounds · 2 pairs · preset shaped")
         assert page.locator(".pair > h2").all_text_contents() == [
             "snoring over hand saw",
             "hen over car horn",

@@ -15,7 +15,7 @@ import soundfile as sf
 from matplotlib import image
 
 import nst_lib
-from nst_lib.batch.results import EAR, FACTORS
+from nst_lib.batch.results import EAR, FACTORS, SCORES
 from nst_lib.features import TransferConfig
 from nst_lib.opinions import comparison
 from nst_lib.opinions.analysis import SIMULATED
@@ -477,7 +477,8 @@ def test_mos_statistics_run_on_a_file_of_webmushra(tmp_path: Path) -> None:
     assert said.startswith(f"**ratings: {path}.**")
     assert "35 ratings, 4 listeners, 9 items" in said
     assert "'101'; accepted: a number from 0 to 100" in said
-    assert "No scores (timbre, texture, rhythm, noise) are known for these items." in said
+    names = ", ".join(SCORES)
+    assert f"No scores ({names}) are known for these items." in said
     assert SIMULATED not in said, "in words; the planning section's figure says it"
 
 
