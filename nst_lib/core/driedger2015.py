@@ -21,7 +21,6 @@ describe them. Ours are the window and the hop of the STFT, L, activations of 1 
 of random ones, 32 iterations of Griffin-Lim from the phase of the sum, and the style's level.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +32,7 @@ from nst_lib.base.validation import validate_memory
 from nst_lib.core.bands import FloatArray
 from nst_lib.core.inversion import griffin_lim
 from nst_lib.core.shaping import Waveform, as_loud_as
-from nst_lib.core.transforms import STFT
+from nst_lib.core.transforms import STFT, window_length
 
 #: Window of the STFT in seconds, rounded to a power of two: 2048 samples at 22 050 Hz. The hop is a
 #: quarter of it.
@@ -107,7 +106,7 @@ def driedger2015(
     ValueError
         If the activations do not fit in memory: their number grows with the product of the lengths.
     """
-    n, n_fft = len(content), 2 ** round(math.log2(WINDOW * sr))
+    n, n_fft = len(content), window_length(WINDOW, sr=sr)
     stft = STFT(sr=sr, n_fft=n_fft, hop_length=n_fft // 4)
     length = max(n, n_fft)
     sounds = [np.pad(y.astype(np.float64), (0, max(0, n_fft - len(y)))) for y in (style, content)]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nst_lib.core.bands import BAND_RANGE, N_BANDS, erb_rate, half_cosines
+from nst_lib.core.transforms import window_length
 
 #: Length of the window in seconds; the nearest power of two in samples is used. The hop is a
 #: quarter of it.
@@ -43,7 +44,7 @@ class Gains(nn.Module):
     def __init__(self, y: Tensor, *, sr: int) -> None:
         super().__init__()
         self.samples = len(y)
-        self.n_fft = 2 ** max(round(math.log2(WINDOW * sr)), 4)
+        self.n_fft = window_length(WINDOW, sr=sr)
         self.register_buffer("window", torch.hann_window(self.n_fft).to(y))
         padded = nn.functional.pad(y, (0, max(self.n_fft - len(y), 0)))
         spectrum = torch.stft(padded, self.n_fft, window=self.window, return_complex=True)

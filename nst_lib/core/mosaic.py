@@ -26,7 +26,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from nst_lib.core.bands import BAND_RANGE, N_BANDS, FloatArray, erb_rate, half_cosines
 from nst_lib.core.shaping import Waveform, as_loud_as, power
-from nst_lib.core.transforms import STFT
+from nst_lib.core.transforms import STFT, window_length
 
 #: Length in seconds of the windows in which features are measured; the nearest power of two in
 #: samples is used. A quarter of it, the hop, lies between the moments that can be chosen.
@@ -76,7 +76,7 @@ def mosaic(
         The mosaic with the level of the style. If both sounds are the same, it is the style, but
         for what is near `SILENCE` or below.
     """
-    n_fft = 2 ** max(round(math.log2(WINDOW * sr)), 4)
+    n_fft = window_length(WINDOW, sr=sr)
     transform = STFT(sr=sr, n_fft=n_fft, hop_length=n_fft // 4, pad_mode="constant")
     moments = spread(*(features(y, transform=transform) for y in (style, content)), jump=jump)
     played = play(style, moments, hop=n_fft // 4)[: len(content)]

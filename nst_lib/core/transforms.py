@@ -135,6 +135,11 @@ class _LogAmplitude(torch.autograd.Function):
         return ctx.transform.adjoint(coefficients * scale, length=ctx.length), None
 
 
+def window_length(seconds: float, *, sr: int) -> int:
+    """Return the power of two nearest to a length in seconds, in samples; 16 or more."""
+    return int(2 ** max(round(math.log2(seconds * sr)), 4))
+
+
 class STFT(Transform):
     """Short-time Fourier transform with a periodic Hann window.
 

@@ -102,8 +102,8 @@ PRESETS = (
         ours=(
             "A moment of the style every 12 ms, compared in loudness and onset strength; a fixed "
             "cost for each jump; the cheapest sequence that plays no moment more than about twice; "
-            "crossfades of 12 ms. 50 dB below the "
-            "content's mean level, the mosaic fades. It has the style's level."
+            "crossfades of 12 ms. 50 dB below the content's mean level, the mosaic fades. It has "
+            "the style's level."
         ),
     ),
     Preset(
