@@ -48,8 +48,8 @@ PERIODS = 3.0
 TURN = (-0.3, -0.9)
 #: Share of the power below which an incoherent part counts as rounding.
 ROUNDING = 1e-5
-#: Least share of the power in any direction that the correction counts on (-20 dB).
-LEAST = 0.01
+#: Least share of the power in any direction that the correction counts on (-30 dB).
+LEAST = 1e-3
 #: Number of frames in a block.
 BLOCK = 256
 
@@ -83,7 +83,7 @@ def downmix(y: Waveform, *, sr: int) -> Waveform:
     y = _validated(y, "sound", dims=(2,))
     grid = _Grid(y.shape[1], sr=sr)
     covariance = grid.covariances(y)
-    signs = _signs(covariance, _loudest(covariance))
+    signs = np.moveaxis(_signs(_correlations(covariance, _loudest(covariance))), -1, 0)
     mixed = np.zeros((1, y.shape[1]), np.float32)
     for block in grid.blocks():
         spectrum = grid.analyse(y, block)
@@ -101,8 +101,9 @@ def place(y: Waveform, content: Waveform, *, sr: int, seed: int = 0) -> Waveform
     Parameters
     ----------
     y : np.ndarray, shape=(samples,) or (channels, samples)
-        The sound. If it has as many channels as the content, the result takes from their
-        differences; otherwise, one channel is used (:func:`downmix`).
+        The sound. If it has as many channels as the content, each channel of the result comes as
+        near as it can to the same channel of the sound. Any other number of channels is mixed to
+        one (:func:`downmix`).
     content : np.ndarray, shape=(channels, samples)
         The recording that has the image, as long as the sound.
     sr : int > 0
@@ -114,8 +115,8 @@ def place(y: Waveform, content: Waveform, *, sr: int, seed: int = 0) -> Waveform
     -------
     np.ndarray, shape=(channels of the content, samples)
         The sound as float32. In each band and at each moment, the mean power of its channels is
-        that of the channels of `y`. If all channels of the content are the same, each channel is
-        the sound itself, as one channel.
+        that of the channels of the sound. If all channels of the content are the same, so are those
+        of the result, and each one is the sound itself if it has one channel.
 
     Raises
     ------
@@ -129,12 +130,12 @@ def place(y: Waveform, content: Waveform, *, sr: int, seed: int = 0) -> Waveform
             f"sound of {y.shape[1]} samples and content of {content.shape[1]} samples; accepted: "
             "the same length"
         )
+    y = y if len(y) in (1, len(content)) else downmix(y, sr=sr)[None]
     grid = _Grid(y.shape[1], sr=sr)
-    power = _power(grid.covariances(y))
+    own = grid.covariances(y)
+    power = _power(own)
     image = _image(grid.covariances(content), power)
-    mono = y if len(y) == 1 else downmix(y, sr=sr)[None]
-    source = y if len(y) == len(content) else mono
-    mixed = _mixed(mono, source, image, grid, _all_pass(len(content), sr=sr, seed=seed))
+    mixed = _mixed(y, _normalised(own), image, grid, _all_pass(len(content), sr=sr, seed=seed))
     image *= power[..., None, None]
     return _corrected(mixed, image, grid)
 
@@ -162,38 +163,38 @@ def _image(covariance: Array, power: Array) -> Array:
     return image
 
 
-def _mixed(mono: Array, source: Array, image: Array, grid: "_Grid", filters: Array) -> Waveform:
-    """Return the channels that have the image if the source under the filters has none in common.
+def _mixed(y: Array, own: Array, image: Array, grid: "_Grid", filters: Array) -> Waveform:
+    """Return the channels that have the image if `y` has nothing in common with its copies.
 
-    `mono` is the sound as one channel, and `source` has one channel or as many as the image.
+    `own` is the image of `y`, which has one channel or as many as the content.
     """
+    result = np.zeros((len(filters), y.shape[1]), np.float32)
     loudest = _loudest(image)
-    result = np.zeros((len(filters), mono.shape[1]), np.float32)
     for block in grid.blocks():
-        direct, diffuse = _mixing(image[block], loudest)
-        spectrum = grid.spread(direct) * grid.analyse(mono, block)
+        direct, diffuse = _mixing(image[block], own[block], loudest)
+        spectrum = (grid.spread(direct) * grid.analyse(y, block)).sum(1)
         if diffuse.any():
-            copies = grid.analyse(source, block, filters)
-            spectrum += np.einsum("ij...,j...->i...", grid.spread(diffuse), copies)
+            spectrum += (grid.spread(diffuse) * grid.analyse(y, block, filters)).sum(1)
         grid.add(result, spectrum, block)
     return result
 
 
-def _mixing(image: Array, loudest: Array) -> tuple[Array, Array]:
-    """Return the gains of the sound and of its copies, for covariances of mean power 1.
+def _mixing(image: Array, own: Array, loudest: Array) -> tuple[Array, Array]:
+    """Return the gains of a sound and of its copies that lead from its own image to another.
 
-    The part of the image that is coherent with the sound, under the right sign, goes to the sound.
-    The channels come first: the shapes are ``(channels, frames, bands)`` and ``(channels, channels,
-    frames, bands)``.
+    The sound comes as near to the image as it can, and the copies supply the rest. Both arrays have
+    the shape ``(channels, channels, frames, bands)``.
     """
     image = image.astype(np.float64)
-    prototype = np.moveaxis(_signs(image, loudest), 0, -1) * np.sqrt(_diagonal(image))
-    direct = np.einsum("...ij,...j->...i", image, prototype)
-    share = np.einsum("...i,...i->...", prototype, direct)[..., None]
-    direct = np.divide(direct, np.sqrt(share.clip(0)), out=np.zeros_like(direct), where=share > 0)
-    residual = image - direct[..., :, None] * direct[..., None, :]
+    own = np.broadcast_to(own, image.shape)
+    signs = _signs(_correlations(image, loudest) * _correlations(own, loudest))
+    levels = np.sqrt(_diagonal(image) / (_diagonal(own) + LEAST))
+    scale = signs * levels * np.sqrt(1 + LEAST)
+    reached = scale[..., :, None] * own * scale[..., None, :]
+    direct = _correction(reached, image) * scale[..., None, :]
+    residual = image - direct @ own @ direct.mT
     diffuse = _function(residual, lambda x: np.sqrt(x) * x / (x + ROUNDING))
-    return np.moveaxis(direct, -1, 0), np.moveaxis(diffuse, (-2, -1), (0, 1))
+    return _first(direct), _first(diffuse)
 
 
 def _corrected(y: Waveform, wanted: Array, grid: "_Grid") -> Waveform:
@@ -201,9 +202,8 @@ def _corrected(y: Waveform, wanted: Array, grid: "_Grid") -> Waveform:
     reached = grid.covariances(y)
     result = np.zeros_like(y)
     for block in grid.blocks():
-        gains = np.moveaxis(_correction(reached[block], wanted[block]), (-2, -1), (0, 1))
-        spectrum = np.einsum("ij...,j...->i...", grid.spread(gains), grid.analyse(y, block))
-        grid.add(result, spectrum, block)
+        gains = _first(_correction(reached[block], wanted[block]))
+        grid.add(result, (grid.spread(gains) * grid.analyse(y, block)).sum(1), block)
     return result
 
 
@@ -243,15 +243,24 @@ def _loudest(covariance: Array) -> Array:
     return np.asarray(_diagonal(covariance).mean(0).argmax(-1))
 
 
-def _signs(covariance: Array, loudest: Array) -> Array:
-    """Return factors from -1 to 1, shape ``(channels, frames, bands)``; see `TURN`."""
+def _correlations(covariance: Array, loudest: Array) -> Array:
+    """Return the correlations with the loudest channel, shape ``(frames, bands, channels)``."""
     band = np.arange(len(loudest))
     cross = covariance[:, band, :, loudest].swapaxes(0, 1)
     power = _diagonal(covariance)
     size = np.sqrt(power * power[:, band, loudest][..., None])
-    correlation = np.divide(cross, size, out=np.ones_like(cross), where=size > 0)
+    return np.asarray(np.divide(cross, size, out=np.ones_like(cross), where=size > 0))
+
+
+def _signs(correlations: Array) -> Array:
+    """Return factors from -1 to 1; see `TURN`."""
     high, low = TURN
-    return np.moveaxis((2 * (correlation - low) / (high - low) - 1).clip(-1, 1), -1, 0)
+    return np.asarray((2 * (correlations - low) / (high - low) - 1).clip(-1, 1))
+
+
+def _first(matrices: Array) -> Array:
+    """Return matrices with their rows and columns as the first axes."""
+    return np.moveaxis(matrices, (-2, -1), (0, 1))
 
 
 class _Grid:
