@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 from scipy.fft import rfft
-from scipy.signal import get_window
 
 from nst_lib.core.bands import BAND_RANGE, N_BANDS, erb_rate, half_cosines
 from nst_lib.core.transforms import window_length
@@ -209,7 +208,7 @@ class _Ear:
         frames = max(round(RATE * size / sr), 1)
         starts = np.arange(frames) * size // frames
         self.samples = starts[:, None] + np.arange(self.n_fft)
-        self.window = get_window("hann", self.n_fft).astype(np.float32)
+        self.window = np.hanning(self.n_fft + 1)[:-1].astype(np.float32)
         low, high = erb_rate(np.array([BAND_RANGE[0], min(BAND_RANGE[1], sr / 2)]))
         edges = np.linspace(low, high, N_BANDS + 2)
         scale = erb_rate(np.fft.rfftfreq(self.n_fft, 1 / sr)).clip(edges[1], edges[-2])
