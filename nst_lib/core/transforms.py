@@ -43,7 +43,6 @@ class Transform(nn.Module):
     """
 
     freq_label = "Frequency (Hz)"
-    time_label = "Time (s)"
     value_label = "log(1 + amplitude)"
     freq_scale: str
     min_samples: int

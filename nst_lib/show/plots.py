@@ -9,13 +9,14 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib as mpl
+import matplotlib.image
 import matplotlib.style
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.ticker import EngFormatter, MaxNLocator, MultipleLocator
 
 from nst_lib.base.files import FIGURE_FORMATS, atomic, validate_output
 from nst_lib.core.optimise import Evaluation
@@ -29,8 +30,14 @@ MAP = "magma"
 RANGE_DB = 70.0
 _OCTAVES = (31.5, 63, 125, 250, 500, 1000, 2000, 4000, 8000, 16000)
 _DEPTH = 1000
+#: A longer time axis is in minutes and seconds.
+MINUTE = 60.0
+#: The largest number of labels on such an axis.
+_LABELS = 6
+#: Distances of the labels of a time axis in minutes and seconds, in seconds.
+_STEPS = (10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 #: Formats 2000 Hz as 2k.
-_HERTZ = EngFormatter(sep="")
+HERTZ = EngFormatter(sep="")
 
 
 def use_style() -> None:
@@ -161,7 +168,7 @@ def heatmap(
     seconds = transform.times(values.shape[1] + 1)[-1]
     if transform.freq_scale == "linear":
         bottom, top = transform.freqs[0], transform.freqs[-1]
-        ax.yaxis.set_major_formatter(_HERTZ)
+        ax.yaxis.set_major_formatter(HERTZ)
     else:
         bottom, top = 0.0, float(transform.n_freq)
     vmin, vmax = (0.0, float(values.max())) if limits is None else limits
@@ -177,10 +184,35 @@ def heatmap(
     if transform.freq_scale == "log":
         ticks = [f for f in _OCTAVES if transform.freqs[0] <= f <= transform.freqs[-1]]
         bins = np.interp(ticks, transform.freqs, np.arange(transform.n_freq))
-        ax.set_yticks(bins + 0.5, [_HERTZ(f) for f in ticks])
-    ax.set(xlabel=transform.time_label, title=title)
+        ax.set_yticks(bins + 0.5, [HERTZ(f) for f in ticks])
+    ax.set(title=title)
+    time_axis(ax, seconds)
     ax.set_ylabel(transform.freq_label, labelpad=0)
     return image
+
+
+def time_axis(ax: Axes, seconds: float) -> None:
+    """Label the time axis: in seconds or, above a minute, in minutes and seconds.
+
+    Parameters
+    ----------
+    ax : Axes
+        Axes whose horizontal axis is in seconds.
+    seconds : float > 0
+        Length of the axis.
+    """
+    if seconds <= MINUTE:
+        ax.set_xlabel("Time (s)")
+        return
+    step = next((step for step in _STEPS if seconds / step <= _LABELS), _STEPS[-1])
+    ax.xaxis.set_major_locator(MultipleLocator(step))
+    ax.xaxis.set_major_formatter(lambda time, _: minutes(time))
+    ax.set_xlabel("Time (min:s)")
+
+
+def minutes(seconds: float) -> str:
+    """Return a time as minutes and seconds: 83 is "1:23"."""
+    return f"{round(seconds) // 60}:{round(seconds) % 60:02}"
 
 
 def feature_map(
@@ -219,7 +251,8 @@ def feature_map(
         vmin=min(0.0, float(F.min())),
         vmax=float(F.max()) if vmax is None else vmax,
     )
-    ax.set(xlabel="Time (s)", ylabel="Channel", title=title)
+    ax.set(ylabel="Channel", title=title)
+    time_axis(ax, seconds)
     if ax.figure is not None:
         ax.figure.colorbar(image, ax=ax, label="Activation")
     return image
@@ -316,6 +349,30 @@ def png(fig: Figure, *, dpi: float) -> bytes:
 def webp(fig: Figure, *, dpi: float) -> bytes:
     """Return a figure as WebP, which needs a tenth of the bytes of a PNG for a spectrogram."""
     return _encode(fig, "webp", dpi)
+
+
+def strip(S: npt.NDArray[np.float32], *, loudest: float) -> bytes:
+    """Return a spectrogram without axes as WebP, with the colours of :func:`spectrogram`.
+
+    Parameters
+    ----------
+    S : np.ndarray, shape=(freq, time)
+        The spectrogram, log(1 + amplitude). Each value is one pixel; WebP has at most 16383 a side.
+    loudest : float
+        The value of `S` that is shown as 0 dB.
+    """
+    buffer = io.BytesIO()
+    mpl.image.imsave(
+        buffer,
+        levels(S, loudest),
+        vmin=-RANGE_DB,
+        vmax=0,
+        cmap=MAP,
+        origin="lower",
+        format="webp",
+        pil_kwargs={"quality": 75, "method": 2},
+    )
+    return buffer.getvalue()
 
 
 def _encode(fig: Figure, kind: str, dpi: float) -> bytes:

@@ -1,4 +1,9 @@
+import io
+from dataclasses import replace
+
+import matplotlib as mpl
 import numpy as np
+import PIL.Image
 import pytest
 from matplotlib.figure import Figure
 
@@ -21,6 +26,43 @@ def test_stft_axes_are_in_seconds_and_hertz():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Time (s)", "Frequency (Hz)")
     ax.figure.draw_without_rendering()
     assert [label.get_text() for label in ax.get_yticklabels()][:3] == ["0", "2k", "4k"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "labels"),
+    [
+        (61, ["0:00", "0:15", "0:30", "0:45", "1:00"]),
+        (150, ["0:00", "0:30", "1:00", "1:30", "2:00", "2:30"]),
+        (600, ["0:00", "2:00", "4:00", "6:00", "8:00", "10:00"]),
+        (7300, ["0:00", "30:00", "60:00", "90:00", "120:00"]),
+    ],
+)
+def test_above_a_minute_times_are_in_minutes_and_seconds(seconds, labels):
+    ax = Figure().subplots()
+    transform = STFT(hop_length=round(seconds * 22050 / 400))
+    plots.spectrogram(ax, np.ones((513, 400), "float32"), transform)
+    ax.figure.draw_without_rendering()
+    left, right = ax.get_xlim()
+    ticks = [tick for tick in ax.get_xticks() if left <= tick <= right]
+    assert [plots.minutes(tick) for tick in ticks] == labels
+    assert {label.get_text() for label in ax.get_xticklabels()} >= set(labels)
+    assert ax.get_xlabel() == "Time (min:s)"
+
+
+def test_a_minute_is_in_seconds():
+    ax = Figure().subplots()
+    plots.feature_map(ax, np.eye(4, 100, dtype="float32"), seconds=60.0)
+    assert ax.get_xlabel() == "Time (s)"
+
+
+def test_a_strip_has_the_colours_of_the_spectrogram():
+    S = np.linspace(0.01, 3, 64, dtype="float32")[:, None].repeat(900, axis=1)
+    data = plots.strip(S, loudest=3.0)
+    picture = np.asarray(PIL.Image.open(io.BytesIO(data), formats=["webp"]).convert("RGB"))
+    assert picture.shape == (64, 900, 3)
+    shares = 1 + plots.levels(S, 3.0)[::-1, 600] / plots.RANGE_DB
+    wanted = 255 * mpl.colormaps[plots.MAP](shares)[:, :3]
+    assert np.abs(picture[:, 600] - wanted).mean() < 4
 
 
 def test_cqt_ticks_stand_at_their_frequencies():
@@ -96,6 +138,19 @@ def test_feature_map_spans_the_sound():
     ax = Figure().subplots()
     image = plots.feature_map(ax, np.eye(4, 100, dtype="float32"), seconds=5.0)
     assert image.get_extent() == pytest.approx([0, 5, -0.5, 3.5])
+
+
+def test_transfer_figure_of_ten_minutes_of_stereo(result, rng):
+    transform = STFT(sr=44100, n_fft=2048, hop_length=11025)
+    S = rng.uniform(0, 3, (1025, 2401)).astype("float32")
+    spectrograms = dict.fromkeys(result.spectrograms, S)
+    sound = np.zeros((2, 600 * 44100), "float32")
+    sounds = {"audio": sound, "content": sound, "style": sound}
+    long = replace(result, **sounds, spectrograms=spectrograms, transform=transform)
+    fig = plots.transfer_figure(Figure(), long)
+    assert [ax.get_xlabel() for ax in fig.axes[:4]] == ["Time (min:s)"] * 3 + ["Evaluation"]
+    assert fig.axes[0].get_xlim() == pytest.approx((0, 600.25))
+    assert plots.png(fig, dpi=50).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
