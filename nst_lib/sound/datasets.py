@@ -20,7 +20,7 @@ import numpy as np
 
 from nst_lib.sound import audio
 from nst_lib.sound.audio import Audio, read, validate
-from nst_lib.sound.decoding import Warn
+from nst_lib.sound.decoding import Warn, probe
 
 #: The five pairs of categories in the study: (style, content).
 STUDY_PAIRS = (
@@ -73,8 +73,23 @@ class Clip(ABC):
         duration: float | None = 5.0,
         min_samples: int = 1,
         warn: Warn = audio.warn,
+        mono: bool = True,
     ) -> Audio:
-        """Return the sound, mono float32, trimmed or padded to `duration` seconds at `sr` Hz."""
+        """Return the sound, float32, trimmed or padded to `duration` seconds at `sr` Hz.
+
+        The shape is ``(samples,)``, or ``(channels, samples)`` if `mono` is false and the clip has
+        several channels.
+        """
+
+    @property
+    @abstractmethod
+    def sr(self) -> int:
+        """The sampling rate of the clip itself, in Hz."""
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """The number of channels of the clip itself."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +105,22 @@ class RecordedClip(Clip):
         duration: float | None = 5.0,
         min_samples: int = 1,
         warn: Warn = audio.warn,
+        mono: bool = True,
     ) -> Audio:
         """Return the recording; see :func:`nst_lib.sound.audio.read`."""
-        return read(self.path, sr=sr, duration=duration, min_samples=min_samples, warn=warn)
+        return read(
+            self.path, sr=sr, duration=duration, min_samples=min_samples, warn=warn, mono=mono
+        )
+
+    @property
+    def sr(self) -> int:
+        """The sampling rate of the file, in Hz."""
+        return probe(self.path).sr
+
+    @property
+    def channels(self) -> int:
+        """The number of channels of the file."""
+        return probe(self.path).channels
 
 
 @dataclass(frozen=True)
@@ -108,13 +136,24 @@ class SyntheticClip(Clip):
         duration: float | None = 5.0,
         min_samples: int = 1,
         warn: Warn = audio.warn,
+        mono: bool = True,
     ) -> Audio:
-        """Return the sound. A `duration` of None means 5 s; `warn` is never called."""
+        """Return the sound in one channel. A `duration` of None means 5 s; `warn` is not called."""
         from nst_lib.sound.synth import synthesise
 
         seconds = 5.0 if duration is None else duration
         y = synthesise(self.category, seed=self.seed, sr=sr, duration=seconds)
         return validate(y, name=self.name, min_samples=min_samples)
+
+    @property
+    def sr(self) -> int:
+        """22050 Hz. Clips can be simulated at any other rate too."""
+        return 22050
+
+    @property
+    def channels(self) -> int:
+        """One channel."""
+        return 1
 
 
 @dataclass(frozen=True)

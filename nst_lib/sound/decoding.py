@@ -1,4 +1,4 @@
-"""Decode sound files into samples, as an audio player would.
+"""Decode sound files into samples, piece by piece, as an audio player would.
 
 libsndfile decodes files of plain samples: WAV, AIFF, AU, CAF and similar formats. FFmpeg (in PyAV)
 decodes all other formats: MP3, AAC, ALAC, FLAC, Ogg, WebM, WMA. Many of these files do not state
@@ -9,8 +9,9 @@ it: see `LOST`.
 
 import re
 import struct
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,8 +29,8 @@ Samples = npt.NDArray[np.float32]
 #: A function that takes one line of text about a file that can be used but has a fault.
 Warn = Callable[[str], object]
 
-#: The longest recording that is read, in seconds.
-MAX_SECONDS = 600.0
+#: The number of samples that are decoded at once.
+PIECE = 65536
 #: A file is refused if at least this many seconds of sound are missing at its end. If less is
 #: missing, there is a warning.
 LOST = 0.1
@@ -70,51 +71,58 @@ class SoundFile:
         Sampling rate in Hz.
     seconds : float or None
         Stated or estimated length in seconds; None if neither is known.
-    is_float : bool
-        Whether the samples are floating-point numbers, which may be beyond full scale.
+    channels : int
+        Number of channels.
+    subtype : str or None
+        libsndfile's name of the sample format, for example "PCM_16" or "FLOAT"; None for a file
+        that FFmpeg decodes.
     """
 
     sr: int
     seconds: float | None
-    is_float: bool
+    channels: int
+    subtype: str | None
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the samples are floating-point numbers, which may be beyond full scale."""
+        return self.subtype in ("FLOAT", "DOUBLE")
 
 
-def decode(path: Path, duration: float | None, *, warn: Warn) -> tuple[Samples, int]:
-    """Return the samples of a file with the sampling rate and the channels of the file.
+def decode(path: Path, duration: float | None, *, warn: Warn) -> Iterator[Samples]:
+    """Yield the samples of a file, at its own sampling rate and with its own channels.
+
+    The file stays open until the last piece. Only a piece is in memory.
 
     Parameters
     ----------
     path : Path
         A sound file.
     duration : float > 0 or None
-        Number of seconds to return, from the beginning; None returns the whole file.
+        Number of seconds to decode, from the beginning; None decodes the whole file.
     warn : callable
         Called with one line of text if the file can be used but has a fault.
 
-    Returns
-    -------
-    samples : np.ndarray, shape=(samples, channels), float32
-        Full scale at +-1.
-    sr : int
-        Sampling rate in Hz.
+    Yields
+    ------
+    piece : np.ndarray, shape=(channels, samples), float32
+        One or more samples, full scale at +-1. Pieces have about `PIECE` samples.
 
     Raises
     ------
     AudioError
-        If the file is missing, a folder, empty, or not audio. If it holds no samples or more than
-        `MAX_SECONDS`. If `LOST` seconds or more of the wanted sound are missing.
+        If the file is missing, a folder, empty, or not audio. If it holds no samples. If `LOST`
+        seconds or more of the wanted sound are missing: before the first piece where the header
+        shows it, else before the last piece.
     """
     _validate_file(path)
-    try:
+    with _explained(path):
         plain = _open_plain(path)
         if plain is None:
-            return _decode_coded(path, duration, warn)
+            yield from _decode_coded(path, duration, warn)
+            return
         with plain:
-            return _decode_plain(path, plain, duration, warn)
-    except sf.LibsndfileError as error:
-        raise AudioError(f"{path}: is damaged ({error.error_string.rstrip('.')})") from error
-    except OSError as error:
-        raise AudioError(f"{path}: cannot be read ({error.strerror})") from error
+            yield from _decode_plain(path, plain, duration, warn)
 
 
 def probe(path: Path) -> SoundFile:
@@ -126,14 +134,27 @@ def probe(path: Path) -> SoundFile:
         If the file is missing or is not a sound file.
     """
     _validate_file(path)
-    plain = _open_plain(path)
-    if plain is not None:
-        with plain as file:
-            seconds, is_float = file.frames / file.samplerate, file.subtype in ("FLOAT", "DOUBLE")
-            return SoundFile(file.samplerate, seconds, is_float)
-    with _open_coded(path) as container:
-        length = None if container.duration is None else container.duration / 1e6
-        return SoundFile(_audio(path, container).rate, length, False)
+    with _explained(path):
+        plain = _open_plain(path)
+        if plain is not None:
+            with plain as file:
+                seconds = file.frames / file.samplerate
+                return SoundFile(file.samplerate, seconds, file.channels, file.subtype)
+        with _open_coded(path) as container:
+            stream = _audio(path, container)
+            length = None if container.duration is None else container.duration / 1e6
+            return SoundFile(stream.rate, length, stream.codec_context.channels, None)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Raise errors of libsndfile and of the system as AudioError."""
+    try:
+        yield
+    except sf.LibsndfileError as error:
+        raise AudioError(f"{path}: is damaged ({error.error_string.rstrip('.')})") from error
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _validate_file(path: Path) -> None:
@@ -143,14 +164,6 @@ def _validate_file(path: Path) -> None:
         raise AudioError(f"{path}: is a folder, not a sound file")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: is empty (0 bytes)")
-
-
-def _validate_seconds(path: Path, seconds: float) -> None:
-    if seconds > MAX_SECONDS:
-        raise AudioError(
-            f"{path}: is {seconds:.0f} s long, and the limit is {MAX_SECONDS:.0f} s: cut out the "
-            "part that you want"
-        )
 
 
 def _validate_end(path: Path, found: float, stated: float, warn: Warn) -> None:
@@ -178,13 +191,11 @@ def _open_plain(path: Path) -> Any:
     return None
 
 
-def _decode_plain(path: Path, file: Any, duration: float | None, warn: Warn) -> tuple[Samples, int]:
+def _decode_plain(path: Path, file: Any, duration: float | None, warn: Warn) -> Iterator[Samples]:
     sr = file.samplerate
     if file.frames == 0:
         raise AudioError(f"{path}: holds zero samples")
-    _validate_seconds(path, file.frames / sr)
     wanted = file.frames if duration is None else min(file.frames, int(np.ceil(duration * sr)))
-    samples = file.read(wanted, dtype="float32", always_2d=True)
     stated = file.frames
     # libsndfile repairs the header of a truncated WAV or AIFF and mentions it only in its log.
     promised = re.search(
@@ -194,8 +205,15 @@ def _decode_plain(path: Path, file: Any, duration: float | None, warn: Warn) -> 
         stated = file.frames * int(promised[1]) / int(promised[2])
     if duration is not None:
         stated = min(stated, duration * sr)
-    _validate_end(path, min(len(samples), stated) / sr, stated / sr, warn)
-    return samples, sr
+    _validate_end(path, min(wanted, stated) / sr, stated / sr, warn)
+    count = 0
+    while count < wanted:
+        piece = file.read(min(PIECE, wanted - count), dtype="float32", always_2d=True)
+        if not len(piece):
+            _validate_end(path, count / sr, stated / sr, warn)
+            return
+        count += len(piece)
+        yield piece.T
 
 
 def _open_coded(path: Path) -> "InputContainer":
@@ -218,14 +236,11 @@ def _audio(path: Path, container: "InputContainer") -> "AudioStream":
     return container.streams.audio[0]
 
 
-def _decode_coded(path: Path, duration: float | None, warn: Warn) -> tuple[Samples, int]:
+def _decode_coded(path: Path, duration: float | None, warn: Warn) -> Iterator[Samples]:
     with _open_coded(path) as container:
         stream = _audio(path, container)
-        sr = stream.rate
         stated = _stated_length(path, container, stream)
-        if stated is not None:
-            _validate_seconds(path, stated)
-        wanted = int(np.ceil((MAX_SECONDS if duration is None else duration) * sr))
+        wanted = sys.maxsize if duration is None else int(np.ceil(duration * stream.rate))
         if stream.codec_context.name == "flac":  # each of its frames has a checksum
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         sound = _Sound(stream)
@@ -233,10 +248,9 @@ def _decode_coded(path: Path, duration: float | None, warn: Warn) -> tuple[Sampl
             sound.take(packet)
             if sound.count > wanted:
                 break
+            if sound.held >= PIECE:
+                yield sound.pop()
         name = container.format.name
-    if sound.count > wanted and duration is None:
-        limit = f"the limit of {MAX_SECONDS:.0f} s"
-        raise AudioError(f"{path}: is longer than {limit}: cut out the part that you want")
     if not sound.count:
         raise AudioError(f"{path}: holds zero samples that can be decoded")
     if sound.holes:
@@ -246,7 +260,9 @@ def _decode_coded(path: Path, duration: float | None, warn: Warn) -> tuple[Sampl
             _validate_end(path, sound.end, stated, warn)
         if name == "ogg" and not _ogg_end(path)[0]:
             warn(f"{path}: does not say where its sound ends, so the whole file was used")
-    return np.concatenate(sound.parts, axis=1).T[:wanted], sr
+    rest = min(sound.held, wanted - (sound.count - sound.held))
+    if rest:
+        yield sound.pop()[:, :rest]
 
 
 def _packets(container: "InputContainer", stream: "AudioStream") -> "Iterator[Packet[Any]]":
@@ -262,18 +278,18 @@ class _Sound:
 
     Attributes
     ----------
-    parts : list of np.ndarray, shape=(channels, samples), float32
-        The decoded frames.
     count : int
         Number of samples in all frames.
+    held : int
+        Number of samples in the frames after the last :meth:`pop`.
     holes : int
         Number of packets between the frames that could not be decoded. Audio players skip such
         packets too.
     """
 
     def __init__(self, stream: "AudioStream") -> None:
-        self.parts: list[Samples] = []
-        self.count = self.holes = 0
+        self._parts: list[Samples] = []
+        self.count = self.held = self.holes = 0
         self._stream, self._bad, self._last = stream, 0, 0.0
         self._kind: tuple[Any, ...] | None = None
 
@@ -285,6 +301,12 @@ class _Sound:
         """
         exact = self.count / self._stream.rate
         return exact if self._stream.codec_context.name in _EXACT else max(self._last, exact)
+
+    def pop(self) -> Samples:
+        """Return the frames after the last call as one array, and forget them."""
+        joined = np.concatenate(self._parts, axis=1)
+        self._parts, self.held = [], 0
+        return joined
 
     def take(self, packet: "Packet[Any]") -> None:
         """Decode a packet."""
@@ -313,8 +335,9 @@ class _Sound:
             self._resampler = AudioResampler("fltp", self._layout, self._rate)
             self._kind = kind
         for one in self._resampler.resample(frame):
-            self.parts.append(np.asarray(one.to_ndarray(), dtype=np.float32))
+            self._parts.append(np.asarray(one.to_ndarray(), dtype=np.float32))
             self.count += one.samples
+            self.held += one.samples
 
 
 def _stated_length(path: Path, container: "InputContainer", stream: "AudioStream") -> float | None:

@@ -38,6 +38,17 @@ def test_partial_folder_holds_what_is_there(small):
     assert dataset[0].load().shape == (5 * 22050,)
 
 
+def test_clips_know_their_rate_and_channels(tmp_path, make_wav, rng):
+    make_wav("noise.wav", 0.1 * rng.standard_normal((48000, 2)), 48000)
+    clip = open_dataset(tmp_path)["noise"]
+    assert (clip.sr, clip.channels) == (48000, 2)
+    assert clip.load(sr=48000, duration=None, mono=False).shape == (2, 48000)
+    assert clip.load(sr=48000, duration=None).shape == (48000,)
+    simulated = Synthetic()["hen-0"]
+    assert (simulated.sr, simulated.channels) == (22050, 1)
+    assert simulated.load(sr=simulated.sr, mono=False).shape == (5 * 22050,)
+
+
 def test_licence_and_attribution_of_each_clip(small):
     dataset = ESC50(small)
     assert dataset["4-200-A-28"].licence == "CC-BY"
