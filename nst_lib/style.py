@@ -24,9 +24,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nst_lib.base.files import atomic, file_checksum, validate_output
 from nst_lib.core.condense import condense
-from nst_lib.sound.audio import Audio, AudioError, resample, validate, warn
+from nst_lib.sound.audio import Audio, AudioError, blocks, validate, warn
 from nst_lib.sound.datasets import AUDIO_SUFFIXES
-from nst_lib.sound.decoding import Warn, decode
+from nst_lib.sound.decoding import Warn, probe
 
 #: The ending of a style file, and the version of its format.
 SUFFIX = ".style"
@@ -166,7 +166,7 @@ class Style:
                 f"accepted: {_MAX_SAMPLES:.0e} samples or fewer in all channels"
             )
         y = condense(recordings.blocks, sr=recordings.sr, seconds=seconds)
-        validate(y.ravel(), name="the summary of these recordings")
+        y = validate(y, name="the summary of these recordings", mono=False)
         peak = float(np.abs(y).max())
         if peak > 1:
             warn(f"the summary was scaled by {-20 * np.log10(peak):.1f} dB, or it would clip")
@@ -260,7 +260,7 @@ class _Recordings:
         warn: Warn,
         callback: Callable[[int, int], None] | None,
     ) -> None:
-        found = [_probe(path) for path in files]
+        found = [probe(path) for path in files]
         self.sr = min(found[0].sr, MAX_SR) if sr is None else sr
         self.channels = 1 if mono else max(file.channels for file in found)
         for path, file in zip(files, found, strict=True):
@@ -271,7 +271,7 @@ class _Recordings:
                 )
         self._files, self._warn, self._callback = files, warn, callback
         self._blocks_of = partial(
-            _blocks, sr=self.sr, seconds=_BLOCK, mono=mono, warn=self._warn_once
+            blocks, sr=self.sr, seconds=_BLOCK, mono=mono, warn=self._warn_once
         )
         self._total = round(2 * sum(file.seconds or 0 for file in found))
         self._lengths = dict[Path, int]()
@@ -309,32 +309,6 @@ class _Recordings:
         if text not in self._warned:
             self._warned.add(text)
             self._warn(text)
-
-
-@dataclass(frozen=True)
-class _Header:
-    sr: int
-    channels: int
-    seconds: float | None
-
-
-def _probe(path: Path) -> _Header:
-    samples, sr = decode(path, 0.01, warn=lambda _: None)
-    return _Header(sr, samples.shape[1], None)
-
-
-def _blocks(path: Path, *, sr: int, seconds: float, mono: bool, warn: Warn) -> Iterator[Audio]:
-    """Yield the blocks of a recording."""
-    samples, native_sr = decode(path, None, warn=warn)
-    validate(samples.ravel(), name=str(path))
-    rows = samples.mean(1, keepdims=True).T if mono else samples.T
-    if len(rows) > 8:
-        raise AudioError(f"{path}: has {len(rows)} channels; accepted: 8 or fewer, or mono")
-    y = np.stack([resample(np.ascontiguousarray(row), native_sr, sr) for row in rows])
-    size = round(seconds * sr)
-    for start in range(0, y.shape[1], size):
-        block = y[:, start : start + size]
-        yield block[0] if len(block) == 1 else block
 
 
 def _unpack(path: Path) -> dict[str, bytes]:
