@@ -2,8 +2,7 @@
 
 Several channels have the shape ``(channels, samples)``. The image is the covariance of the channels
 in each auditory band and at each moment, divided by their mean power: it holds their levels and
-their correlation, from -1 to 1. Covariances are sums over half-cosine bands on the ERB-rate scale,
-which together cover all frequencies, and are smoothed over time.
+their correlation, from -1 to 1. Covariances are those of :mod:`nst_lib.core.covariance`.
 
 :func:`place` mixes a sound so that its covariances are those of the content, by the method of J.
 Vilkamo, T. Bäckström and A. Kuntz, "Optimized covariance domain framework for time-frequency
@@ -15,25 +14,15 @@ uncorrelated with their copies, so a second mix corrects the covariances that th
 Everything runs over blocks of frames. Besides the sounds, only the covariances are held in memory.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
-from scipy.fft import irfft, next_fast_len, rfft
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import oaconvolve
+from scipy.fft import irfft, next_fast_len
 
-from nst_lib.core.bands import erb_frequency, erb_rate, half_cosines
+from nst_lib.core.bands import erb_frequency, erb_rate
+from nst_lib.core.covariance import Array, Grid, correlations, diagonal, normalised, power
 from nst_lib.core.shaping import Waveform
-from nst_lib.core.transforms import window_length
 
-#: Length of the window in seconds; the nearest power of two in samples is used. The hop is a
-#: quarter of it.
-WINDOW = 0.046
-#: Standard deviation in seconds of the smoothing of covariances over time.
-SMOOTHING = 0.06
 #: Level of the content, relative to its mean in the band (dB), at which its image is half that of
 #: the moment and half that of the whole recording.
 SILENCE = -50.0
@@ -50,10 +39,6 @@ TURN = (-0.3, -0.9)
 ROUNDING = 1e-5
 #: Least share of the power in any direction that the correction counts on (-30 dB).
 LEAST = 1e-3
-#: Number of frames in a block.
-BLOCK = 256
-
-Array = npt.NDArray[Any]
 
 
 def downmix(y: Waveform, *, sr: int) -> Waveform:
@@ -81,18 +66,18 @@ def downmix(y: Waveform, *, sr: int) -> Waveform:
         If the sound has another shape or is empty.
     """
     y = _validated(y, "sound", dims=(2,))
-    grid = _Grid(y.shape[1], sr=sr)
+    grid = Grid(y.shape[1], sr=sr)
     covariance = grid.covariances(y)
-    signs = np.moveaxis(_signs(_correlations(covariance, _loudest(covariance))), -1, 0)
+    signs = np.moveaxis(_signs(correlations(covariance, _loudest(covariance))), -1, 0)
     mixed = np.zeros((1, y.shape[1]), np.float32)
     for block in grid.blocks():
         spectrum = grid.analyse(y, block)
         total = np.einsum("i...,i...->...", grid.spread(signs[:, block]), spectrum)
         size = np.abs(total)
         phase = np.divide(total, size, out=np.ones_like(total), where=size > 0)
-        power = np.square(np.abs(spectrum)).mean(0)
-        grid.add(mixed, phase[None] * np.sqrt(power), block)
-    return np.asarray(_corrected(mixed, _power(covariance)[..., None, None], grid)[0])
+        amplitude = np.sqrt(np.square(np.abs(spectrum)).mean(0))
+        grid.add(mixed, phase[None] * amplitude, block)
+    return np.asarray(_corrected(mixed, power(covariance)[..., None, None], grid)[0])
 
 
 def place(y: Waveform, content: Waveform, *, sr: int, seed: int = 0) -> Waveform:
@@ -131,39 +116,39 @@ def place(y: Waveform, content: Waveform, *, sr: int, seed: int = 0) -> Waveform
             "the same length"
         )
     y = y if len(y) in (1, len(content)) else downmix(y, sr=sr)[None]
-    grid = _Grid(y.shape[1], sr=sr)
+    grid = Grid(y.shape[1], sr=sr)
     own = grid.covariances(y)
-    power = _power(own)
-    image = _image(grid.covariances(content), power)
-    mixed = _mixed(y, _normalised(own), image, grid, _all_pass(len(content), sr=sr, seed=seed))
-    image *= power[..., None, None]
+    loudness = power(own)
+    image = _image(grid.covariances(content), loudness)
+    mixed = _mixed(y, normalised(own), image, grid, _all_pass(len(content), sr=sr, seed=seed))
+    image *= loudness[..., None, None]
     return _corrected(mixed, image, grid)
 
 
-def _image(covariance: Array, power: Array) -> Array:
+def _image(covariance: Array, loudness: Array) -> Array:
     """Return covariances of mean power 1. Without any power in the content, channels are equal.
 
     Parameters
     ----------
     covariance : np.ndarray, shape=(frames, bands, channels, channels)
         The covariances of the content. They are overwritten.
-    power : np.ndarray, shape=(frames, bands)
+    loudness : np.ndarray, shape=(frames, bands)
         The power of the sound. With it as the weight, the average of the result over frames comes
         near to that of the content; see `ROUNDS`.
     """
     floor = 10 ** (SILENCE / 10)
     whole = covariance.mean(0)
     covariance += floor * (whole + floor * whole.mean(0))
-    image = _normalised(covariance)
-    wanted = _normalised(whole + 1e-9 * whole.mean(0))
+    image = normalised(covariance)
+    wanted = normalised(whole + 1e-9 * whole.mean(0))
     for _ in range(ROUNDS):
-        average = _normalised(np.einsum("tk,tkij->kij", power, image))
+        average = normalised(np.einsum("tk,tkij->kij", loudness, image))
         change = _correction(average, wanted).astype(np.float32)
-        image = _normalised(change @ image @ change)
+        image = normalised(change @ image @ change)
     return image
 
 
-def _mixed(y: Array, own: Array, image: Array, grid: "_Grid", filters: Array) -> Waveform:
+def _mixed(y: Array, own: Array, image: Array, grid: Grid, filters: Array) -> Waveform:
     """Return the channels that have the image if `y` has nothing in common with its copies.
 
     `own` is the image of `y`, which has one channel or as many as the content.
@@ -187,8 +172,8 @@ def _mixing(image: Array, own: Array, loudest: Array) -> tuple[Array, Array]:
     """
     image = image.astype(np.float64)
     own = np.broadcast_to(own, image.shape)
-    signs = _signs(_correlations(image, loudest) * _correlations(own, loudest))
-    levels = np.sqrt(_diagonal(image) / (_diagonal(own) + LEAST))
+    signs = _signs(correlations(image, loudest) * correlations(own, loudest))
+    levels = np.sqrt(diagonal(image) / (diagonal(own) + LEAST))
     scale = signs * levels * np.sqrt(1 + LEAST)
     reached = scale[..., :, None] * own * scale[..., None, :]
     direct = _correction(reached, image) * scale[..., None, :]
@@ -197,7 +182,7 @@ def _mixing(image: Array, own: Array, loudest: Array) -> tuple[Array, Array]:
     return _first(direct), _first(diffuse)
 
 
-def _corrected(y: Waveform, wanted: Array, grid: "_Grid") -> Waveform:
+def _corrected(y: Waveform, wanted: Array, grid: Grid) -> Waveform:
     """Return channels with the wanted covariances, ``(frames, bands, channels, channels)``."""
     reached = grid.covariances(y)
     result = np.zeros_like(y)
@@ -210,7 +195,7 @@ def _corrected(y: Waveform, wanted: Array, grid: "_Grid") -> Waveform:
 def _correction(reached: Array, wanted: Array) -> Array:
     """Return the gains nearest to none that turn the covariances reached into those wanted."""
     reached = reached.astype(np.float64)
-    least = LEAST * _power(reached)[..., None, None] + 1e-30
+    least = LEAST * power(reached)[..., None, None] + 1e-30
     root = _function(reached, lambda x: np.sqrt(np.maximum(x, least[..., 0])))
     inverse = _function(reached, lambda x: 1 / np.sqrt(np.maximum(x, least[..., 0])))
     return np.asarray(inverse @ _function(root @ wanted @ root, np.sqrt) @ inverse)
@@ -222,110 +207,20 @@ def _function(matrices: Array, change: Callable[[Array], Array]) -> Array:
     return np.asarray((vectors * change(values.clip(0))[..., None, :]) @ vectors.mT)
 
 
-def _normalised(covariance: Array) -> Array:
-    """Return covariances divided by their mean power; without any power, channels are equal."""
-    power = _power(covariance)[..., None, None]
-    return np.divide(covariance, power, out=np.ones_like(covariance), where=power > 0)
-
-
-def _power(covariance: Array) -> Array:
-    """Return the mean power of the channels."""
-    return np.asarray(_diagonal(covariance).mean(-1))
-
-
-def _diagonal(covariance: Array) -> Array:
-    """Return the power of each channel, shape ``(..., channels)``."""
-    return np.asarray(np.einsum("...ii->...i", covariance))
-
-
 def _loudest(covariance: Array) -> Array:
     """Return the channel with the highest power in each band, shape ``(bands,)``."""
-    return np.asarray(_diagonal(covariance).mean(0).argmax(-1))
+    return np.asarray(diagonal(covariance).mean(0).argmax(-1))
 
 
-def _correlations(covariance: Array, loudest: Array) -> Array:
-    """Return the correlations with the loudest channel, shape ``(frames, bands, channels)``."""
-    band = np.arange(len(loudest))
-    cross = covariance[:, band, :, loudest].swapaxes(0, 1)
-    power = _diagonal(covariance)
-    size = np.sqrt(power * power[:, band, loudest][..., None])
-    return np.asarray(np.divide(cross, size, out=np.ones_like(cross), where=size > 0))
-
-
-def _signs(correlations: Array) -> Array:
+def _signs(correlation: Array) -> Array:
     """Return factors from -1 to 1; see `TURN`."""
     high, low = TURN
-    return np.asarray((2 * (correlations - low) / (high - low) - 1).clip(-1, 1))
+    return np.asarray((2 * (correlation - low) / (high - low) - 1).clip(-1, 1))
 
 
 def _first(matrices: Array) -> Array:
     """Return matrices with their rows and columns as the first axes."""
     return np.moveaxis(matrices, (-2, -1), (0, 1))
-
-
-class _Grid:
-    """The frames and the bands of sounds of a given length."""
-
-    def __init__(self, samples: int, *, sr: int) -> None:
-        self.samples = samples
-        self.n_fft = window_length(WINDOW, sr=sr)
-        self.hop = self.n_fft // 4
-        self.frames = -(-samples // self.hop) + 3
-        self.std = SMOOTHING * sr / self.hop
-        self.window = np.hanning(self.n_fft + 1)[:-1].astype(np.float32)
-        high = float(erb_rate(np.array(sr / 2)))
-        n = round(high)  # bands about one ERB apart
-        step = high / (n + 1)
-        scale = erb_rate(np.fft.rfftfreq(self.n_fft, 1 / sr)).clip(step, high - step)
-        self.weights = np.square(half_cosines(scale, 0.0, high, n=n)).astype(np.float32)
-
-    def blocks(self) -> Iterator[slice]:
-        """Yield the frames block by block."""
-        for first in range(0, self.frames, BLOCK):
-            yield slice(first, min(first + BLOCK, self.frames))
-
-    def analyse(self, y: Waveform, block: slice, filters: Waveform | None = None) -> Array:
-        """Return the spectrum of the (filtered) channels, ``(channels, frames, bins)``."""
-        first, last = self._span(block)
-        past = 0 if filters is None else filters.shape[1] - 1
-        begin, end = max(first - past, 0), max(min(last, self.samples), 0)
-        padded = np.pad(y[:, begin:end], ((0, 0), (begin - first + past, last - end)))
-        if filters is not None:
-            padded = oaconvolve(padded, filters, axes=1)[:, past : past + last - first]
-        frames = sliding_window_view(padded, self.n_fft, axis=1)[:, :: self.hop]
-        return np.asarray(rfft(frames * self.window, axis=2))
-
-    def add(self, y: Waveform, spectrum: Array, block: slice) -> None:
-        """Add the sound of a block of frames to `y`, shape ``(channels, samples)``."""
-        frames = irfft(spectrum, self.n_fft, axis=2) * (self.window / 1.5)
-        channels, n, _ = frames.shape
-        total = np.zeros((channels, n + 3, self.hop), np.float32)
-        for part in range(4):
-            total[:, part : part + n] += frames[..., part * self.hop : (part + 1) * self.hop]
-        first, last = self._span(block)
-        begin, end = max(first, 0), min(last, self.samples)
-        y[:, begin:end] += total.reshape(channels, -1)[:, begin - first : end - first]
-
-    def spread(self, gains: Array) -> Array:
-        """Return gains of bands ``(..., bands)`` as gains of frequencies ``(..., bins)``."""
-        return np.asarray(gains.astype(np.float32) @ self.weights)
-
-    def covariances(self, y: Waveform) -> Array:
-        """Return smoothed covariances, shape ``(frames, bands, channels, channels)``."""
-        channels = len(y)
-        result = np.empty((self.frames, len(self.weights), channels, channels), np.float32)
-        for block in self.blocks():
-            spectrum = self.analyse(y, block)
-            for i in range(channels):
-                for j in range(i + 1):
-                    cross = (spectrum[i] * spectrum[j].conj()).real @ self.weights.T
-                    result[block, :, i, j] = result[block, :, j, i] = cross
-        return np.asarray(gaussian_filter1d(result, self.std, axis=0))
-
-    def _span(self, block: slice) -> tuple[int, int]:
-        """Return the first sample of a block of frames, and the one after its last."""
-        first = (block.start - 3) * self.hop
-        return first, first + (block.stop - block.start - 1) * self.hop + self.n_fft
 
 
 def _all_pass(channels: int, *, sr: int, seed: int) -> Waveform:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nst_lib.core import image
+from nst_lib.core import covariance
 from nst_lib.core.image import downmix, place
 
 SR = 22050
@@ -134,9 +134,9 @@ def test_any_number_of_channels_takes_any_image():
 
 def test_blocks_have_no_seams(monkeypatch):
     y, content = noise(), np.stack([noise(seed=1), noise(seed=2)])
-    monkeypatch.setattr(image, "BLOCK", 10_000)
+    monkeypatch.setattr(covariance, "BLOCK", 10_000)
     whole = place(y, content, sr=SR), downmix(content, sr=SR)
-    monkeypatch.setattr(image, "BLOCK", 37)
+    monkeypatch.setattr(covariance, "BLOCK", 37)
     for one, other in zip(whole, (place(y, content, sr=SR), downmix(content, sr=SR)), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
