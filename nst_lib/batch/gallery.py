@@ -23,9 +23,6 @@ from string import Template
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
-import numpy.typing as npt
-import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -34,15 +31,14 @@ from nst_lib.batch import results
 from nst_lib.batch.grid import word
 from nst_lib.batch.status import Status
 from nst_lib.batch.store import Store
-from nst_lib.core.transforms import STFT
 from nst_lib.show import plots
+from nst_lib.show.overview import Overview, overview
 from nst_lib.sound import audio
+from nst_lib.sound.decoding import probe
 from nst_lib.system import PRESETS
 
 #: The folder for the gallery, inside the folder of the batch.
 GALLERY = "gallery"
-#: Length of the analysis window, in samples.
-N_FFT = 2048
 #: Size of a picture in inches, and dots per inch.
 SIZE, DPI = (3.4, 2.2), 120
 #: Position of the axes: left, bottom, width and height as shares of the picture.
@@ -61,10 +57,9 @@ Callback = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class _Sound:
-    """A WAV file, its sampling rate, and its name in the gallery."""
+    """A WAV file, and its name in the gallery."""
 
     path: Path
-    sr: int
     name: str
 
     def links(self) -> dict[str, str]:
@@ -164,7 +159,7 @@ def _pair(number: int, members: list[dict[str, Any]], root: Path) -> _Pair:
                 for name in varied
             ]
             name = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(file).stem)
-            sound = _Sound(root / file, users[0]["config"]["sr"], f"pair{number:02}-{role}-{name}")
+            sound = _Sound(root / file, f"pair{number:02}-{role}-{name}")
             about = {"role": role, "clip": users[0][role], "note": ", ".join(notes)}
             inputs.append({**about, **sound.links()})
             files.append((role, file))
@@ -178,7 +173,7 @@ def _pair(number: int, members: list[dict[str, Any]], root: Path) -> _Pair:
             "factors": {name: word(value) for name, value in condition["factors"].items()},
         }
         if condition["scores"]:
-            sound = _Sound(root / "runs" / run / "result.wav", condition["config"]["sr"], run)
+            sound = _Sound(root / "runs" / run / "result.wav", run)
             result |= sound.links()
             sounds.append(sound)
         made.append(result)
@@ -193,10 +188,10 @@ def _write_sounds(pairs: list[_Pair], folder: Path, callback: Callback) -> None:
     for pair in pairs:
         loudest, seconds = 0.0, 0.0
         for sound in pair.sounds:
-            S, _, length = _analyse(sound)
-            loudest, seconds = max(loudest, float(S.max())), max(seconds, length)
+            found, length = _analyse(sound)
+            loudest, seconds = max(loudest, found.loudest), max(seconds, length)
         pair.about["seconds"] = seconds
-        top = max(sound.sr for sound in pair.sounds) / 2
+        top = max(probe(sound.path).sr for sound in pair.sounds) / 2
         for sound in pair.sounds:
             links = sound.links()
             shutil.copyfile(sound.path, folder / links["sound"])
@@ -205,21 +200,21 @@ def _write_sounds(pairs: list[_Pair], folder: Path, callback: Callback) -> None:
             callback(done, total)
 
 
-def _analyse(sound: _Sound) -> tuple[npt.NDArray[np.float32], STFT, float]:
-    """Return the spectrogram of a sound, its transform, and its duration in seconds."""
-    y = audio.read(sound.path, sr=sound.sr)
-    transform = STFT(sr=sound.sr, n_fft=N_FFT)
-    padded = torch.from_numpy(audio.fit(y, max(len(y), N_FFT)))
-    return transform(padded).numpy(), transform, len(y) / sound.sr
+def _analyse(sound: _Sound) -> tuple[Overview, float]:
+    """Return the spectrogram of a sound, and its duration in seconds."""
+    sr = probe(sound.path).sr
+    y = audio.read(sound.path, sr=sr, mono=False)
+    return overview(y, sr=sr), y.shape[-1] / sr
 
 
 def _draw(sound: _Sound, path: Path, *, limits: tuple[float, float], loudest: float) -> None:
-    S, transform, _ = _analyse(sound)
+    shown, _ = _analyse(sound)
     with mpl.style.context(plots.STYLE):
         fig = Figure(figsize=SIZE, dpi=DPI)
         fig.set_layout_engine("none")
         ax = fig.add_axes(AXES)
-        plots.spectrogram(ax, S, transform, loudest=loudest, colorbar=False)
+        plots.spectrogram(ax, shown.S, shown.transform, loudest=loudest, colorbar=False)
+        plots.time_axis(ax, limits[0])
         ax.set(xlim=(0, limits[0]), ylim=(0, limits[1]))
         ax.yaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
         fig.savefig(path, dpi=DPI)

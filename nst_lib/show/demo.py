@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from nst_lib.features import TransferConfig
-from nst_lib.pipeline import load, transfer
+from nst_lib.pipeline import transfer
 from nst_lib.result import TransferResult
 from nst_lib.session import Callbacks
 from nst_lib.show import plots, report
@@ -40,8 +40,9 @@ def run(out: str | os.PathLike[str], *, callback: Callbacks | None = None) -> li
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: folder / f"{name}.wav" for name in ("content", "style", "result")}
-    for role, clip in (("content", pair.content), ("style", pair.style)):
-        audio.write(files[role], load(clip, CONFIG), sr=CONFIG.sr)
+    for role, y in (("content", result.content), ("style", result.style)):
+        if y is not None:
+            audio.write(files[role], y, sr=result.config.sr)
     inputs = {"content": pair.content.name, "style": pair.style.name}
     record = report.write(result, files["result"], inputs=inputs)
     figure, page = folder / "figure.png", folder / "index.html"

@@ -23,12 +23,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nst_lib.core.optimise import Evaluation
+from nst_lib.core.transforms import Transform
 from nst_lib.pipeline import Recording, load, transfer
 from nst_lib.result import TransferResult
 from nst_lib.session import Callbacks, Pause
 from nst_lib.show import plots
+from nst_lib.show.embed import data_url
 from nst_lib.show.kept import Kept
-from nst_lib.show.player import Compare, data_url
+from nst_lib.show.overview import loudest_stretch
+from nst_lib.show.player import Compare
 from nst_lib.show.progress import STAGE_WORDS, track
 from nst_lib.system import System, default_preset, preset
 
@@ -38,6 +41,8 @@ INTERVAL = 0.7
 _SHARE = 0.2
 #: Seconds between two checks whether the transfer has ended.
 _POLL = 0.1
+#: Length of the stretch of a recording that shows how loud it is, in samples.
+_STRETCH = 2**18
 _NAME = "nst transfer"
 _SIZE, _DPI = (9.6, 3.0), 90
 #: The axis of losses reaches at least from the highest value down to this share of it.
@@ -246,7 +251,7 @@ class LiveTransfer:
         self._bar.value = len(result.evaluations)
         S = result.spectrograms
         self._loudest = max(float(S[name].max()) for name in S.keys() - {"optimised"})
-        self._draw(S["result"], "Result")
+        self._draw(S["result"], result.transform, "Result")
         players = self._players(result)
         self._heard.outputs = ()
         self._heard.append_display_data(players)
@@ -278,7 +283,7 @@ class LiveTransfer:
     def _players(self, result: TransferResult) -> Compare:
         found = {"content": result.content, "style": result.style, "result": result.audio}
         sounds = {name: y for name, y in found.items() if y is not None}
-        return Compare(sounds, sr=self.config.sr, interactive=self.interactive)
+        return Compare(sounds, sr=result.config.sr, interactive=self.interactive)
 
     def _on_stage(self, stage: str) -> None:
         self._text.value = STAGE_WORDS[stage]
@@ -298,11 +303,11 @@ class LiveTransfer:
         left = f", {pace * (self.config.steps - done):.0f} s left" if done > first + 1 else ""
         style = last.losses["style"]
         self._text.value = f"evaluation {done} of {self.config.steps}{left}; style {style:.3g}"
-        self._draw(current(), "Now")
+        self._draw(current(), self._transform, "Now")
         took = time.perf_counter() - now
         self._next = time.perf_counter() + max(INTERVAL, took * (1 - _SHARE) / _SHARE)
 
-    def _draw(self, S: npt.NDArray[np.float32], title: str) -> None:
+    def _draw(self, S: npt.NDArray[np.float32], transform: Transform, title: str) -> None:
         fig = Figure(figsize=_SIZE, layout="constrained")
         *left, right = fig.subplots(1, 2 if self._evaluations else 1, squeeze=False)[0]
         for ax in left:
@@ -311,15 +316,18 @@ class LiveTransfer:
             ax.set_ylim(10 ** np.floor(np.log10(min(low, high * _DEPTH))), high)
             ax.set_xlim(0, max(self.config.steps, 1))
             ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        plots.spectrogram(right, S, self._transform, title=title, loudest=self._loudest)
+        plots.spectrogram(right, S, transform, title=title, loudest=self._loudest)
         self._picture.value = plots.webp(fig, dpi=_DPI)
         self._picture.layout.display = ""
 
     def _find_loudest(self) -> float:
-        """Return the largest value in the spectrograms of the recordings. It is drawn as 0 dB."""
+        """Return the largest value in the spectrograms of the recordings. It is drawn as 0 dB.
+
+        Of a long recording, only the stretch with the largest power is transformed.
+        """
         content, style = self._sounds
         sounds: list[Any] = [*style] if isinstance(style, list | tuple) else [style]
         if content is not None:
             sounds.append(content)
-        S = [self._transform(torch.from_numpy(load(one, self.config))) for one in sounds]
-        return max(float(one.max()) for one in S)
+        loud = [loudest_stretch(load(one, self.config), _STRETCH) for one in sounds]
+        return max(float(self._transform(torch.from_numpy(y)).max()) for y in loud)

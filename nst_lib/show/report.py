@@ -1,6 +1,5 @@
 """Write the results of a transfer: the sound, a JSON record beside it, and a page with players."""
 
-import base64
 import html
 import json
 import math
@@ -14,7 +13,9 @@ from typing import Any
 
 from nst_lib.base.files import atomic
 from nst_lib.result import TransferResult
+from nst_lib.show.embed import COMPRESSED, data_url, file_url, is_heavy
 from nst_lib.sound import audio
+from nst_lib.sound.decoding import probe
 
 #: Packages whose versions are recorded.
 PACKAGES = ("nst-lib", "torch", "librosa", "numpy", "scipy", "soxr", "soundfile", "av")
@@ -106,7 +107,8 @@ def write_page(
     title, note : str
         The heading, and the paragraph under it.
     sounds : mapping of str to (Path, str)
-        Heading of each player -> WAV file and whom to credit for it.
+        Heading of each player -> WAV file and whom to credit for it. Sounds of more than half a
+        minute are compressed for the page, which says so.
     figure : Path
         A PNG file.
     facts : mapping of str to str
@@ -115,8 +117,9 @@ def write_page(
     players = "\n".join(
         f"<section><h2>{html.escape(name)}</h2>"
         f'<audio controls preload="auto" aria-label="{html.escape(name)}" '
-        f'src="{_embed(file, "audio/wav")}"></audio>'
-        f"<p>{html.escape(credit)}</p></section>"
+        f'src="{file_url(file, compress=_is_heavy(file))}"></audio>'
+        f"<p>{html.escape(credit)}</p>"
+        f"{f'<p>{COMPRESSED}</p>' if _is_heavy(file) else ''}</section>"
         for name, (file, credit) in sounds.items()
     )
     rows = "\n".join(
@@ -127,7 +130,7 @@ def write_page(
         title=html.escape(title),
         note=html.escape(note),
         players=players,
-        figure=_embed(figure, "image/png"),
+        figure=data_url("image/png", figure.read_bytes()),
         rows=rows,
     )
     with atomic(path) as temporary:
@@ -141,5 +144,5 @@ def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _embed(path: Path, media_type: str) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(path.read_bytes()).decode()}"
+def _is_heavy(path: Path) -> bool:
+    return is_heavy(path, probe(path).seconds or 0)

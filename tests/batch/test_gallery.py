@@ -283,6 +283,25 @@ class TestSpectrograms:
             assert abs(rows.argmax() / len(rows) - TONE / 11025) < 0.02
         assert pictures["level off"].max() > pictures["level rms"].max() + 0.02
 
+    def test_minutes_of_stereo(self, copy, rng):
+        """The page stays small, because it links to the sounds."""
+        sound = 0.1 * rng.standard_normal((90 * 44100, 2))
+        sound[30 * 44100 : 60 * 44100, 0] = 0  # one channel is heard all the time
+        sound[60 * 44100 :] = 0
+        conditions = json.loads((copy / "batch.json").read_text())["conditions"]
+        content = copy / conditions[0]["inputs"]["content"]
+        sf.write(content, sound, 44100, subtype="PCM_24")
+        page = write_gallery(copy)
+        assert page.stat().st_size < 1e5
+        pair = json.loads(re.search(r'id="data">(.*)</script>', page.read_text())[1])["pairs"][0]
+        assert pair["seconds"] == 90
+        assert (page.parent / pair["inputs"][0]["sound"]).read_bytes() == content.read_bytes()
+        picture = self.read(page, Path(pair["inputs"][0]["image"]).name)
+        both, one, none = (part.mean() for part in np.array_split(picture, 3, axis=1))
+        assert both > one + 0.01
+        assert one > 0.1
+        assert none < 0.01
+
     def test_no_word_beside_the_axes_is_cut(self, page_file):
         for path in (page_file.parent / "spectrograms").iterdir():
             picture = matplotlib.image.imread(path)[..., :3]

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ipywidgets
@@ -19,12 +19,14 @@ import numpy as np
 import PIL.Image
 import pytest
 import soundfile as sf
+import torch
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import CapturedIO, capture_output
 from matplotlib import pyplot as plt
 
 from nst_lib import TransferConfig, transfer
 from nst_lib.config import ConfigError
+from nst_lib.core.transforms import STFT, Transform
 from nst_lib.pipeline import STAGES, load
 from nst_lib.result import TransferResult
 from nst_lib.show import plots, progress
@@ -166,6 +168,38 @@ def expect_best(result: TransferResult) -> None:
     assert result.best_step == min(last, key=lambda one: one.total).step
     assert result.audio.std() > 1e-3
     assert len(result.audio) == len(result.content)
+
+
+def test_the_end_copes_with_minutes_of_stereo(pair, expected, rng):
+    """What is kept of it in a notebook is small, and its figure has the axes of the result."""
+    y = rng.uniform(-0.1, 0.1, (2, 120 * 22050)).astype(np.float32)
+    transform = STFT(hop_length=2205)
+    S = np.ones((513, transform.n_frames(y.shape[1])), np.float32)
+    long = replace(
+        expected,
+        **{"audio": y, "content": y, "style": y[:, : 22050 * 40], "transform": transform},
+        spectrograms=dict.fromkeys(expected.spectrograms, S),
+    )
+    live = LiveTransfer(pair.content, pair.style, CONFIG)
+    drawn: list[Transform] = []
+    live._draw = lambda S, transform, title: drawn.append(transform)
+    with capture_output():
+        live._finish(long)
+    assert drawn == [transform]
+    html = live._kept._html
+    assert 1e6 < len(html) < 280 / 60 * 1.3e6
+    sounds = re.findall(r'<audio\b[^>]*\bsrc="data:audio/ogg;base64,([^"]+)"', html)
+    files = [sf.info(io.BytesIO(base64.b64decode(one))) for one in sounds]
+    assert [(one.frames / 22050, one.channels) for one in files] == [(120, 2), (40, 2), (120, 2)]
+
+
+def test_of_long_recordings_the_loudest_part_is_the_scale(rng):
+    config = CONFIG.replace(duration=None)
+    y = 0.01 * rng.standard_normal(40 * 22050).astype(np.float32)
+    y[30 * 22050 : 31 * 22050] += 0.3 * np.sin(0.1 * np.arange(22050))
+    live = LiveTransfer(y, 0.1 * y, config)
+    whole = config.analysis()(torch.from_numpy(load(y, config))).max()
+    assert live._find_loudest() == pytest.approx(float(whole), rel=1e-3)
 
 
 class TestStatic:

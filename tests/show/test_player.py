@@ -895,7 +895,11 @@ class TestErrors:
         [
             (np.zeros(0, dtype=np.float32), "has 0 samples"),
             (np.zeros(9, dtype=np.float32), "is digital silence"),
-            (np.ones((10, 2), dtype=np.float32), r"has shape \(10, 2\)"),
+            (
+                np.ones((10, 2), dtype=np.float32),
+                r"has shape \(10, 2\)",
+            ),
+            (np.ones((1, 2, 9), dtype=np.float32), r"has shape \(1, 2, 9\)"),
             (np.array([0.1, np.nan], dtype=np.float32), "holds NaN or Inf"),
         ],
     )
@@ -912,6 +916,212 @@ class TestErrors:
         y = tone(seconds=0.02)
         (heard,) = embedded(Player(y, interactive=interactive))
         np.testing.assert_allclose(heard, y, rtol=0, atol=ROUNDING)
+
+
+LONG, RATE = 75.0, 8000
+NOTE = "Compressed for this page (Ogg Vorbis); a file has full quality."
+
+
+def clicks(*moments: float, seconds: float = LONG) -> np.ndarray:
+    """A stereo sound with noise bursts of 0.2 s that are in one channel only."""
+    y = np.zeros((2, round(seconds * RATE)), np.float32)
+    for k, moment in enumerate(moments):
+        start = round(moment * RATE)
+        burst = np.random.default_rng(k).uniform(-0.5, 0.5, RATE // 5)
+        y[k % 2, start : start + RATE // 5] = burst
+    return y
+
+
+@pytest.fixture(scope="module")
+def long() -> Compare:
+    return Compare({"a": clicks(3, 47.5), "b": clicks(3, 21, seconds=25)}, sr=RATE)
+
+
+def part_of(page: Page) -> tuple[float, float]:
+    """Return the first and the last second of the details that can be seen."""
+    start, width = page.evaluate(
+        """() => {
+            const scroll = document.querySelector(".scroll"), all = scroll.scrollWidth;
+            return [scroll.scrollLeft / all, scroll.clientWidth / all];
+        }"""
+    )
+    return start * LONG, (start + width) * LONG
+
+
+def detail_at(page: Page, seconds: float) -> dict[str, float]:
+    """Return the point of the page at which the details show a time."""
+    scroll = page.locator(".scroll")
+    scroll.scroll_into_view_if_needed()
+    box, (first, last) = scroll.bounding_box(), part_of(page)
+    x = box["x"] + box["width"] * (seconds - first) / (last - first)
+    return {"x": x, "y": box["y"] + 80}
+
+
+class TestLong:
+    def test_details_begin_above_twenty_seconds(self):
+        for seconds, shown in ((20, False), (21, True)):
+            html = Player(tone(seconds=seconds)).to_html()
+            assert ('class="zoom"' in html) is shown
+            assert NOTE not in html
+        assert 'class="zoom"' not in Player(tone(seconds=21), spectrogram=False).to_html()
+        assert 'class="zoom"' not in Player(tone(seconds=21), interactive=False).to_html()
+
+    def test_clock_and_labels_are_in_minutes(self, long, show):
+        page = show(long)
+        expect(page.locator("output")).to_have_text("0:00.00")
+        click_at(page, 70, of=LONG)
+        (time,) = {*times(page)[:1]}
+        expect(page.locator("output")).to_have_text(f"1:{time - 60:05.2f}")
+        labels = page.locator(".times span").all_text_contents()
+        assert labels[:2] + labels[-2:] == ["0:00", "0:02", "1:12", "1:14"]
+        assert page.locator(".scale span").all_text_contents() == ["0", "1k", "2k", "3k", "4k"]
+
+    def test_the_details_follow_the_position(self, long, show):
+        page = show(long)
+        assert part_of(page) == pytest.approx((0, 10), abs=0.1)
+        click_at(page, 47, of=LONG)
+        (time, _), (first, last) = times(page), part_of(page)
+        assert (time - first, last - time) == pytest.approx((1, 9), abs=0.1)
+        marked = page.locator(".part").bounding_box()
+        view = page.locator(".view").bounding_box()
+        share = (marked["x"] - view["x"]) / view["width"]
+        assert share == pytest.approx(LEFT + ACROSS * first / LONG, abs=0.003)
+        cursor = page.locator(".strip .cursor").bounding_box()
+        assert cursor["x"] + 1 == pytest.approx(detail_at(page, time)["x"], abs=2)
+        click_at(page, 9.8, of=LONG)
+        press(page, "Play")
+        page.wait_for_function("document.querySelector('audio').currentTime > 10.2")
+        assert part_of(page)[0] == pytest.approx(times(page)[0] - 1, abs=2)
+
+    def test_a_click_on_the_details_goes_there(self, long, show):
+        page = show(long)
+        click_at(page, 40, of=LONG)
+        before = part_of(page)
+        page.mouse.click(**detail_at(page, 44))
+        assert times(page)[0] == pytest.approx(44, abs=0.05)
+        assert part_of(page) == before
+
+    def test_dragging(self, long, show):
+        page = show(long)
+        click_at(page, 40, of=LONG)
+        point = detail_at(page, 44)
+        page.mouse.move(**point)
+        page.mouse.down()
+        page.mouse.move(point["x"] - 150, point["y"], steps=5)
+        page.mouse.up()
+        first, _ = part_of(page)
+        assert first == pytest.approx(39 + 10 * 150 / (ACROSS * WIDTH), abs=0.15)
+        assert times(page)[0] == pytest.approx(40, abs=0.1), "a drag is no click"
+        view = page.locator(".view").bounding_box()
+        page.mouse.move(view["x"] + LEFT * WIDTH, view["y"] + 50)
+        page.mouse.down()
+        page.mouse.move(view["x"] + (LEFT + ACROSS * 0.8) * WIDTH, view["y"] + 50, steps=5)
+        page.mouse.up()
+        assert times(page)[0] == pytest.approx(0.8 * LONG, abs=0.3)
+        assert part_of(page)[0] < times(page)[0] < part_of(page)[1]
+
+    def test_keys(self, long, show):
+        page = show(long)
+        player_of(page).focus()
+        for key, time in (("PageDown", 10), ("PageDown", 20), ("PageUp", 10), ("Home", 0)):
+            page.keyboard.press(key)
+            assert times(page)[0] == pytest.approx(time, abs=0.01)
+        page.keyboard.press("End")
+        assert times(page)[0] == pytest.approx(LONG, abs=0.01)
+        assert part_of(page)[1] == pytest.approx(LONG, abs=0.1)
+        page.locator(".scroll").focus()
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_function(
+            "last => { const s = document.querySelector('.scroll');"
+            " return (s.scrollLeft + s.clientWidth) / s.scrollWidth < last }",
+            arg=(LONG - 0.5) / LONG,
+        )
+
+    def test_the_details_show_each_sound_on_the_axis_of_the_longest(self, long, show):
+        page = show(long)
+        for name, lit, dark in (("a", 47.6, 21.1), ("b", 21.1, 15.0)):
+            press(page, name)
+            expect(page.locator(".tiles:visible")).to_have_count(1)
+            for seconds, bright in ((lit, True), (dark, False)):
+                page.evaluate(
+                    "share => { const s = document.querySelector('.scroll');"
+                    " s.scrollLeft = s.scrollWidth * share }",
+                    (seconds - 5) / LONG,
+                )
+                point = detail_at(page, seconds)
+                clip = {"x": point["x"] - 2, "y": point["y"] - 40, "width": 4, "height": 80}
+                shot = Image.open(io.BytesIO(page.screenshot(clip=clip)))
+                assert (np.asarray(shot.convert("L")).mean() > 60) == bright
+
+    def test_blind_sounds_have_no_details_until_the_names_are_shown(self, show):
+        page = show(Compare({"a": clicks(3), "b": clicks(60)}, sr=RATE, blind=True))
+        expect(page.locator(".zoom")).to_be_hidden()
+        player_of(page).focus()
+        page.keyboard.press("End")
+        press(page, "Which is which?")
+        expect(page.locator(".tiles:visible")).to_have_count(1)
+        page.wait_for_function("document.querySelector('.scroll').scrollLeft > 0")
+        assert part_of(page)[1] == pytest.approx(LONG, abs=0.1)
+
+    def test_stereo_is_played_in_stereo(self, show):
+        short = clicks(0.1, 0.5, seconds=1)
+        page = show(Compare({"exact": short, "compressed": clicks(3, 47.5)}, sr=RATE))
+        heard = page.evaluate(
+            """async () => {
+                const heard = [];
+                for (const audio of document.querySelectorAll("audio")) {
+                    const data = await (await fetch(audio.src)).arrayBuffer();
+                    const sound = await new OfflineAudioContext(1, 1, 8000).decodeAudioData(data);
+                    const power = y => y.reduce((sum, value) => sum + value * value, 0);
+                    const channels = [...Array(sound.numberOfChannels).keys()];
+                    const powers = channels.map(k => power(sound.getChannelData(k)));
+                    heard.push([sound.length, ...powers]);
+                }
+                return heard;
+            }"""
+        )
+        for (length, *powers), y in zip(heard, (short, clicks(3, 47.5)), strict=True):
+            assert length == y.shape[1]
+            assert powers == pytest.approx(list(np.square(y).sum(axis=1)), rel=0.1)
+
+    def test_compressed_files_and_arrays_say_so(self, make_wav):
+        path = make_wav("long.wav", clicks(3, 47.5).T, sr=RATE)
+        for source in (path, clicks(3, 47.5), clicks(3, 47.5)[0]):
+            for interactive in (True, False):
+                html = Player(source, sr=RATE, interactive=interactive).to_html()
+                ((kind, data),) = urls(html, "audio")
+                assert kind == "audio/ogg"
+                assert sf.info(io.BytesIO(data)).frames == LONG * RATE
+                assert html.count(NOTE) == 1
+        small = make_wav("long.ogg", clicks(3, 47.5).T, sr=RATE)
+        player = Player(small, sr=RATE)
+        assert urls(player.to_html(), "audio") == [("audio/ogg", small.read_bytes())]
+        assert NOTE not in player.to_html()
+
+    def test_it_says_how_large_it_is(self, rng):
+        player = Compare(
+            {"tone": tone(), "noise": rng.uniform(-0.5, 0.5, (2, 29 * 44100))}, sr=44100
+        )
+        assert player.size == len(player.to_html().encode())
+        assert f"This player adds {player.size / 1e6:.0f} MB to the page." in player.to_html()
+        assert player.size > 5e6
+        small = Player(tone())
+        assert small.size == len(small.to_html())
+        assert "to the page" not in small.to_html()
+
+    def test_it_says_so_if_the_browser_cannot_play(self, one, show):
+        page = show(one)
+        page.evaluate("document.querySelector('audio').src = 'data:audio/ogg;base64,T2dnUw=='")
+        expect(page.locator("output")).to_have_text("This browser cannot play this sound.")
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_on_a_phone(self, long, show, scheme):
+        page = show(long, viewport={"width": 320, "height": 640}, color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") == 320
+        first, last = part_of(page)
+        assert last - first == pytest.approx(10, abs=0.1)
+        results = Axe().run(page)
+        assert results.violations_count == 0, results.generate_snapshot()
 
 
 class TestAccess:
