@@ -16,6 +16,7 @@ A recording is read in blocks, once for the features and once for the chosen str
 that this takes grows linearly with the length of the recording. The memory is bounded.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
@@ -32,10 +33,10 @@ Indices = npt.NDArray[np.intp]
 #: A function that starts to read a recording from its beginning, in blocks of any length.
 Blocks = Callable[[], Iterable[Waveform]]
 
-#: Length of a stretch in seconds. It is changed a little so that the stretches fill the result.
-STRETCH = 1.0
+#: The longest stretch in seconds. All stretches of a result are equally long.
+STRETCH = 2.0
 #: Number of parts of a stretch. A stretch can begin with any part of the recording.
-PARTS = 4
+PARTS = 16
 #: The largest number of stretches to choose from. If the recording has more, every second one is
 #: left out, again and again. All of them count in the mean.
 MOST_STRETCHES = 4096
@@ -48,7 +49,7 @@ RATE = 100
 #: Power that compresses amplitudes, as in the scores.
 COMPRESSION = 0.3
 #: Numbers of windows over which changes are measured.
-LAGS = (1, 4, 16)
+LAGS = (1, 4, 16, 64)
 #: Length in seconds of the crossfade between two stretches.
 FADE = 0.04
 
@@ -69,9 +70,10 @@ def condense(sound: Waveform | Blocks, *, sr: int, seconds: float) -> Waveform:
     Returns
     -------
     np.ndarray, shape=(samples,) or (channels, samples), float32
-        The chosen stretches in the order of time, joined by crossfades of `FADE` seconds. They are
-        up to a few samples shorter than `seconds`. A recording that is not longer than `seconds`
-        is returned as it is. The same recording gives the same result.
+        The chosen stretches in the order of time, joined by crossfades of `FADE` seconds. The
+        result is shorter than `seconds` by less than `PARTS` samples for each stretch. A recording
+        that is not longer than `seconds` is returned as it is. The same recording gives the same
+        result.
 
     Raises
     ------
@@ -84,7 +86,7 @@ def condense(sound: Waveform | Blocks, *, sr: int, seconds: float) -> Waveform:
     whole = _if_short(blocks(), round(seconds * sr))
     if whole is not None:
         return whole
-    count = max(round(seconds / STRETCH), 1)
+    count = math.ceil(seconds / STRETCH)
     size = round(seconds * sr) // (count * PARTS)
     deviations, step = _measure(blocks(), sr=sr, size=size)
     if len(deviations) * step < 2 * PARTS * count:  # too few to choose any without getting stuck
