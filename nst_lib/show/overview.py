@@ -63,7 +63,7 @@ def overview(y: Audio, *, sr: int, detail: bool = False) -> Overview:
     sr : int > 0
         Sampling rate in Hz.
     detail : bool
-        Whether to compute the details, too. The frames are then further apart, by a quarter of the
+        Whether to compute the details, too. The frames are then further apart, by half of the
         analysis window instead of an eighth.
 
     Returns
@@ -71,7 +71,7 @@ def overview(y: Audio, *, sr: int, detail: bool = False) -> Overview:
     Overview
     """
     n_fft = window_length(_WINDOW, sr=sr)
-    fine = STFT(sr=sr, n_fft=n_fft, hop_length=n_fft // (4 if detail else 8))
+    fine = STFT(sr=sr, n_fft=n_fft, hop_length=n_fft // (2 if detail else 8))
     y = np.atleast_2d(y)
     y = np.pad(y, [(0, 0), (0, n_fft - y.shape[1])]) if y.shape[1] < n_fft else y
     merged = -(-fine.n_frames(y.shape[1]) // FRAMES)

@@ -850,6 +850,15 @@ class TestFigures:
         rows = self.inside(picture).mean(axis=1)[::-1]
         assert (rows.argmax() + 2.5) / (UP * HEIGHT) == pytest.approx(4000 / 11025, abs=0.02)
 
+    def test_channels_of_opposite_phase_do_not_cancel(self, make_wav, rng):
+        noise = 0.1 * rng.standard_normal(SR).astype(np.float32)
+        stereo = np.stack([noise, -noise])
+        sounds = {"mono": noise, "array": stereo, "file": make_wav("a.wav", stereo.T, sr=SR)}
+        mono, array, file = self.pictures(Compare(sounds))
+        assert self.inside(mono).mean() > 0.2
+        for picture in (array, file):
+            assert np.abs(picture - mono).mean() < 0.01
+
     def test_one_time_axis_for_all(self, rng):
         noise = 0.1 * rng.standard_normal(2 * SR).astype(np.float32)
         sounds = {"half": noise[:SR], "whole": noise, "quarter": noise[: SR // 2]}
