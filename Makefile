@@ -55,12 +55,14 @@ ear: $(READY)
 audit: $(READY)
 	$(BIN)/pip-audit --requirement requirements.txt --disable-pip --no-deps
 
-# Into benchmarks/: published recipe and both engines (speed.json), CQT and CWT (bands.json), the study's
-# grid in batch (batch.json), two hundred listeners at once (survey.json), models of ratings beside R's
-# (opinions.json; R with lme4 and ordinal, where they are installed).
+# Into benchmarks/: published recipe and both engines (speed.json), CQT and CWT (bands.json), summaries of
+# long recordings (condense.json), the study's grid in batch (batch.json), two hundred listeners at once
+# (survey.json), models of ratings beside R's (opinions.json; R with lme4 and ordinal, where they are
+# installed).
 bench: $(READY)
 	@$(BIN)/python -W ignore benchmarks/speed.py
 	@$(BIN)/python -W ignore benchmarks/bands.py
+	@$(BIN)/python -W ignore benchmarks/condense.py
 	@$(BIN)/python -W ignore benchmarks/batch.py
 	@$(BIN)/python -W ignore benchmarks/survey.py
 	@$(BIN)/python -W ignore benchmarks/opinions.py
