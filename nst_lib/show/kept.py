@@ -46,6 +46,11 @@ class Kept:
         self._html, self._over, self._shown = "", False, False
         self._names = uuid.uuid4().hex, uuid.uuid4().hex
 
+    @property
+    def alone(self) -> bool:
+        """Whether the HTML is shown and the controls have gone away."""
+        return self._shown and self._over
+
     def show(self) -> None:
         """Show the controls and the HTML as outputs of the running cell."""
         self._shown = True

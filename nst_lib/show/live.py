@@ -263,6 +263,8 @@ class LiveTransfer:
         figure += f' alt="{shown} of the result">'
         said = f"<p>{html.escape(self._text.value)}</p>"
         self._kept.keep("\n".join([said, figure, players.to_html()]), over=not stopped)
+        if self._kept.alone:  # a notebook need not hold the sounds twice
+            self._heard.outputs = ()
 
     def _said(self, result: TransferResult) -> str:
         """Return a sentence about the result."""

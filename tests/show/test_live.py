@@ -298,6 +298,7 @@ class TestRun:
         controls, kept = outputs_of(captured)
         assert controls == {"text/plain": "", "text/html": ""}, "they have done their work"
         expect_kept(kept["text/html"], result, parts(live).text.value)
+        assert parts(live).heard.outputs == (), "the sounds are in the notebook once"
         assert captured.stdout == ""
         with capture_output() as again:
             live._ipython_display_()
@@ -429,6 +430,7 @@ class TestStop:
         controls, kept = outputs_of(captured)
         assert controls[VIEW]["model_id"] == live.widget.model_id
         expect_kept(kept["text/html"], result, parts(live).text.value, GONE)
+        assert len(parts(live).heard.outputs) == 1
         assert parts(live).start.description == "Resume"
 
     def test_resume_counts_on(self, pair):
@@ -825,6 +827,7 @@ class TestShown:
         settings = f"preset shaped, stft, 2 evaluations, {shown}"
         heading = f"Content: frog-0, style: snoring-3, {settings}"
         expect_kept(kept["text/html"], result, heading, parts(explorer.live).text.value, GONE)
+        assert len(parts(explorer.live).heard.outputs) == 1
 
     def test_without_anything_to_choose(self, shell):
         explorer = Explorer("synthetic", interactive=False)
