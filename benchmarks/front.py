@@ -29,7 +29,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from nst_lib import ESC50, metrics, transfer
 from nst_lib.metrics import ear
-from nst_lib.pipeline import load
+from nst_lib.recordings import load
 from nst_lib.result import TransferResult
 from nst_lib.sound import audio
 

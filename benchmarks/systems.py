@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from nst_lib import metrics
-from nst_lib.pipeline import load
+from nst_lib.recordings import load
 from nst_lib.sound import audio
 from nst_lib.sound.datasets import Clip, Synthetic, open_dataset
 from nst_lib.system import PRESETS

@@ -6,6 +6,7 @@ have. On the command line, in JSON and in YAML the settings of all groups lie si
 """
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -27,13 +28,16 @@ from nst_lib.core.network import (
 )
 from nst_lib.core.objective import CONTENT_TERMS, LAYER_WEIGHTS
 from nst_lib.core.optimise import LINE_SEARCHES, OPTIMISERS
-from nst_lib.core.transforms import C1, CQT, CWT, STFT, Transform
+from nst_lib.core.transforms import C1, CQT, CWT, STFT, Transform, window_length
 from nst_lib.sound.audio import LEVELS
 
+#: Rate that lengths in samples are given for if `sr` is null, and the highest rate of that kind.
+REFERENCE_RATE, HIGHEST_RATE = 22050, 48000
 TRANSFORMS = ("stft", "cqt", "cwt")
 ENGINES = ("finite", "infinite")
 STARTS = ("content", "noise", *BASELINES)
 _SOUND = "the path of a sound file"
+BLENDS = ("mix", "path")
 PHASES = ("random", "content")
 DEVICES = ("auto", "cpu", "cuda")
 DOMAINS = ("spectrogram", "waveform", "hybrid", "gains")
@@ -62,12 +66,31 @@ class Settings(Model):
 class Recordings(Settings):
     """How the recordings are read."""
 
-    sr: int = setting(22050, "sampling rate (Hz)", ge=1000, le=192000)
+    sr: int | None = setting(
+        22050,
+        "sampling rate (Hz); null: the content's own, 48 000 at most, with n_fft and hop_length "
+        f"given for {REFERENCE_RATE} Hz and scaled to it",
+        ge=1000,
+        le=192000,
+    )
     duration: float | None = setting(
         5.0,
         "both recordings are trimmed or zero-padded to this (s); null: their own lengths",
         ge=0.1,
-        le=600,
+    )
+    mono: bool = setting(
+        True, "whether channels are mixed to one; false: the result has the content's channels"
+    )
+    style_duration: float | None = setting(
+        None,
+        "a longer style is condensed to stretches of this total length, with its statistics (s); "
+        "null: it is used as it is",
+        ge=2,
+    )
+    style_weights: tuple[float, ...] = setting(
+        (),
+        "shares of several styles, in their order, above 0; none: each style counts the same",
+        words="numbers",
     )
     level: str = setting(
         "off", "how both recordings are brought to a common loudness", choices=("off", *LEVELS)
@@ -78,6 +101,26 @@ class Recordings(Settings):
         ge=-60,
         le=0,
     )
+
+    @field_validator("style_weights")
+    @classmethod
+    def _are_shares(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(0 < weight < math.inf for weight in weights):
+            raise ValueError(f"style_weights={list(weights)}; accepted: numbers above 0")
+        return weights
+
+    @property
+    def rate(self) -> int:
+        """The sampling rate in Hz.
+
+        Raises
+        ------
+        ConfigError
+            If `sr` is None, so that it depends on the content; see :meth:`Frames.at`.
+        """
+        if self.sr is None:
+            raise ConfigError("sr is null, the content's own rate; ask for that of at(rate)")
+        return self.sr
 
 
 class Frames(Recordings):
@@ -101,8 +144,20 @@ class Frames(Recordings):
         return STFT(n_fft=self.n_fft, **self._frames())
 
     def _frames(self) -> dict[str, Any]:
-        frames: dict[str, Any] = {"sr": self.sr, "pad_mode": self.pad_mode}
+        frames: dict[str, Any] = {"sr": self.rate, "pad_mode": self.pad_mode}
         return frames if self.hop_length is None else {**frames, "hop_length": self.hop_length}
+
+    def at(self, sr: int) -> Self:
+        """Return the settings for recordings of a rate in Hz, if `sr` is null; else the same."""
+        if self.sr is not None:
+            return self
+        rate = min(sr, HIGHEST_RATE)
+        scale, hop = rate / REFERENCE_RATE, self.hop_length
+        return self.replace(
+            sr=rate,
+            n_fft=window_length(self.n_fft / REFERENCE_RATE, sr=rate),
+            hop_length=None if hop is None else max(round(hop * scale), 1),
+        )
 
 
 class Transforms(Frames):
@@ -278,6 +333,12 @@ class Search(Settings):
         f"content without a network ({', '.join(BASELINES)}), or {_SOUND}",
         words=f"{', '.join(STARTS)}, or {_SOUND}",
     )
+    blend: str = setting(
+        "mix",
+        "how several styles are joined by the start mosaic: mix, everywhere; path, from the first "
+        "at the beginning to the last at the end",
+        choices=BLENDS,
+    )
     start_std: float | None = setting(
         None,
         "standard deviation of noise around 0; null: the style's mean and standard deviation",
@@ -288,7 +349,6 @@ class Search(Settings):
         None,
         "length of a texture, which has no content (s); null: the style's length",
         ge=0.1,
-        le=600,
     )
     optimiser: str = setting("lbfgs", "method of optimisation", choices=OPTIMISERS)
     line_search: str = setting("none", "line search of L-BFGS", choices=LINE_SEARCHES)
@@ -313,6 +373,12 @@ class Search(Settings):
         """Whether a spectrogram is optimised, so that it must be inverted."""
         return self.domain in ("spectrogram", "hybrid")
 
+    @model_validator(mode="after")
+    def _path_is_heard(self) -> Self:
+        if self.blend == "path" and self.start != "mosaic":
+            raise ValueError(f"blend='path' with start={self.start!r}; accepted: start=mosaic")
+        return self
+
     @field_validator("start")
     @classmethod
     def _is_start(cls, start: str) -> str:
@@ -320,6 +386,18 @@ class Search(Settings):
         if start not in STARTS and "/" not in start and not Path(start).suffix:
             raise ValueError(f"start={start!r}; {hint(start, [*STARTS, _SOUND])}")
         return start
+
+
+class Blocks(Settings):
+    """How long sounds are evaluated."""
+
+    whole: float = setting(
+        15.0,
+        "longest sound whose loss is computed at once (s); that of a longer one is computed in "
+        "blocks, if gains or samples are optimised",
+        ge=1,
+        le=60,
+    )
 
 
 class GriffinLim(Settings):

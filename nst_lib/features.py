@@ -3,16 +3,30 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
+import torch
 from pydantic import model_validator
 from torch import Tensor, nn
 
+from nst_lib.base.threads import free_threads
 from nst_lib.base.validation import setting, validate_memory
-from nst_lib.config import Balance, ConfigError, Filters, GriffinLim, Layers, Stacks, Transforms
+from nst_lib.config import (
+    Balance,
+    Blocks,
+    ConfigError,
+    Filters,
+    GriffinLim,
+    Layers,
+    Stacks,
+    Transforms,
+)
+from nst_lib.core import landmarks
+from nst_lib.core.blocks import BlockTerms
 from nst_lib.core.kernel import InfiniteCNN
+from nst_lib.core.landmarks import LandmarkCNN
 from nst_lib.core.losses import several
 from nst_lib.core.network import RandomCNN, n_weights
-from nst_lib.core.objective import ContentTermMaker, Losses, transfer_loss
-from nst_lib.core.transforms import Transform
+from nst_lib.core.objective import ContentTermMaker, Losses, TradeOff, WeightedSum, transfer_loss
+from nst_lib.core.transforms import STFT, Transform
 from nst_lib.system import OF_STARTS, OF_TRANSFORMS, Growth, System
 
 #: Longest sound of a trial whose time grows with the square of the length, in seconds.
@@ -155,7 +169,7 @@ def random_weights(
     )
 
 
-class TransferConfig(Stacks, FeatureTransfer):
+class TransferConfig(Blocks, Stacks, FeatureTransfer):
     """Settings of a transfer by a network with random weights; the defaults are the study's.
 
     A transfer that is given no settings uses the preset ``shaped``.
@@ -195,6 +209,52 @@ class TransferConfig(Stacks, FeatureTransfer):
             )
         return network
 
+    def loss_in_blocks(
+        self, transform: Transform, *, style: Sequence[Tensor], content: Tensor | None
+    ) -> TradeOff | WeightedSum | None:
+        """Return the loss if content or style is longer than `whole`; see :class:`System`.
+
+        An infinitely wide network is approximated through landmarks
+        (:mod:`nst_lib.core.landmarks`), a finite one is used as it is.
+        """
+        if content is None or not isinstance(transform, STFT) or not self._can_be_in_blocks():
+            return None
+        if max(map(len, (content, *style))) <= self.whole * transform.sr:
+            return None
+        spectrograms = [transform(w) for w in style]
+        network = self.network_for(spectrograms[0])
+        if isinstance(network, InfiniteCNN):
+            seen = [*spectrograms, *_excerpts(content, transform)]
+            network = LandmarkCNN(network, landmarks.choose(seen), self.style_layers)
+        terms = BlockTerms(
+            network.to(content.device, content.dtype),
+            channels=self.channels,
+            margin=sum(self.kernel // 2 * 2**stack for stack in range(self.stacks)),
+            style=spectrograms,
+            content=content,
+            transform=transform,
+            style_layers=self.style_layers,
+            onset="onset" in self.content_terms,
+            normalisation=self.normalisation,
+            workers=free_threads(),
+        )
+        balanced = self.layer_weights == "balanced"
+        if self.content_weight is None:
+            return WeightedSum(terms, alpha=self.alpha, beta=self.beta, balanced=balanced)
+        return TradeOff(terms, content_weight=self.content_weight, balanced=balanced)
+
+    def _can_be_in_blocks(self) -> bool:
+        """Whether the loss is a function of sums over frames, and of onsets."""
+        compared = {*self.content_terms} - ({"features"} if not self.content_layers else set())
+        return (
+            self.domain in ("gains", "waveform")
+            and self.orientation == "freq"
+            and self.padding == "same"
+            and (self.engine == "finite" or self.pooling != "max")
+            and compared <= {"onset"}
+            and not self._parts.keys() & {"network", "content_term"}
+        )
+
     def n_weights(self, *, n_freq: int, n_frames: int) -> int:
         """Return the number of weights of the network, for views of a size."""
         return random_weights(
@@ -218,3 +278,11 @@ class TransferConfig(Stacks, FeatureTransfer):
             square = 1.0 if self.orientation == "time" else longer**2
             return Growth(time=square, memory=square)
         return super().growth(small, n_freq=n_freq, n_frames=n_frames, longer=longer)
+
+
+def _excerpts(content: Tensor, transform: STFT) -> list[Tensor]:
+    """Return spectrograms of excerpts that are spread over a long content: for its landmarks."""
+    length = landmarks.STRETCH * transform.hop_length + transform.n_fft
+    firsts = torch.linspace(0, len(content) - length, landmarks.LANDMARKS // landmarks.STRETCH // 2)
+    excerpts = [transform(content[int(first) : int(first) + length]) for first in firsts]
+    return [torch.cat([S[:, : landmarks.STRETCH] for S in excerpts], dim=-1)]

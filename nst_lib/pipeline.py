@@ -4,7 +4,6 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,22 +12,25 @@ from torch import Tensor, nn
 
 from nst_lib import metrics
 from nst_lib.base.files import file_checksum
+from nst_lib.base.threads import threads
 from nst_lib.config import ConfigError, GriffinLim
 from nst_lib.core.baselines import BASELINES
+from nst_lib.core.blocks import Parts, Samples
+from nst_lib.core.gains import Gains
+from nst_lib.core.image import downmix, place
 from nst_lib.core.objective import ContentTermMaker, Losses
 from nst_lib.core.optimise import Evaluation
-from nst_lib.core.transforms import Transform
+from nst_lib.core.transforms import STFT, Transform
 from nst_lib.metrics import ear
+from nst_lib.recordings import Recording, Sounds, rate_of, read, several
 from nst_lib.result import TransferResult
 from nst_lib.session import Callbacks, Checkpoint, Clock, Pause, Session
 from nst_lib.sound import audio
 from nst_lib.sound.audio import Audio
-from nst_lib.sound.datasets import Clip
-from nst_lib.sound.decoding import Warn
 from nst_lib.system import System, default_preset, preset
 
-#: What a recording may be given as: a path, a clip of a data set, or samples at the rate `sr`.
-Recording = str | os.PathLike[str] | Clip | Audio
+#: Largest number of frames in the spectrograms of a long sound, which are pictures of it.
+PICTURE_FRAMES = 4096
 #: The stages of a transfer, in order; some have no "invert" or no "refine".
 STAGES = ("read", "analyse", "optimise", "invert", "refine", "score")
 
@@ -50,12 +52,14 @@ def transfer(
 
     Parameters
     ----------
-    content : path, Clip, np.ndarray of shape=(samples,), or None
+    content : path, Clip, np.ndarray of shape=(samples,) or (channels, samples), or None
         The recording that gives the rhythm. None synthesises a texture, from noise or from another
         start that needs no content.
-    style : path, Clip or np.ndarray of shape=(samples,), or sequence of them
-        The recording that gives the timbre. Samples are taken to be at ``config.sr``. Of several
-        recordings, the mean of the Gram matrices is matched: one texture between them.
+    style : path, Clip, Style or np.ndarray, or sequence of them
+        The recording that gives the timbre, or its summary (:class:`nst_lib.style.Style`, or the
+        path of a file ending in ".style"). Samples are taken to be at ``config.sr``, or at 22 050
+        Hz if that is None. Of several recordings, the mean of the Gram matrices is matched: one
+        texture between them.
     config : System or None
         The settings; None is the preset ``shaped``, or ``fast`` without a content. An instance of a
         system of your own is run as it is; see :class:`nst_lib.system.System`.
@@ -99,26 +103,37 @@ def transfer(
     callbacks = Callbacks.of(callback)
     clock = Clock(callbacks.on_stage)
     with clock.stage("read"):
-        sounds = _read(content, style, config)
+        config = config.at(rate_of(several(style)[0] if content is None else content))
+        sounds = read(content, style, config)
         if content is not None:
             ear.installed()  # a damaged file is an error before the work and not after it
         session = Session(config, callbacks, stop, _open(checkpoint, config, sounds))
+    # PyTorch computes small tensors on one thread; see nst_lib.base.threads.
+    with threads(config.n_threads):
+        return _run(config, sounds, session, clock)
+
+
+def _run(config: System, sounds: Sounds, session: Session, clock: Clock) -> TransferResult:
+    """Run the stages after the reading."""
     with clock.stage("analyse"):
         problem = _Problem(config, sounds)
-        S, w = problem.start_spectrogram(), problem.start_waveform()
+        w = problem.start_waveform()
+        session.watch(problem.loss)
+    S: Tensor | None = None
     if config.domain == "gains":
         with clock.stage("optimise"):
-            w = session.optimise_gains(problem.loss_of_waveform, w, problem.transform)
+            w = session.optimise_gains(problem.loss_of_gains, w, problem.overview)
     if config.inverts and session.inverted is None:
         with clock.stage("optimise"):
-            S = config.finish(session.optimise_spectrogram(problem.loss, S))
+            start = problem.start_spectrogram()
+            S = config.finish(session.optimise_spectrogram(problem.loss, start))
         with clock.stage("invert"):
             w = session.invert(S, problem.transform, length=len(w), content=problem.w_content)
     if config.domain in ("waveform", "hybrid") and session.outcome != "stopped":
         with clock.stage("optimise" if config.domain == "waveform" else "refine"):
-            w = session.optimise_waveform(problem.loss_of_waveform, w, problem.transform)
+            w = session.optimise_waveform(problem.loss_of_waveform, w, problem.overview)
     with clock.stage("score"), torch.no_grad():
-        heard = _hear(problem, S, w)
+        heard = _hear(problem, S if config.domain == "spectrogram" else None, w, session.gains)
     return TransferResult(
         **heard,
         content=sounds.content,
@@ -128,31 +143,12 @@ def transfer(
         convergence=session.convergence,
         outcome=session.outcome,
         warnings=sounds.warnings,
+        subtype=sounds.subtype,
         seconds=clock.seconds,
         device=str(problem.device),
-        transform=problem.transform,
+        transform=problem.overview,
         config=config,
     )
-
-
-def load(source: Recording, config: System, *, warn: Warn = audio.warn) -> Audio:
-    """Return a recording with the sampling rate, duration and loudness of the settings.
-
-    `warn` is called with one line about each fault of a file that is used all the same.
-    """
-    min_samples = config.analysis().min_samples
-    wanted: dict[str, Any] = {"sr": config.sr, "duration": config.duration}
-    wanted |= {"min_samples": min_samples, "warn": warn}
-    if isinstance(source, Clip):
-        y = source.load(**wanted)
-    elif isinstance(source, np.ndarray):
-        y = audio.validate(source, min_samples=min_samples)
-        y = y if config.duration is None else audio.fit(y, round(config.duration * config.sr))
-    else:
-        y = audio.read(source, **wanted)
-    if config.level == "off":
-        return y
-    return audio.level(y, sr=config.sr, measure=config.level, target=config.level_target)
 
 
 def _start_from(start: Recording | None, config: System) -> System:
@@ -172,64 +168,40 @@ def _validate(config: System, content: Recording | None) -> None:
         raise ConfigError("texture_duration with a content; accepted: null")
 
 
-@dataclass(frozen=True)
-class _Sounds:
-    """The recordings as they are used, and the faults of their files."""
-
-    content: Audio | None
-    styles: list[Audio]
-    warnings: list[str]
-    start: Audio | None = None
-
-    @property
-    def style(self) -> Audio:
-        return np.concatenate(self.styles)
-
-
-def _read(
-    content: Recording | None, style: Recording | Sequence[Recording], config: System
-) -> _Sounds:
-    warnings = list[str]()
-
-    def warn(text: str) -> None:
-        warnings.append(text)
-        audio.warn(text)
-
-    styles: Sequence[Any] = style if isinstance(style, list | tuple) else [style]
-    if not styles:
-        raise ValueError("no style; accepted: one or more")
-    start = config.own_start()
-    return _Sounds(
-        start=None if start is None else load(start, config, warn=warn),
-        styles=[load(one, config, warn=warn) for one in styles],
-        content=None if content is None else load(content, config, warn=warn),
-        warnings=warnings,
-    )
-
-
 class _Problem:
-    """What is to be minimised: the recordings as tensors, their spectrograms, and the loss."""
+    """What is to be minimised: the recordings as tensors, their spectrograms, and the loss.
 
-    def __init__(self, config: System, sounds: _Sounds) -> None:
+    A long sound is never held as a whole spectrogram; `in_blocks` says so.
+    """
+
+    def __init__(self, config: System, sounds: Sounds) -> None:
         self.config, self.sounds = config, sounds
         self.device = config.torch_device()
         self.transform = config.analysis().to(self.device)
-        styles = [self._tensor(y) for y in sounds.styles]
-        self.w_style = torch.cat(styles)
-        self.w_content = None if sounds.content is None else self._tensor(sounds.content)
+        self.w_styles = [self.tensor(y) for y in sounds.mono_styles]
+        self.w_style = torch.cat(self.w_styles)
+        content = sounds.mono_content
+        self.w_content = None if content is None else self.tensor(content)
         self.view = config.view(self.transform)
-        self.loss: Callable[[Tensor], Losses] = config.loss(
+        in_blocks = config.loss_in_blocks(
+            self.transform, style=self.w_styles, content=self.w_content
+        )
+        self.in_blocks = in_blocks is not None
+        self.loss: Callable[[Any], Losses] = in_blocks or config.loss(
             self.transform,
-            style=[self.view(w) for w in styles],
+            style=[self.view(w) for w in self.w_styles],
             content=None if self.w_content is None else self.view(self.w_content),
         )
-        self.S_style = self.transform(self.w_style)
-        self.S_content = None if self.w_content is None else self.transform(self.w_content)
-        self.length = self._length(styles[0])
+        self.length = self._length(self.w_styles[0])
+        self.overview = _overview(self.transform, self.length if in_blocks else 0).to(self.device)
+        self.channels: list[Tensor] = []
         self.w_start = self._start()
 
     def loss_of_waveform(self, w: Tensor) -> Losses:
-        return self.loss(self.view(w))
+        return self.loss(Parts(w, Samples()) if self.in_blocks else self.view(w))
+
+    def loss_of_gains(self, shape: Gains, gains: Tensor) -> Losses:
+        return self.loss(Parts(gains, shape) if self.in_blocks else self.view(shape(gains)))
 
     def start_waveform(self) -> Tensor:
         """Return the sound that the optimisation starts from."""
@@ -239,19 +211,36 @@ class _Problem:
     def start_spectrogram(self) -> Tensor:
         """Return its spectrogram, or noise in place of a spectrogram."""
         if self.w_start is None:
-            return self._simple_start(self.S_style, self.S_content)
+            content = None if self.w_content is None else self.transform(self.w_content)
+            return self._simple_start(self.transform(self.w_style), content)
         S: Tensor = self.transform(self.w_start)
         return S
 
     def _start(self) -> Tensor | None:
-        """Return a start that is a sound of its own or a baseline; None is content or noise."""
+        """Return a start that is a sound of its own or a baseline; None is content or noise.
+
+        The mosaic of a style with several channels is made of all of them; `channels` keeps them.
+        """
         config, sounds = self.config, self.sounds
         if sounds.start is not None:
-            return self._tensor(audio.fit(sounds.start, self.length))
-        if config.start not in BASELINES or sounds.content is None:
+            return self.tensor(audio.fit(sounds.start, self.length))
+        if config.start not in BASELINES or sounds.mono_content is None:
             return None
-        y = BASELINES[config.start](sounds.style, sounds.content, sr=config.sr)
-        return self._tensor(y.astype(np.float32))
+        style: Audio = sounds.mono_style
+        in_channels = config.start == "mosaic" and config.domain == "gains"
+        if in_channels and sounds.style.ndim == 2 and sounds.in_channels:
+            style = np.concatenate([style[None], sounds.style])
+        more = {"ends": np.cumsum([len(one) for one in sounds.mono_styles])}
+        y = BASELINES[config.start](
+            style,
+            sounds.mono_content,
+            sr=config.rate,
+            **(more if config.blend == "path" else {}),
+        ).astype(np.float32)
+        if y.ndim == 1:
+            return self.tensor(y)
+        self.channels = [self.tensor(one) for one in y[1:]]
+        return self.tensor(y[0])
 
     def _simple_start(self, style: Tensor, content: Tensor | None) -> Tensor:
         """Return the content, or seeded noise; with the style's mean and spread, it is our choice.
@@ -273,12 +262,13 @@ class _Problem:
         noise = style.mean() + style.std() * noise
         return noise.clamp_min(0) if noise.ndim == 2 else noise
 
-    def _tensor(self, y: Audio) -> Tensor:
+    def tensor(self, y: Audio) -> Tensor:
+        """Return samples as a tensor with the device and the precision of the transfer."""
         return torch.from_numpy(y).to(self.device, getattr(torch, self.config.precision))
 
     def _length(self, style: Tensor) -> int:
         """Return the number of samples of the result: the content's, or those of a texture."""
-        seconds, sr = self.config.texture_duration, self.config.sr
+        seconds, sr = self.config.texture_duration, self.config.rate
         if self.w_content is not None or seconds is None:
             return len(style if self.w_content is None else self.w_content)
         length = round(seconds * sr)
@@ -290,34 +280,57 @@ class _Problem:
         return length
 
 
-def _hear(problem: _Problem, S: Tensor, w: Tensor) -> dict[str, Any]:
+def _hear(problem: _Problem, S: Tensor | None, w: Tensor, gains: Tensor | None) -> dict[str, Any]:
     """Return what is heard of a waveform: the sound, its spectrograms, losses and scores."""
     config, sounds = problem.config, problem.sounds
+    level = 1.0
     if config.result_level == "style":
-        w = w * (_rms(problem.w_style) / _rms(w).clamp_min(1e-9))
-    if config.domain != "spectrogram":
-        S = problem.transform(w)
-    y, gain = audio.guard(w.float().cpu().numpy())
-    heard = torch.from_numpy(y).to(w)
+        level = float(_rms(problem.w_style) / _rms(w).clamp_min(1e-9))
+    y, gain = audio.guard(_placed(problem, w, gains) * np.float32(level))
+    mono = y if y.ndim == 1 else downmix(y, sr=config.rate)
+    heard = problem.tensor(mono)
     realised = problem.loss_of_waveform(heard)
     scores = None
-    if sounds.content is not None and min(len(y), len(sounds.style)) >= metrics.MIN_SAMPLES:
-        scores = metrics.scores(y, content=sounds.content, style=sounds.style, sr=config.sr)
-    spectrograms = {
-        "content": problem.S_content,
-        "style": problem.S_style,
-        "optimised": S,
-        "result": problem.transform(heard),
-    }
+    if sounds.content is not None and min(y.shape[-1], len(problem.w_style)) >= metrics.MIN_SAMPLES:
+        scores = metrics.scores(y, content=sounds.content, style=sounds.style, sr=config.rate)
+    seen = {"content": problem.w_content, "style": problem.w_style, "result": heard}
+    spectrograms = {name: problem.overview(one) for name, one in seen.items() if one is not None}
+    optimised = problem.overview(w * level) if S is None else S
     return {
         "audio": y,
         "gain": gain,
         "spectrograms": {
-            name: one.float().cpu().numpy() for name, one in spectrograms.items() if one is not None
+            name: one.float().cpu().numpy()
+            for name, one in (spectrograms | {"optimised": optimised}).items()
         },
         "realised": realised.values() if realised.terms else {},
         "scores": scores,
     }
+
+
+def _placed(problem: _Problem, w: Tensor, gains: Tensor | None) -> Audio:
+    """Return the result with the channels of the content, and their image."""
+    content, sr = problem.sounds.content, problem.config.rate
+    y: Audio = w.float().cpu().numpy()
+    if content is None or not problem.sounds.in_channels:
+        return y
+    if gains is not None and problem.channels:
+        shaped = [Gains(one, sr=sr).long(gains) for one in problem.channels]
+        y = torch.stack(shaped).float().cpu().numpy()
+    return place(y, content, sr=sr, seed=problem.config.seed)
+
+
+def _overview(transform: Transform, samples: int) -> Transform:
+    """Return the transform for pictures: of a long sound, one with fewer frames."""
+    fewer = -(-transform.n_frames(samples) // PICTURE_FRAMES) if samples else 1
+    if fewer == 1 or not isinstance(transform, STFT):
+        return transform
+    return STFT(
+        sr=transform.sr,
+        n_fft=transform.n_fft,
+        hop_length=fewer * transform.hop_length,
+        pad_mode=transform.pad_mode,
+    )
 
 
 def _rms(y: Tensor) -> Tensor:
@@ -325,7 +338,7 @@ def _rms(y: Tensor) -> Tensor:
 
 
 def _open(
-    path: str | os.PathLike[str] | Pause | None, config: System, sounds: _Sounds
+    path: str | os.PathLike[str] | Pause | None, config: System, sounds: Sounds
 ) -> Checkpoint | Pause | None:
     """Return the saved state to continue from. A file belongs to settings, weights and sounds."""
     if path is None or isinstance(path, Pause):
@@ -343,5 +356,6 @@ def _open(
             key.update(value.cpu().numpy().tobytes())
     own = () if sounds.start is None else (sounds.start,)
     for y in (*sounds.styles, sounds.content, *own):
-        key.update(b"none" if y is None else f"{len(y)} ".encode() + y.tobytes())
+        key.update(b"none" if y is None else f"{y.shape} ".encode())
+        key.update(b"" if y is None else np.ascontiguousarray(y).data)
     return Checkpoint(path, key=key.hexdigest())

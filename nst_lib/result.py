@@ -24,17 +24,18 @@ class TransferResult:
 
     Attributes
     ----------
-    audio : np.ndarray, shape=(samples,)
+    audio : np.ndarray, shape=(samples,) or (channels, samples)
         The new sound, peak at most 0.999.
     gain : float
         Factor that kept the peak there; 1 where none was needed.
-    content : np.ndarray, shape=(samples,), or None
+    content : np.ndarray, shape=(samples,) or (channels, samples), or None
         The content as it was used: trimmed or padded, and levelled. None for texture synthesis.
-    style : np.ndarray, shape=(samples,)
-        The style as it was used; several styles, one after the other.
+    style : np.ndarray, shape=(samples,) or (channels, samples)
+        The style as it was used, condensed if it was long; several styles, one after the other.
     spectrograms : dict of str to np.ndarray, shape=(freq, time)
         "content" (if any), "style", "optimised" (what the optimiser left; of a waveform, its
-        spectrogram) and "result" (the spectrogram of `audio`: what is heard).
+        spectrogram) and "result" (the spectrogram of `audio`: what is heard). Of several channels
+        it is that of their power. Long sounds have fewer frames; `transform` is the one with these.
     evaluations : list of Evaluation
         The losses, evaluation by evaluation; `losses` is the same as a table.
     best_step : int or None
@@ -50,6 +51,8 @@ class TransferResult:
         Scores of `audio`; None without a content, or for sounds too short to score.
     outcome : str
         Why the (last) optimisation ended; see :class:`nst_lib.core.optimise.Optimised`.
+    subtype : str or None
+        Sample format of the content's file, by libsndfile's name ("PCM_16"); None if it has none.
     warnings : list of str
         Faults of the files that were read and used; see :func:`nst_lib.sound.audio.read`.
     seconds : dict of str to float
@@ -73,6 +76,7 @@ class TransferResult:
     realised: dict[str, float]
     scores: Scores | None
     outcome: str
+    subtype: str | None
     warnings: list[str]
     seconds: dict[str, float]
     device: str

@@ -16,6 +16,7 @@ from torch import Tensor
 from nst_lib.base.files import atomic, validate_output
 from nst_lib.config import ConfigError, GriffinLim
 from nst_lib.core import tensors
+from nst_lib.core.blocks import BlockTerms
 from nst_lib.core.gains import Gains
 from nst_lib.core.inversion import griffin_lim
 from nst_lib.core.objective import Losses
@@ -25,6 +26,7 @@ from nst_lib.core.optimise import (
     Observer,
     Resume,
     Snapshot,
+    Stopped,
     minimise,
 )
 from nst_lib.core.transforms import Transform
@@ -129,12 +131,16 @@ class Callbacks:
         Called with the name of each stage as it begins.
     on_inversion : callable or None
         Called with iteration and spectral convergence of Griffin-Lim.
+    on_block : callable or None
+        Called during each evaluation of a long sound, with the number of blocks that are done and
+        the number of all. An evaluation goes through them twice.
     """
 
     on_evaluation: Callable[[Evaluation], None] | None = None
     on_spectrogram: Callable[[Callable[[], npt.NDArray[np.float32]]], None] | None = None
     on_stage: Callable[[str], None] | None = None
     on_inversion: Callable[[int, float], None] | None = None
+    on_block: Callable[[int, int], None] | None = None
 
     @classmethod
     def of(cls, given: "Callbacks | Callable[[Evaluation], None] | None") -> "Callbacks":
@@ -186,6 +192,8 @@ class Session:
         Index of the evaluation that gave the last optimised point.
     convergence : float or None
         Spectral convergence of the inversion.
+    gains : Tensor or None
+        The best gains, if gains were optimised.
     outcome : str
         Why the last optimisation ended.
     inverted : Tensor or None
@@ -205,6 +213,7 @@ class Session:
         self.convergence: float | None = state.get("convergence")
         self.evaluations = [Evaluation(**row) for row in state.get("earlier", [])]
         self.best_step: int | None = None
+        self.gains: Tensor | None = None
         self.outcome = "finished"
 
     def optimise_spectrogram(self, loss: Callable[[Tensor], Losses], S: Tensor) -> Tensor:
@@ -255,25 +264,39 @@ class Session:
         return self._minimise(loss, w, transform, domain="waveform", steps=steps)
 
     def optimise_gains(
-        self, loss: Callable[[Tensor], Losses], w: Tensor, transform: Transform
+        self, loss: Callable[[Gains, Tensor], Losses], w: Tensor, transform: Transform
     ) -> Tensor:
-        """Return the waveform under the best gains; see :mod:`nst_lib.core.gains`."""
-        shape = Gains(w, sr=self._config.sr)
+        """Return the waveform under the best gains, and keep these; see :mod:`nst_lib.core.gains`.
+
+        The loss is a function of the sound under its gains, and of the gains.
+        """
+        shape = Gains(w, sr=transform.sr)
 
         def loss_of_gains(gains: Tensor) -> Losses:
             cost = self._config.gain_weight * shape.cost(gains)
-            return replace(loss(shape(gains)), gains=cost)
+            return replace(loss(shape, gains), gains=cost)
 
-        gains = self._minimise(
+        self.gains = self._minimise(
             loss_of_gains,
             shape.unchanged(),
-            lambda gains: transform(shape(gains)),
+            lambda gains: transform(shape.long(gains)),
             domain="gains",
             steps=self._config.steps,
         )
         with torch.no_grad():
-            y: Tensor = shape(gains)
-        return y
+            return shape.long(self.gains)
+
+    def watch(self, loss: object) -> None:
+        """Report how far an evaluation is, and let it be stopped, if it is computed in blocks."""
+        terms = getattr(loss, "terms", None)
+        if isinstance(terms, BlockTerms):
+            terms.on_block = self._on_block
+
+    def _on_block(self, done: int, of: int) -> None:
+        if self._stop is not None and self._stop.is_set():
+            raise Stopped
+        if self._callbacks.on_block is not None:
+            self._callbacks.on_block(done, of)
 
     def _minimise(
         self,

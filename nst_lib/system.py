@@ -30,6 +30,7 @@ from nst_lib.config import (
     Transforms,
 )
 from nst_lib.core.baselines import BASELINES
+from nst_lib.core.blocks import Parts
 from nst_lib.core.objective import Losses
 from nst_lib.core.transforms import Transform
 from nst_lib.sound.datasets import Clip
@@ -101,7 +102,7 @@ class System(Machine, Search, Frames, Name):
         own: Transform | None = self._parts.get("transform")
         if own is None:
             return self.make_transform()
-        if own.sr != self.sr:
+        if self.sr is not None and own.sr != self.sr:
             raise ConfigError(
                 f"your own transform has a sampling rate of {own.sr} Hz, and the recordings have "
                 f"sr={self.sr}; give both the same rate"
@@ -127,6 +128,22 @@ class System(Machine, Search, Frames, Name):
             View of the content.
         """
         raise NotImplementedError(f"{type(self).__name__} has no loss: define its method loss")
+
+    def loss_in_blocks(
+        self, transform: Transform, *, style: Sequence[Tensor], content: Tensor | None
+    ) -> Callable[[Parts], Losses] | None:
+        """Return the loss of a long sound, computed in blocks; None: it is computed at once.
+
+        Parameters
+        ----------
+        transform : Transform
+            The transform that makes the spectrograms.
+        style : sequence of Tensor, shape=(samples,)
+            The styles.
+        content : Tensor, shape=(samples,), or None
+            The content.
+        """
+        return None
 
     def n_weights(self, *, n_freq: int, n_frames: int) -> int:
         """Return the number of weights of the network, for views of a size."""
@@ -206,6 +223,14 @@ class System(Machine, Search, Frames, Name):
         if self.device == "cuda" and not available:
             raise ConfigError("device='cuda': this machine has no CUDA device; accepted: auto, cpu")
         return torch.device("cuda" if available and self.device != "cpu" else "cpu")
+
+    @property
+    def n_threads(self) -> int:
+        """Number of threads that PyTorch computes on: one, which is the fastest for small tensors.
+
+        A system with large products overrides it; see :mod:`nst_lib.base.threads`.
+        """
+        return 1
 
     def using(self, **parts: Any) -> Self:
         """Return the same settings with your own parts in place of those that the settings name.

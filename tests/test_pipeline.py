@@ -143,7 +143,7 @@ def test_default_preset(pair):
         on_stage=stages.append, on_spectrogram=lambda now: seen.append(now().copy())
     )
     result = transfer(pair.content, pair.style, callback=callback)
-    assert result.config == TransferConfig.from_preset("shaped")
+    assert result.config == TransferConfig.from_preset("shaped").at(22050)
     assert stages == ["read", "analyse", "optimise", "score"]
     assert {e.domain for e in result.evaluations} == {"gains"}
     start = mosaic(result.style, result.content, sr=22050).astype(np.float32)

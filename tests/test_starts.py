@@ -12,7 +12,7 @@ from nst_lib.batch.grid import GridError, checksums, identify, parse_grid, read_
 from nst_lib.config import STARTS, ConfigError
 from nst_lib.core.baselines import BASELINES
 from nst_lib.core.optimise import Evaluation
-from nst_lib.pipeline import load
+from nst_lib.recordings import load
 from nst_lib.show import report
 from nst_lib.sound import audio
 from nst_lib.sound.audio import AudioError
@@ -57,6 +57,7 @@ def test_every_system_starts_there(pair, own, name, start):
     result = transfer(pair.content, pair.style, config)
     assert np.isfinite(result.audio).all()
     assert result.audio.std() > 1e-5
+    config = result.config
     assert len(result.audio) == round(1.5 * config.sr)
     if start == "noise":
         return

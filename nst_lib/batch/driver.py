@@ -20,7 +20,7 @@ from nst_lib.batch.grid import Condition, Grid, checksums, identify
 from nst_lib.batch.status import STATUS, Entry, Status
 from nst_lib.batch.store import Store
 from nst_lib.batch.unit import Limits, Outcome, Report, Unit, leave_failure, without_lesson
-from nst_lib.pipeline import load
+from nst_lib.recordings import load, rate_of
 from nst_lib.sound import audio
 from nst_lib.sound.datasets import RecordedClip, SyntheticClip
 
@@ -357,15 +357,18 @@ def _write_inputs(plan: Plan) -> None:
         for key in (condition.style, condition.content):
             name = _input_name(condition, key, plan)
             if not plan.store.exists(name):
-                y = load(plan.grid.clips[key], condition.config)
+                clip = plan.grid.clips[key]
+                config = condition.config.at(rate_of(clip))
+                y = load(clip, config)
                 with plan.store.scratch("input") as folder:
-                    audio.write(folder / "y.wav", audio.guard(y)[0], sr=condition.config.sr)
+                    audio.write(folder / "y.wav", audio.guard(y)[0], sr=config.rate)
                     plan.store.write(name, (folder / "y.wav").read_bytes())
 
 
 def _input_name(condition: Condition, key: str, plan: Plan) -> str:
     config = condition.config
-    used = [config.sr, config.duration, config.level, config.level_target, plan.checksums[key]]
+    used = [config.sr, config.mono, config.duration, config.level, config.level_target]
+    used.append(plan.checksums[key])
     digest = files.checksum(json.dumps(used).encode())[:8]
     return f"inputs/{Path(plan.grid.clips[key].name).stem}-{digest}.wav"
 

@@ -19,6 +19,8 @@ from nst_lib.config import GriffinLim
 from nst_lib.core.objective import Losses
 from nst_lib.system import System
 
+#: Sampling rate in Hz that recordings are assumed to have, if `sr` is None.
+USUAL_RATE = 44100
 #: An evaluation is measured again, for the best of three, until it has taken this long (s).
 _ENOUGH = 0.3
 #: Of a batch before its first condition, of the notebook around a transfer (kernel, figures,
@@ -74,10 +76,11 @@ def makespan(seconds: Iterable[float], *, jobs: int) -> float:
 
 
 def _estimate(config: System, duration: float) -> Estimate:
+    config = config.at(USUAL_RATE)
     small = config.in_small(duration)
     device = config.torch_device()
     transform = small.make_transform().to(device)
-    n_samples = max(round((small.duration or duration) * config.sr), transform.min_samples)
+    n_samples = max(round((small.duration or duration) * config.rate), transform.min_samples)
     noise = torch.randn(2, n_samples, generator=torch.Generator().manual_seed(0)).to(device)
     style, content = 0.1 * noise
     view = small.view(transform)
@@ -85,7 +88,7 @@ def _estimate(config: System, duration: float) -> Estimate:
     loss = small.loss(transform, style=seen, content=view(content))
     kept, of_picture = _evaluate(lambda S: loss(S).total, seen, besides=_tensors(loss))
     _, of_view = _evaluate(lambda y: view(y).square().sum(), style)
-    longer = duration * config.sr / n_samples
+    longer = duration * config.rate / n_samples
     n_freq, n_frames = seen.shape[-2:]
     growth = config.growth(small, n_freq=n_freq, n_frames=n_frames, longer=longer)
     domain = {"spectrogram": 0.0, "hybrid": 0.5}.get(config.domain, 1.0)

@@ -29,10 +29,12 @@ from nst_lib.system import (
 
 def transfer(
     style: Annotated[
-        list[Path],
+        list[str],
         typer.Option(
-            help="The recording that gives the timbre. If it is given several times, the style is "
-            "one texture between the recordings."
+            help="The recording that gives the timbre, or a summary that `nst style` wrote "
+            "(.style). If it is given several times, the style is one texture between the "
+            "recordings; FILE:0.7 gives a recording a share of it.",
+            metavar="FILE[:SHARE]",
         ),
     ],
     out: Annotated[Path, typer.Option(help="The sound file to write: .wav, .flac or .ogg.")],
@@ -82,6 +84,29 @@ def transfer(
     channels: Annotated[
         int | None, typer.Option(help="The number of channels of the network.")
     ] = None,
+    blend: Annotated[
+        str | None,
+        typer.Option(
+            help="How several styles are joined: mix, everywhere; path, from the first at the "
+            "beginning to the last at the end.",
+            metavar="mix|path",
+        ),
+    ] = None,
+    sr: Annotated[
+        int | None,
+        typer.Option(
+            help="The sampling rate in Hz. By default the content's own, 48000 at most; published "
+            "systems use their own."
+        ),
+    ] = None,
+    duration: Annotated[
+        float | None,
+        typer.Option(
+            help="Trim or pad the recordings to this many seconds. By default they are used whole; "
+            "published systems use 5 s."
+        ),
+    ] = None,
+    mono: Annotated[bool, typer.Option("--mono", help="Mix all channels to one.")] = False,
     seed: Annotated[
         int | None, typer.Option(help="Seed of the random weights, the noise and the phase.")
     ] = None,
@@ -121,27 +146,35 @@ def transfer(
         "steps": steps,
         "start": start,
         "content_weight": content_weight,
+        "blend": blend,
+        "sr": sr,
+        "duration": duration,
+        "mono": mono or None,
         "channels": channels,
         "seed": seed,
         "device": device,
     }
-    overrides = {name: value for name, value in options.items() if value is not None}
+    styles, shares = _shares(style)
+    overrides: dict[str, Any] = {
+        name: value for name, value in options.items() if value is not None
+    }
+    overrides |= {"style_weights": shares} if shares else {}
     parsed = parse_settings(settings or [], {"preset", *overrides})
     name = preset or default_preset(content)
     config = TransferConfig.from_preset(name, **overrides, **parsed)
     config.validate_content(content)
-    inputs = [*style, *([] if content is None else [content]), *config.files().values()]
+    inputs = [*styles, *([] if content is None else [content]), *config.files().values()]
     _validate_outputs(out, plot, checkpoint, inputs=inputs)
     with track(config, hidden=unwatched()) as progress, stop_on_interrupt() as stop:
         result = run_transfer(
             content,
-            style,
+            styles,
             config,
             callback=progress,
             stop=stop,
             checkpoint=checkpoint,
         )
-    names = [str(path) for path in style]
+    names = [str(path) for path in styles]
     record = report.write(
         result,
         out,
@@ -199,6 +232,29 @@ def demo(
         files = demo.run(out, callback=progress)
     for path in files:
         print(path)
+
+
+def _shares(style: list[str]) -> tuple[list[Path], tuple[float, ...]]:
+    """Return the paths of the styles, and their shares if there are any."""
+    paths, shares = [], []
+    for text in style:
+        path, colon, share = text.rpartition(":")
+        if colon and _is_number(share) and not Path(text).exists():
+            paths.append(Path(path))
+            shares.append(float(share))
+        else:
+            paths.append(Path(text))
+    if shares and len(shares) < len(paths):
+        raise ValueError("--style: some styles have a share and some have none; give all or none")
+    return paths, tuple(shares)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _validate_outputs(

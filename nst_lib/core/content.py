@@ -71,16 +71,31 @@ class OnsetStrength(nn.Module):
         weights /= weights.sum(1, keepdims=True)
         self.std = SMOOTHING * transform.sr / transform.hop_length
         self.register_buffer("weights", torch.from_numpy(weights).to(content))
-        loudest = self._power(content).amax()
-        self.register_buffer("silence", loudest * 10 ** (SILENCE / 10) + 1e-30)
+        self.register_buffer("silence", torch.empty(()))
+        self.set_loudest(self.power(content).amax())
 
-    def _power(self, S: Tensor) -> Tensor:
+    def set_loudest(self, power: Tensor) -> None:
+        """Set the power of the content's loudest band, to which the level of silence is relative.
+
+        It is that of the content that was given, unless this is only a part of it.
+        """
+        self.silence = power * 10 ** (SILENCE / 10) + 1e-30
+
+    def power(self, S: Tensor) -> Tensor:
+        """Return the power ``(bands, time)`` of a log-magnitude spectrogram."""
         return self.weights @ torch.expm1(S).square()
+
+    def rises(self, S: Tensor) -> Tensor:
+        """Return the rises ``(time - 1,)``, before the smoothing."""
+        return (self.power(S) + self.silence).log().diff(dim=-1).clamp_min(0).mean(0)
+
+    def smooth(self, rises: Tensor) -> Tensor:
+        """Return the onset strength from the rises."""
+        return smooth(rises, self.std)
 
     def forward(self, S: Tensor) -> Tensor:
         """Return the onset strength ``(time - 1,)`` of a log-magnitude spectrogram."""
-        rises = (self._power(S) + self.silence).log().diff(dim=-1).clamp_min(0).mean(0)
-        return smooth(rises, self.std)
+        return self.smooth(self.rises(S))
 
 
 #: Names of the terms.

@@ -8,7 +8,9 @@ A transfer that optimises samples can make any sound, and much of what it makes 
 loss term hears. Gains can only make parts of a sound louder or softer: its fine structure stays.
 """
 
+import itertools
 import math
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -22,12 +24,14 @@ from nst_lib.core.transforms import window_length
 WINDOW = 0.046
 #: Unit of the cost: the gain in dB whose mean square costs 1.
 UNIT = 10.0
+#: Number of frames of the pieces that a long sound is computed in.
+PIECE = 1024
 
 _DECIBELS = 20 / math.log(10)
 
 
 class Gains(nn.Module):
-    """A sound as a function of its gains ``(N_BANDS, frames)``.
+    """A sound as a function of its gains ``(N_BANDS, frames)``, as a whole or piece by piece.
 
     Parameters
     ----------
@@ -37,30 +41,63 @@ class Gains(nn.Module):
         Sampling rate in Hz.
     """
 
+    y: Tensor
     window: Tensor
-    spectrum: Tensor
     weights: Tensor
 
     def __init__(self, y: Tensor, *, sr: int) -> None:
         super().__init__()
         self.samples = len(y)
         self.n_fft = window_length(WINDOW, sr=sr)
+        self.hop = self.n_fft // 4
+        self.n_frames = 1 + max(len(y), self.n_fft) // self.hop
+        self.register_buffer("y", y)
         self.register_buffer("window", torch.hann_window(self.n_fft).to(y))
-        padded = nn.functional.pad(y, (0, max(self.n_fft - len(y), 0)))
-        spectrum = torch.stft(padded, self.n_fft, window=self.window, return_complex=True)
-        self.register_buffer("spectrum", spectrum)
         self.register_buffer("weights", torch.from_numpy(_interpolation(self.n_fft, sr)).to(y))
 
     def unchanged(self) -> Tensor:
         """Return the gains that leave the sound as it is: all 0, shape ``(N_BANDS, frames)``."""
-        return self.weights.new_zeros(len(self.weights), self.spectrum.shape[-1])
+        return self.weights.new_zeros(len(self.weights), self.n_frames)
 
     def forward(self, gains: Tensor) -> Tensor:
         """Return the sound ``(samples,)`` under gains ``(N_BANDS, frames)``."""
-        spectrum = self.spectrum * (self.weights.mT @ gains).exp()
-        length = self.n_fft // 4 * (self.spectrum.shape[-1] - 1)
-        y = torch.istft(spectrum, self.n_fft, window=self.window, length=max(length, self.samples))
-        return y[: self.samples]
+        return self._shape(self._spectrum, gains, self.samples)
+
+    def span(self, begin: int, end: int) -> slice:
+        """Return the frames of the gains that the samples from `begin` to `end` depend on."""
+        return slice(max(begin // self.hop - 4, 0), min(-(-end // self.hop) + 5, self.n_frames))
+
+    def piece(self, part: Tensor, begin: int, end: int) -> Tensor:
+        """Return the samples from `begin` to `end`, from the gains of :meth:`span`."""
+        span = self.span(begin, end)
+        first = span.start * self.hop
+        last = self.samples if span.stop == self.n_frames else (span.stop - 1) * self.hop
+        y = self._shape(self._analyse(self.y[first:last]), part, last - first)
+        return y[begin - first : end - first]
+
+    def long(self, gains: Tensor) -> Tensor:
+        """Return the whole sound as :meth:`forward` does, but piece by piece, in little memory."""
+        edges = [*range(0, self.samples, PIECE * self.hop), self.samples]
+        return torch.cat(
+            [
+                self.piece(gains[:, self.span(begin, end)], begin, end)
+                for begin, end in itertools.pairwise(edges)
+            ]
+        )
+
+    @cached_property
+    def _spectrum(self) -> Tensor:
+        return self._analyse(self.y)
+
+    def _analyse(self, y: Tensor) -> Tensor:
+        padded = nn.functional.pad(y, (0, max(self.n_fft - len(y), 0)))
+        return torch.stft(padded, self.n_fft, window=self.window, return_complex=True)
+
+    def _shape(self, spectrum: Tensor, gains: Tensor, samples: int) -> Tensor:
+        length = max(self.hop * (spectrum.shape[-1] - 1), samples)
+        shaped = spectrum * (self.weights.mT @ gains).exp()
+        y = torch.istft(shaped, self.n_fft, window=self.window, length=length)
+        return y[:samples]
 
     @staticmethod
     def cost(gains: Tensor) -> Tensor:

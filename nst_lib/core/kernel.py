@@ -219,9 +219,7 @@ class InfiniteCNN(nn.Module):
             )
         if a.pairs is not None and x.pairs is not None:
             return max_pooled(Q, a.pairs, x.pairs)
-        for axis in range(K.ndim):
-            K = _Halve.apply(K, axis)  # type: ignore[no-untyped-call]
-        return K
+        return average_pooled(K)
 
 
 @dataclass(frozen=True)
@@ -365,6 +363,13 @@ class KernelDistances(nn.Module):
             distances = (distances + self.content_energy[stack]).double()
             content[f"relu{stack + 1}"] = scale * distances.mean()
         return Distances(style=style, content=content)
+
+
+def average_pooled(K: Tensor) -> Tensor:
+    """Return the mean of a kernel over blocks of 2 positions along each axis."""
+    for axis in range(K.ndim):
+        K = _Halve.apply(K, axis)  # type: ignore[no-untyped-call]
+    return K
 
 
 def _matrix(K: Tensor) -> Tensor:

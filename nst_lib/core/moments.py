@@ -54,6 +54,12 @@ def arc_cosine(Q: Tensor, q_a: Tensor, q_b: Tensor) -> Tensor:
     return K
 
 
+def arc_cosine_of_pairs(Q: Tensor, q_a: Tensor, q_b: Tensor) -> Tensor:
+    """Return E[relu(h_a) relu(h_b)] of pairs of positions; all shapes are ``(pairs,)``."""
+    K: Tensor = _ArcCosineOfPairs.apply(Q, q_a, q_b)  # type: ignore[no-untyped-call]
+    return K
+
+
 @dataclass(frozen=True)
 class Pairs:
     """Moments of each pair of neighbours in one sound, which max pooling needs.
@@ -155,6 +161,25 @@ class _ArcCosine(torch.autograd.Function):
             weighted.sum(1) / (4 * math.pi * q_a),
             weighted.sum(0) / (4 * math.pi * q_b),
         )
+
+
+class _ArcCosineOfPairs(torch.autograd.Function):
+    """The arc-cosine kernel, element by element."""
+
+    @staticmethod
+    def forward(ctx: Any, Q: Tensor, q_a: Tensor, q_b: Tensor) -> Tensor:
+        norm = (q_a * q_b).sqrt()
+        cosine = (Q / norm).clamp(-1, 1)
+        sine, angle = norm * (1 - cosine.square()).sqrt(), math.pi - cosine.acos()
+        ctx.save_for_backward(angle, sine, q_a, q_b)
+        K: Tensor = (sine + angle * Q) / (2 * math.pi)
+        return K
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        angle, sine, q_a, q_b = ctx.saved_tensors
+        weighted = gradient * sine / (4 * math.pi)
+        return gradient * angle / (2 * math.pi), weighted / q_a, weighted / q_b
 
 
 class _Conditioned(torch.autograd.Function):

@@ -33,7 +33,7 @@ w = 5e-6 at r = 1e-6.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Self
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +50,7 @@ CONTENT_TERMS = ("features", *CORRELATIONS)
 _FLOOR = 1e-8
 #: The smallest normaliser, as a share of the distance between silence and the style. It is used
 #: where content and style are the same sound.
-_LEAST = 1e-6
+LEAST_DISTANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,24 @@ class Losses:
 ContentTermMaker = Callable[[Tensor, Transform], Callable[[Tensor], Tensor]]
 
 
+class AnyTerms(Protocol):
+    """What the objectives weigh: :class:`Terms`, or those of a long sound in blocks."""
+
+    @property
+    def style_at(self) -> dict[str, float]:
+        """Distance between the reference and the style in each layer."""
+
+    @property
+    def content_at(self) -> dict[str, float]:
+        """Distance between silence and the content in each layer."""
+
+    def __call__(self, x: Any) -> tuple[Distances, dict[str, Tensor]]:
+        """Return the distances in the network and the other content terms."""
+
+    def excess(self, x: Any) -> Tensor:
+        """Return the cost of leaving the range of style and content."""
+
+
 class Terms(nn.Module):
     """All distances of a spectrogram to style and content, unweighted.
 
@@ -157,7 +175,7 @@ class Terms(nn.Module):
         """
         reference = self._silence if self.content is None else self._at(self.content)
         return {
-            name: max(float(value), _LEAST * float(self._silence.style[name]))
+            name: max(float(value), LEAST_DISTANCE * float(self._silence.style[name]))
             for name, value in reference.style.items()
         }
 
@@ -190,7 +208,7 @@ class WeightedSum(nn.Module):
     """
 
     def __init__(
-        self, terms: Terms, *, alpha: float = 1.0, beta: float = 1e8, balanced: bool = False
+        self, terms: AnyTerms, *, alpha: float = 1.0, beta: float = 1e8, balanced: bool = False
     ) -> None:
         super().__init__()
         self.terms, self.alpha, self.beta = terms, alpha, beta
@@ -203,7 +221,7 @@ class WeightedSum(nn.Module):
         style = _weighted(distances.style, self.style_weights, self.beta)
         content = _weighted(distances.content, self.content_weights, self.alpha)
         content |= {name: self.alpha * value for name, value in correlations.items()}
-        return Losses.of(style, content, zero=S.new_zeros(()))
+        return Losses.of(style, content, zero=torch.zeros(()))
 
 
 class TradeOff(nn.Module):
@@ -219,7 +237,7 @@ class TradeOff(nn.Module):
         Whether the weights of style layers are "balanced"; see the module.
     """
 
-    def __init__(self, terms: Terms, *, content_weight: float, balanced: bool = False) -> None:
+    def __init__(self, terms: AnyTerms, *, content_weight: float, balanced: bool = False) -> None:
         super().__init__()
         self.terms, self.content_weight = terms, content_weight
         self.style_weights = _balance(terms.style_at) if balanced else {}
@@ -231,7 +249,7 @@ class TradeOff(nn.Module):
     def forward(self, S: Tensor) -> Losses:
         """Return the losses of a spectrogram ``(freq, time)``."""
         distances, correlations = self.terms(S)
-        zero = S.new_zeros(())
+        zero = torch.zeros(())
         style = _weighted(distances.style, self.style_weights, 1 / (self.style_scale or 1))
         features = {
             name: value / self.content_scales[name] for name, value in distances.content.items()

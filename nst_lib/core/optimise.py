@@ -277,6 +277,10 @@ def minimise(
     return run.minimise(resume or Resume())
 
 
+class Stopped(Exception):  # noqa: N818 - not an error
+    """A loss raises it to end the minimisation in the middle of an evaluation."""
+
+
 class _End(Exception):  # noqa: N818 - not an error: leaves the optimiser from inside its closure
     pass
 
@@ -315,7 +319,7 @@ class _Run:
             self._move(optimiser, resume.on_snapshot)
         except _End:
             pass
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Stopped):
             self._outcome = "stopped"
         restart = self._snapshot(self._best / self._unit, forgetful)
         return Optimised(self._best, self._evaluations, self._best_step, self._outcome, restart)

@@ -165,5 +165,10 @@ def looped(y: Waveform, n: int, *, sr: int) -> FloatArray:
 
 def as_loud_as(style: Waveform, y: FloatArray) -> FloatArray:
     """Return a sound with the RMS of the style; silence stays silence."""
+    return y * level(style, y)
+
+
+def level(style: Waveform, y: Waveform) -> float:
+    """Return the factor that gives a sound the RMS of the style; 1 for silence."""
     ours, theirs = (np.sqrt(np.mean(np.square(x, dtype=np.float64))) for x in (y, style))
-    return y * (theirs / ours) if ours > 0 else y
+    return float(theirs / ours) if ours > 0 else 1.0

@@ -13,6 +13,7 @@ The ear is a score and never part of a loss: a judge that is optimised stops bei
 gradients.
 """
 
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import numpy.typing as npt
 import torch
 
 from nst_lib.base.files import file_checksum
+from nst_lib.core.image import downmix
 from nst_lib.metrics import aisfx, weights
 from nst_lib.metrics.weights import EarError as EarError
 from nst_lib.sound import audio
@@ -33,6 +35,10 @@ LEVEL = -35.0
 ORIGIN = np.load(Path(__file__).with_name("ear_origin.npy"))
 #: Mean cosine of two different clips of one category, over the same clips.
 SAME_CATEGORY = 0.35
+#: Of a long sound, as many blocks are heard, spread evenly (about 140 s; our choice).
+MOST_BLOCKS = 60
+#: Number of embeddings that are kept.
+_KEPT = 32
 #: Blocks that go through the network at once.
 _BATCH = 12
 
@@ -62,6 +68,7 @@ class Ear:
             self.network = aisfx.Network()
         self.network.load_state_dict(aisfx.read(path), assign=True)
         self.network.eval()
+        self._kept: dict[str, Embedding] = {}
 
     @torch.inference_mode()
     def respond(self, y: Audio, *, sr: int) -> Embedding:
@@ -69,8 +76,9 @@ class Ear:
 
         Parameters
         ----------
-        y : np.ndarray, shape=(samples,)
-            A sound, not silent; its level does not matter.
+        y : np.ndarray, shape=(samples,) or (channels, samples)
+            A sound, not silent; its level does not matter. Channels are mixed without loss of power
+            (:func:`nst_lib.core.image.downmix`).
         sr : int > 0
             Sampling rate in Hz.
 
@@ -84,10 +92,13 @@ class Ear:
         AudioError
             If the sound cannot be used.
         """
-        y = audio.validate(y)
+        y = audio.validate(y, mono=False)
+        y = y if y.ndim == 1 else downmix(y, sr=sr)
         rms = np.sqrt(np.mean(np.square(y, dtype=np.float64)))
         levelled = np.asarray(y * (10 ** (LEVEL / 20) / rms), dtype=np.float32)
         X = aisfx.blocks(aisfx.features(levelled, sr=sr))
+        if len(X) > MOST_BLOCKS:
+            X = X[torch.linspace(0, len(X) - 1, MOST_BLOCKS).round().long()]
         out = torch.cat([self.network(part) for part in torch.split(X, _BATCH)])
         return np.asarray(out.mean(0).numpy())
 
@@ -101,7 +112,16 @@ class Ear:
         np.ndarray, shape=(512,)
             Read-only.
         """
-        return _embed(self, np.asarray(y, dtype=np.float32).tobytes(), sr)
+        y = np.ascontiguousarray(y, dtype=np.float32)
+        key = f"{y.shape} {sr} {hashlib.sha256(y.data).hexdigest()}"
+        if key not in self._kept:
+            away = self.respond(y, sr=sr) - ORIGIN
+            embedding = np.asarray(away / np.linalg.norm(away))
+            embedding.setflags(write=False)
+            self._kept[key] = embedding
+            if len(self._kept) > _KEPT:
+                del self._kept[next(iter(self._kept))]
+        return self._kept[key]
 
     def cosine(self, a: Audio, b: Audio, *, sr: int) -> float:
         """Return the similarity of two sounds: the cosine of their embeddings, from -1 to 1."""
@@ -123,11 +143,3 @@ def installed() -> Ear | None:
 @lru_cache(maxsize=1)
 def _load(path: Path) -> Ear:
     return Ear(path)
-
-
-@lru_cache(maxsize=32)
-def _embed(ear: Ear, samples: bytes, sr: int) -> Embedding:
-    away = ear.respond(np.frombuffer(samples, np.float32), sr=sr) - ORIGIN
-    embedding = np.asarray(away / np.linalg.norm(away))
-    embedding.setflags(write=False)
-    return embedding

@@ -78,9 +78,10 @@ def scores(result: Audio, *, content: Audio, style: Audio, sr: int) -> Scores:
 
     Parameters
     ----------
-    result, content, style : np.ndarray, shape=(samples,)
+    result, content, style : np.ndarray, shape=(samples,) or (channels, samples)
         Sounds with at least `nst_lib.metrics.MIN_SAMPLES` samples, not silent. If result and
-        content differ in length, rhythm compares them over the shorter length.
+        content differ in length, rhythm compares them over the shorter length. The power of
+        channels is averaged.
     sr : int > 0
         Sampling rate in Hz.
 

@@ -42,7 +42,7 @@ def run(out: str | os.PathLike[str], *, callback: Callbacks | None = None) -> li
     files = {name: folder / f"{name}.wav" for name in ("content", "style", "result")}
     for role, y in (("content", result.content), ("style", result.style)):
         if y is not None:
-            audio.write(files[role], y, sr=result.config.sr)
+            audio.write(files[role], y, sr=result.config.rate)
     inputs = {"content": pair.content.name, "style": pair.style.name}
     record = report.write(result, files["result"], inputs=inputs)
     figure, page = folder / "figure.png", folder / "index.html"

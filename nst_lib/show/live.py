@@ -24,7 +24,8 @@ from matplotlib.ticker import MaxNLocator
 
 from nst_lib.core.optimise import Evaluation
 from nst_lib.core.transforms import Transform
-from nst_lib.pipeline import Recording, load, transfer
+from nst_lib.pipeline import transfer
+from nst_lib.recordings import Recording, load, rate_of, several
 from nst_lib.result import TransferResult
 from nst_lib.session import Callbacks, Pause
 from nst_lib.show import plots
@@ -90,7 +91,8 @@ class LiveTransfer:
         interactive: bool = True,
         kept: Kept | None = None,
     ) -> None:
-        self.config = preset(default_preset(content)).config if config is None else config
+        config = preset(default_preset(content)).config if config is None else config
+        self.config = config.at(rate_of(several(style)[0] if content is None else content))
         self.interactive = interactive
         self.result: TransferResult | None = None
         self.error: Exception | None = None
@@ -285,7 +287,7 @@ class LiveTransfer:
     def _players(self, result: TransferResult) -> Compare:
         found = {"content": result.content, "style": result.style, "result": result.audio}
         sounds = {name: y for name, y in found.items() if y is not None}
-        return Compare(sounds, sr=result.config.sr, interactive=self.interactive)
+        return Compare(sounds, sr=result.config.rate, interactive=self.interactive)
 
     def _on_stage(self, stage: str) -> None:
         self._text.value = STAGE_WORDS[stage]

@@ -58,7 +58,16 @@ def track(config: System, *, hidden: bool = False) -> Iterator[Callbacks]:
         def on_inversion(iteration: int, convergence: float) -> None:
             bar.set_description(f"{STAGE_WORDS['invert']}, {iteration} of {n_iter}")
 
-        yield Callbacks(on_evaluation=on_evaluation, on_stage=on_stage, on_inversion=on_inversion)
+        def on_block(done: int, of: int) -> None:
+            bar.set_postfix_str(f"block {done} of {of}")
+            file.update(block=done, blocks=of)
+
+        yield Callbacks(
+            on_evaluation=on_evaluation,
+            on_stage=on_stage,
+            on_inversion=on_inversion,
+            on_block=on_block,
+        )
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -68,9 +68,10 @@ def write(
     path: str | os.PathLike[str],
     *,
     inputs: Mapping[str, str | list[str] | None],
-    subtype: str | None = None,
 ) -> Path:
     """Write the sound to `path`, and its record beside it with the ending ``.json``.
+
+    The sound has the sample format of the content's file, where the ending allows it.
 
     Parameters
     ----------
@@ -80,8 +81,6 @@ def write(
         The sound file to be written.
     inputs : mapping of str to str
         See :func:`to_dict`.
-    subtype : str or None
-        The sample format; see :func:`nst_lib.sound.audio.write`.
 
     Returns
     -------
@@ -97,7 +96,7 @@ def write(
     text = json.dumps(to_dict(result, inputs=inputs), indent=2, allow_nan=False)
     with atomic(record) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
-        audio.write(path, result.audio, sr=result.config.sr, subtype=subtype)
+        audio.write(path, result.audio, sr=result.config.rate, subtype=result.subtype)
     return record
 
 

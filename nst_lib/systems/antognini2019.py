@@ -258,7 +258,7 @@ class Antognini2019(StyleWeight, GriffinLim, Transforms, System):
             beta=self.beta,
             autocorrelation=self.autocorrelation,
             diversity=self.diversity,
-            frame_rate=self.sr / transform.hop_length,
+            frame_rate=self.rate / transform.hop_length,
         )
 
 

@@ -160,7 +160,7 @@ class Caracalla2020(StyleWeight, SoundItself, System):
         styles = several(style)
         seconds = self.texture_duration or 0.0
         lengths = [x.shape[-1] for x in (*styles, *([] if content is None else [content]))]
-        n_frames = max(*lengths, transform.n_frames(round(seconds * self.sr)))
+        n_frames = max(*lengths, transform.n_frames(round(seconds * self.rate)))
         n_freq = styles[0].shape[-2]
         validate_memory(
             n_kept(self.filters, n_freq=n_freq, n_frames=n_frames),

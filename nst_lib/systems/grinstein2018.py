@@ -79,7 +79,7 @@ class TextureStatistics(StyleWeight, SoundItself, Transforms, System):
                     f"sound of {y.shape[-1]} samples; accepted: {metrics.MIN_SAMPLES} or more for "
                     "texture statistics"
                 )
-            return metrics.envelopes(y, sr=self.sr)
+            return metrics.envelopes(y, sr=self.rate)
 
         return view
 

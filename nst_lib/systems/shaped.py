@@ -20,6 +20,10 @@ CONFIG = TransferConfig(
         "content_terms": ("onset",),
         "content_weight": 0.1,
         "steps": 40,
+        "sr": None,
+        "duration": None,
+        "mono": False,
+        "style_duration": 20.0,
     }
 )
 

@@ -27,7 +27,7 @@ from torch.nn.functional import cross_entropy
 
 from nst_lib.base.validation import validate_positive
 from nst_lib.config import ConfigError
-from nst_lib.pipeline import load
+from nst_lib.recordings import load
 from nst_lib.session import Checkpoint
 from nst_lib.sound.datasets import Clip
 from nst_lib.systems.huzaifah2020 import Huzaifah2020

@@ -27,7 +27,8 @@ from matplotlib import pyplot as plt
 from nst_lib import TransferConfig, transfer
 from nst_lib.config import ConfigError
 from nst_lib.core.transforms import STFT, Transform
-from nst_lib.pipeline import STAGES, load
+from nst_lib.pipeline import STAGES
+from nst_lib.recordings import load
 from nst_lib.result import TransferResult
 from nst_lib.show import plots, progress
 from nst_lib.show.explorer import Explorer

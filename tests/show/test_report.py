@@ -28,7 +28,7 @@ def test_a_stereo_result_is_written_in_its_sample_format(result, tmp_path, rng, 
     y = rng.uniform(-0.5, 0.5, (2, SR)).astype(np.float32)
     inputs = {"content": "a", "style": "b"}
     path = tmp_path / "result.wav"
-    record = report.write(replace(result, audio=y), path, inputs=inputs, subtype=subtype)
+    record = report.write(replace(result, audio=y, subtype=subtype), path, inputs=inputs)
     assert json.loads(record.read_text())["inputs"] == inputs
     assert sf.info(path).subtype == (subtype or "PCM_24")
     heard, sr = sf.read(path, dtype="float32")

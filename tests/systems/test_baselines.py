@@ -12,7 +12,7 @@ from nst_lib.batch import results
 from nst_lib.batch.estimate import estimate
 from nst_lib.config import ConfigError
 from nst_lib.core.baselines import BASELINES
-from nst_lib.pipeline import load
+from nst_lib.recordings import load
 from nst_lib.show import plots, report
 from nst_lib.system import PRESETS
 from nst_lib.systems import fast
