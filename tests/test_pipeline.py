@@ -143,10 +143,10 @@ def test_default_preset(pair):
         on_stage=stages.append, on_spectrogram=lambda now: seen.append(now().copy())
     )
     result = transfer(pair.content, pair.style, callback=callback)
-    assert result.config == TransferConfig.from_preset("shaped").at(22050)
+    assert result.config == TransferConfig.from_preset("shaped").at(pair.content.sr)
     assert stages == ["read", "analyse", "optimise", "score"]
     assert {e.domain for e in result.evaluations} == {"gains"}
-    start = mosaic(result.style, result.content, sr=22050).astype(np.float32)
+    start = mosaic(result.style, result.content, sr=result.config.rate).astype(np.float32)
     S_start = result.transform(torch.from_numpy(start)).numpy()
     np.testing.assert_allclose(seen[0], S_start, atol=1e-4)
     best = result.evaluations[result.best_step]
