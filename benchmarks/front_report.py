@@ -112,7 +112,7 @@ TEXTS = {
     "published": (
         "Published systems",
         "They start from the content or from noise. Those in which the style is recognised lose "
-        "the rhythm, and none comes near the default on the same pairs. Settings are as published, "
+        "the rhythm, and none reaches the default on the same pairs. Settings are as published, "
         "except for what the note says. Left out, because one pair takes many minutes: gatys2016, "
         "and networks of 4096 channels where the limit of infinite width can stand for them. "
         "huzaifah2020_texture takes nothing from the content.",
