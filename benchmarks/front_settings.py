@@ -18,7 +18,7 @@ from nst_lib.core.baselines import BASELINES
 from nst_lib.core.objective import Losses
 from nst_lib.core.shaping import as_loud_as, gain, power, vocoder
 from nst_lib.core.transforms import STFT, Transform
-from nst_lib.system import PRESETS, System
+from nst_lib.system import System
 
 
 def followed(style: np.ndarray, content: np.ndarray, *, sr: int, follow: float) -> np.ndarray:
@@ -41,6 +41,10 @@ AS_IT_IS = {"domain": "waveform", "steps": 0}
 INFINITE = {"engine": "infinite"}
 #: Settings of `fast` that optimise samples only.
 SAMPLES = {"domain": "waveform", "content_weight": 0.05}
+#: How every setting reads the recordings.
+CLIPS = {"sr": 22050, "duration": 5.0, "mono": True}
+#: Settings and constants that make no difference to such recordings.
+IDLE = {"blend", "mono", "style_duration", "style_weights", "whole", "LEANING", "PIECE", "_PIECE"}
 
 
 class Resolutions(TransferConfig):
@@ -56,7 +60,7 @@ class Resolutions(TransferConfig):
     ) -> Callable[[Tensor], Losses]:
         parts = []
         for n_fft in self.windows:
-            stft = STFT(sr=self.sr, n_fft=n_fft, pad_mode=self.pad_mode).to(content.device)
+            stft = STFT(sr=self.rate, n_fft=n_fft, pad_mode=self.pad_mode).to(content.device)
             seen = [stft(w) for w in style]
             parts.append((stft, super().loss(stft, style=seen, content=stft(content))))
 
@@ -100,8 +104,8 @@ class Setting:
 
     @property
     def key(self) -> str:
-        """A checksum of all settings. Rows with another one are computed again."""
-        made_of = self.config.to_dict()
+        """A checksum of the settings. Rows with another one are computed again."""
+        made_of = {k: value for k, value in self.config.to_dict().items() if k not in IDLE}
         made_of["start"] = self.start or made_of["start"]
         if made_of["domain"] == "gains":
             made_of |= _constants(gains_of_bands)
@@ -114,20 +118,19 @@ class Setting:
 
 def _constants(module: ModuleType) -> dict[str, float]:
     """Return the numbers that a module names; they are settings that nobody can set."""
-    named = {f"{module.__name__}.{name}": value for name, value in vars(module).items()}
     return {
-        name: value
-        for name, value in named.items()
-        if name.rpartition(".")[2].isupper() and isinstance(value, int | float)
+        f"{module.__name__}.{name}": value
+        for name, value in vars(module).items()
+        if name.isupper() and name not in IDLE and isinstance(value, int | float)
     }
 
 
 def default(**overrides: Any) -> System:
-    return TransferConfig.from_preset(**overrides)
+    return TransferConfig.from_preset(**CLIPS, **overrides)
 
 
 def resolutions(*windows: int) -> System:
-    settings = PRESETS["shaped"].config.to_dict() | {"preset": "resolutions"}
+    settings = default().to_dict() | {"preset": "resolutions"}
     return Resolutions(**settings, windows=windows)
 
 
