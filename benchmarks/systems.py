@@ -29,8 +29,11 @@ TABLE = ROOT / "notebooks" / "conditions" / "systems.csv"
 NST = Path(sys.executable).with_name("nst")
 #: The same losses, on one core in a quarter of the time.
 FFT = {"convolution": "fft"}
-#: Preset -> further settings. They change the time and the memory, but not the result.
+#: How all published systems read the recordings, and the default need not.
+CLIPS = {"sr": 22050, "duration": 5.0, "mono": True}
+#: Preset -> further settings. They make rows comparable, or change only the time and the memory.
 SETTINGS: dict[str, dict[str, Any]] = {
+    "shaped": CLIPS,
     "milacic2020": FFT,
     "huzaifah2020": FFT,
     "huzaifah2020_texture": FFT,
@@ -52,7 +55,7 @@ def run(label: str, content: Clip, style: Clip, out: Path, settings: dict[str, A
     command = [NST, "transfer", "--preset", label, "--out", sound, "--plot", f"{sound}.png"]
     command += [f"--{role}={path}" for role, path in sources.items()]
     command += [f"--checkpoint={out / label}.ckpt"]
-    command += [f"--set={name}={value}" for name, value in settings.items()]
+    command += [f"--set={name}={json.dumps(value)}" for name, value in settings.items()]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
     _, status, usage = os.wait4(process.pid, 0)
     if status:
@@ -60,8 +63,8 @@ def run(label: str, content: Clip, style: Clip, out: Path, settings: dict[str, A
     record = json.loads(sound.with_suffix(".json").read_text(encoding="utf-8"))
     config = PRESETS[label].config.replace(**settings)
     heard = {role: load(clip, config) for role, clip in (("content", content), ("style", style))}
-    y = audio.read(sound, sr=config.sr)
-    scores = metrics.scores(y, sr=config.sr, **heard)
+    y = audio.read(sound, sr=config.rate)
+    scores = metrics.scores(y, sr=config.rate, **heard)
     losses, best = record["losses"], record["best_step"]
     return {
         "preset": label,
@@ -69,7 +72,7 @@ def run(label: str, content: Clip, style: Clip, out: Path, settings: dict[str, A
         "texture": scores.texture,
         "rhythm": scores.rhythm,
         "noise": scores.noise,
-        **{f"copies {role}": metrics.copying(y, heard[role], sr=config.sr) for role in heard},
+        **{f"copies {role}": metrics.copying(y, heard[role], sr=config.rate) for role in heard},
         "evaluations": len(losses),
         "loss start": losses[0]["total"] if losses else None,
         "loss best": losses[best]["total"] if losses else None,

@@ -27,7 +27,7 @@ def main() -> None:
     fig = Figure(figsize=(11, 2.7))
     axes = fig.subplots(1, len(TITLES), sharey=True)
     shown = {title: result.spectrograms[role] for role, title in TITLES.items()}
-    plots.spectrograms(axes, shown, CONFIG.make_transform())
+    plots.spectrograms(axes, shown, result.transform)
     for ax in axes:
         ax.title.set_fontsize(9)
     fig.savefig(Path(__file__).with_name("picture.png"), dpi=90)

@@ -6,7 +6,7 @@ from typing import Any
 import ipywidgets
 from IPython.display import display
 
-from nst_lib.config import STARTS, TRANSFORMS
+from nst_lib.config import HIGHEST_RATE, STARTS, TRANSFORMS
 from nst_lib.features import TransferConfig
 from nst_lib.show.kept import Kept
 from nst_lib.show.live import LiveTransfer
@@ -201,7 +201,8 @@ class Explorer:
 
     def _pair(self) -> Compare:
         sounds = {role: self.clip(role) for role in self._roles}
-        return Compare(sounds, interactive=self.interactive)
+        sr = min(sounds["content"].sr, HIGHEST_RATE)
+        return Compare(sounds, sr=sr, interactive=self.interactive)
 
     def _adopt(self, config: System) -> None:
         """Set the controls to the settings of a preset."""

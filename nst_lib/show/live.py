@@ -11,7 +11,7 @@ import html
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cached_property
 
 import ipywidgets
 import matplotlib as mpl
@@ -25,7 +25,7 @@ from matplotlib.ticker import MaxNLocator
 from nst_lib.core.optimise import Evaluation
 from nst_lib.core.transforms import Transform
 from nst_lib.pipeline import transfer
-from nst_lib.recordings import Recording, load, rate_of, several
+from nst_lib.recordings import Recording, load, load_style, rate_of, several
 from nst_lib.result import TransferResult
 from nst_lib.session import Callbacks, Pause
 from nst_lib.show import plots
@@ -91,13 +91,11 @@ class LiveTransfer:
         interactive: bool = True,
         kept: Kept | None = None,
     ) -> None:
-        config = preset(default_preset(content)).config if config is None else config
-        self.config = config.at(rate_of(several(style)[0] if content is None else content))
+        self.config = preset(default_preset(content)).config if config is None else config
         self.interactive = interactive
         self.result: TransferResult | None = None
         self.error: Exception | None = None
         self._sounds = content, style
-        self._transform = self.config.analysis()
         self._pause, self._event, self._done = Pause(), threading.Event(), threading.Event()
         self._done.set()
         self._evaluations: list[Evaluation] = []
@@ -121,6 +119,17 @@ class LiveTransfer:
     def running(self) -> bool:
         """Whether the transfer is running."""
         return not self._done.is_set()
+
+    @cached_property
+    def _seen(self) -> System:
+        """The settings, with the rate of the content, for the one channel that is drawn."""
+        content, style = self._sounds
+        rate = rate_of(several(style)[0] if content is None else content)
+        return self.config.at(rate).replace(mono=True)
+
+    @cached_property
+    def _transform(self) -> Transform:
+        return self._seen.analysis()
 
     def start(self) -> None:
         """Start the transfer, or resume a stopped one, and return at once.
@@ -330,8 +339,9 @@ class LiveTransfer:
         Of a long recording, only the stretch with the largest power is transformed.
         """
         content, style = self._sounds
-        sounds: list[Any] = [*style] if isinstance(style, list | tuple) else [style]
+        config = self._seen.replace(style_duration=None)
+        sounds = [load_style(one, config) for one in several(style)]
         if content is not None:
-            sounds.append(content)
-        loud = [loudest_stretch(load(one, self.config), _STRETCH) for one in sounds]
+            sounds.append(load(content, config))
+        loud = [loudest_stretch(y, _STRETCH) for y in sounds]
         return max(float(self._transform(torch.from_numpy(y)).max()) for y in loud)

@@ -44,9 +44,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "04_transfer": {
         "channels": 16,
         "steps": 4,
-        "settings": '{"duration": 1.0, "n_iter": 2}',
+        "settings": '{"sr": 22050, "duration": 1.0, "mono": true, "n_iter": 2}',
         "compare": 4,
         "narrow": 16,
+        "lasting": 20.0,
     },
     "05_inversion": {
         "quick": False,
@@ -398,6 +399,21 @@ def test_transfer_runs_on_recordings(esc50_root: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.kernel
+def test_transfer_takes_recordings_as_they_are(tmp_path: Path, rng: np.random.Generator) -> None:
+    rate, frames = 32000, 48000
+    own = {"content": rng.standard_normal((frames, 2)), "style": rng.standard_normal(2 * frames)}
+    parameters = {"settings": "", "compare": 0, "lasting": 0, "steps": 2, "interactive": False}
+    for role, y in own.items():
+        parameters[role] = str(tmp_path / f"{role}.wav")
+        sf.write(tmp_path / f"{role}.wav", 0.1 * y, rate, subtype="PCM_24")
+    parameters["out"] = str(tmp_path / "out")
+    execute("04_transfer", tmp_path, parameters)
+    found = sf.info(tmp_path / "out" / "result.wav")
+    assert (found.samplerate, found.channels, found.frames) == (rate, 2, frames)
+    assert found.subtype == "PCM_24"
+
+
+@pytest.mark.kernel
 def test_systems_run_with_their_solutions(tmp_path: Path) -> None:
     run = execute("10_systems", tmp_path, SMALL["10_systems"], solve=True)
     said = text(run)
@@ -428,11 +444,12 @@ def test_transfer_runs_with_systems_of_another_shape(
     settings = {"duration": 1.0}
     if preset not in ("grinstein2018_texture", "vocoder"):
         settings["channels"] = 16
-    parameters = {"dataset": "synthetic", "preset": preset, "steps": 4, "compare": 0}
+    parameters = {"dataset": "synthetic", "preset": preset, "steps": 4, "compare": 0, "lasting": 0}
     parameters |= {"out": str(tmp_path / "out"), "settings": json.dumps(settings)}
     run = execute("04_transfer", tmp_path, parameters)
     assert network in text(run)
     assert "Left out: `compare` is 0." in text(run)
+    assert "Left out: `lasting` is 0." in text(run)
     record = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
     assert record["config"]["preset"] == preset
     assert record["config"]["transform"] == PRESETS[preset].config.transform
