@@ -215,6 +215,7 @@ class Session:
         self.best_step: int | None = None
         self.gains: Tensor | None = None
         self.outcome = "finished"
+        self._optimising = False
 
     def optimise_spectrogram(self, loss: Callable[[Tensor], Losses], S: Tensor) -> Tensor:
         """Return the best spectrogram, after all steps or, in domain "hybrid", half of them."""
@@ -287,13 +288,16 @@ class Session:
             return shape.long(self.gains)
 
     def watch(self, loss: object) -> None:
-        """Report how far an evaluation is, and let it be stopped, if it is computed in blocks."""
+        """Report how far an evaluation is, and let it be stopped, if it is computed in blocks.
+
+        What is computed after the optimisation, such as the loss of the result, is not stopped.
+        """
         terms = getattr(loss, "terms", None)
         if isinstance(terms, BlockTerms):
             terms.on_block = self._on_block
 
     def _on_block(self, done: int, of: int) -> None:
-        if self._stop is not None and self._stop.is_set():
+        if self._optimising and self._stop is not None and self._stop.is_set():
             raise Stopped
         if self._callbacks.on_block is not None:
             self._callbacks.on_block(done, of)
@@ -308,6 +312,7 @@ class Session:
         steps: int,
     ) -> Tensor:
         config = self._config
+        self._optimising = True
         optimised = minimise(
             loss,
             start,
@@ -324,6 +329,7 @@ class Session:
             observer=self._observer(spectrogram),
             resume=self._resume(domain),
         )
+        self._optimising = False
         self.evaluations = [*self.evaluations, *optimised.evaluations]
         self.best_step = self.best_step if optimised.best_step is None else optimised.best_step
         self.outcome = optimised.outcome

@@ -282,6 +282,28 @@ def test_an_interrupted_run_goes_on_to_the_same_end(
         transfer(pair.content, pair.style, config.replace(seed=1), checkpoint=path)
 
 
+def test_a_long_recording_goes_on_where_it_stopped(pair, tmp_path, monkeypatch):
+    """It is computed in blocks, and they are added in their order: the end is the same."""
+    monkeypatch.setattr("nst_lib.session.INTERVAL", 0.0)
+    short = {"sr": 11025, "duration": 3.0, "whole": 1.0, "n_fft": 256}
+    config = TransferConfig.from_preset("shaped", **short, steps=8, optimiser="adam")
+    whole = transfer(pair.content, pair.style, config)
+    path = tmp_path / "run.ckpt"
+    broken = stopped(pair, config, last=5, checkpoint=path)
+    assert broken.outcome == "stopped"
+    assert broken.audio.shape == whole.audio.shape, "the best so far, in full length"
+    steps = []
+    resumed = transfer(
+        pair.content,
+        pair.style,
+        config,
+        checkpoint=path,
+        callback=lambda evaluation: steps.append(evaluation.step),
+    )
+    assert steps[0] in (5, 6), "where it stopped"
+    assert resumed.audio.tobytes() == whole.audio.tobytes()
+
+
 @pytest.mark.parametrize("last", [4, 20])
 def test_a_paused_run_goes_on_from_its_best_point(pair, fast, last):
     config, pause = fast.replace(duration=0.5, steps=30), Pause()

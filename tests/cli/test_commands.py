@@ -67,7 +67,7 @@ def test_transfer_writes_sound_record_and_figure(installed_nst, recordings, tmp_
     assert recognised.startswith("the trained ear ")
     assert files == ["C.wav", "C.json", "C.png"]
     y, sr = sf.read(tmp_path / "C.wav")
-    assert (sr, y.shape) == (22050, (22050,))
+    assert (sr, y.shape) == (44100, (44100,))
     assert 1e-4 < np.abs(y).max() < 1
     record = json.loads((tmp_path / "C.json").read_text())
     config = TransferConfig.from_dict(record["config"])
@@ -249,4 +249,4 @@ def test_interrupt_writes_the_best_so_far(recordings, tmp_path):
     assert record["outcome"] == "stopped"
     totals = [row["total"] for row in record["losses"]]
     assert totals[record["best_step"]] == min(totals)
-    assert sf.info(tmp_path / "C.wav").frames == 5 * 22050
+    assert sf.info(tmp_path / "C.wav").frames == 5 * 44100
