@@ -286,10 +286,10 @@ def test_a_long_recording_goes_on_where_it_stopped(pair, tmp_path, monkeypatch):
     """It is computed in blocks, and they are added in their order: the end is the same."""
     monkeypatch.setattr("nst_lib.session.INTERVAL", 0.0)
     short = {"sr": 11025, "duration": 3.0, "whole": 1.0, "n_fft": 256}
-    config = TransferConfig.from_preset("shaped", **short, steps=8, optimiser="adam")
+    config = TransferConfig.from_preset("shaped", **short, steps=12)
     whole = transfer(pair.content, pair.style, config)
     path = tmp_path / "run.ckpt"
-    broken = stopped(pair, config, last=5, checkpoint=path)
+    broken = stopped(pair, config, last=8, checkpoint=path)
     assert broken.outcome == "stopped"
     assert broken.audio.shape == whole.audio.shape, "the best so far, in full length"
     steps = []
@@ -300,7 +300,7 @@ def test_a_long_recording_goes_on_where_it_stopped(pair, tmp_path, monkeypatch):
         checkpoint=path,
         callback=lambda evaluation: steps.append(evaluation.step),
     )
-    assert steps[0] in (5, 6), "where it stopped"
+    assert 5 < steps[0] <= 9, "in the iteration where it stopped"
     assert resumed.audio.tobytes() == whole.audio.tobytes()
 
 

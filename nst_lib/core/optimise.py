@@ -33,9 +33,12 @@ LEARNING_RATES = {"lbfgs": 1.0, "adam": 0.05}
 #: Mean absolute value of the first step that a line search tries, as a share of the start's RMS (of
 #: 1 if that is 0).
 FIRST_STEP = 0.01
-#: Number of iterations in one call of PyTorch's optimiser. Snapshots are taken between calls, and
-#: each call evaluates the current point once more. The study's 20 are PyTorch's default.
-_ITERATIONS = {"none": 20, "strong_wolfe": 50}
+#: Number of iterations in one call of PyTorch's optimiser. Snapshots are taken between calls. Each
+#: call evaluates the current point once more; after a line search, its loss and its gradient are
+#: known. The study's 20 are PyTorch's default.
+_ITERATIONS = {"none": 20, "strong_wolfe": 1}
+#: Largest number of evaluations in one call; PyTorch's default without a line search.
+_EVALUATIONS = {"none": 25, "strong_wolfe": 26}
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ class Snapshot:
         The evaluations so far.
     optimiser : dict
         State of PyTorch's optimiser.
+    slope : Tensor or None
+        Gradient at the best point, if a line search uses it again.
     """
 
     z: Tensor
@@ -97,6 +102,7 @@ class Snapshot:
     best_step: int | None
     evaluations: list[Evaluation]
     optimiser: dict[str, Any]
+    slope: Tensor | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the snapshot as plain types and tensors."""
@@ -191,6 +197,7 @@ class Method:
             [x],
             lr=rate,
             max_iter=_ITERATIONS[self.line_search],
+            max_eval=_EVALUATIONS[self.line_search],
             history_size=self.history,
             line_search_fn=None if self.line_search == "none" else self.line_search,
         )
@@ -225,8 +232,8 @@ class Resume:
     snapshot : Snapshot or None
         Point from which to continue. With the same arguments the run ends as without the break.
     on_snapshot : callable or None
-        Called with a :class:`Snapshot` every 20 iterations (50 with the line search). Copy its
-        tensors to keep them: they change afterwards.
+        Called with a :class:`Snapshot` after each iteration of Adam and of L-BFGS with a line
+        search, and else every 20 iterations. Copy its tensors to keep them: they change afterwards.
     """
 
     snapshot: Snapshot | None = None
@@ -305,6 +312,8 @@ class _Run:
         self._z = z.requires_grad_()
         self._best = start.detach().clone()
         self._best_step: int | None = None
+        self._slope: Tensor | None = None
+        self._calls = 0
         self._evaluations: list[Evaluation] = []
         self._outcome = "finished"
 
@@ -329,28 +338,36 @@ class _Run:
             self._z.copy_(snapshot.z)
         self._best.copy_(snapshot.best)
         self._best_step, self._evaluations = snapshot.best_step, list(snapshot.evaluations)
+        self._slope = None if snapshot.slope is None else snapshot.slope.to(self._z)
         optimiser.load_state_dict(snapshot.optimiser)
 
     def _move(
         self, optimiser: torch.optim.Optimizer, on_snapshot: Callable[[Snapshot], None] | None
     ) -> None:
         while True:
-            done = len(self._evaluations)
+            self._calls = 0
             optimiser.step(self._evaluate)  # type: ignore[arg-type]
-            if self._method.optimiser == "lbfgs" and len(self._evaluations) == done + 1:
+            if self._method.optimiser == "lbfgs" and self._calls == 1:
                 self._outcome = "converged"  # it evaluated, but did not move
                 return
             if on_snapshot is not None:
-                on_snapshot(self._snapshot(self._z.detach(), optimiser.state_dict()))
+                state = optimiser.state_dict()
+                on_snapshot(self._snapshot(self._z.detach(), state, self._slope))
 
-    def _snapshot(self, z: Tensor, optimiser: dict[str, Any]) -> Snapshot:
-        return Snapshot(z, self._best, self._best_step, self._evaluations, optimiser)
+    def _snapshot(
+        self, z: Tensor, optimiser: dict[str, Any], slope: Tensor | None = None
+    ) -> Snapshot:
+        return Snapshot(z, self._best, self._best_step, self._evaluations, optimiser, slope)
 
     def _evaluate(self) -> Tensor:
         """Evaluate the loss and its gradient at the current point: the closure of the optimiser."""
         self._end_if_due()
-        self._z.grad = None
+        self._calls += 1
         x = self._z * self._unit
+        if self._calls == 1 and self._slope is not None and torch.equal(x, self._best):
+            self._z.grad = self._slope.clone()
+            return self._z.new_tensor(self._best_total(), dtype=torch.float64)
+        self._z.grad = None
         losses = self._loss(x)
         evaluation = Evaluation(
             step=len(self._earlier) + len(self._evaluations),
@@ -368,6 +385,7 @@ class _Run:
         if self._observer.on_point is not None:
             self._observer.on_point(x.detach())
         losses.total.backward()  # type: ignore[no-untyped-call]
+        self._keep_slope(evaluation)
         return losses.total.detach()
 
     def _end_if_due(self) -> None:
@@ -379,7 +397,16 @@ class _Run:
 
     def _keep(self, evaluation: Evaluation, x: Tensor) -> None:
         """Keep the point if it is the best so far."""
-        step = self._best_step
-        if step is None or evaluation.total < self._evaluations[step - len(self._earlier)].total:
+        if evaluation.total < self._best_total():
             self._best.copy_(x)
             self._best_step = evaluation.step
+
+    def _keep_slope(self, evaluation: Evaluation) -> None:
+        """Keep the gradient of the best point, where a line search ends and the next one begins."""
+        searches = self._method.line_search != "none"
+        if searches and self._best_step == evaluation.step and self._z.grad is not None:
+            self._slope = self._z.grad.clone()
+
+    def _best_total(self) -> float:
+        step = self._best_step
+        return math.inf if step is None else self._evaluations[step - len(self._earlier)].total

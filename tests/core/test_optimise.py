@@ -1,10 +1,11 @@
+import copy
 import threading
 
 import pytest
 import torch
 
 from nst_lib.core.objective import Losses
-from nst_lib.core.optimise import Method, Observer, minimise
+from nst_lib.core.optimise import Method, Observer, Resume, Snapshot, minimise
 
 
 def bowl(target: torch.Tensor, scale: float = 1.0):
@@ -136,6 +137,40 @@ def test_keyboard_interrupt_returns_the_best():
     assert result.outcome == "stopped"
     assert len(result.evaluations) == 11
     assert float(rosenbrock(result.x).total) == result.evaluations[result.best_step].total
+
+
+def test_a_line_search_begins_where_the_last_one_ended_without_a_further_evaluation():
+    seen = []
+
+    def loss(x):
+        seen.append(x.detach().clone())
+        return rosenbrock(x)
+
+    start = torch.tensor([-1.2, 1.0], dtype=torch.float64)
+    result = minimise(loss, start, steps=60, method=Method(line_search="strong_wolfe"))
+    assert len(seen) == len(result.evaluations)
+    assert len({tuple(x.tolist()) for x in seen}) == len(seen)
+    assert float(rosenbrock(result.x).total) < 1e-9
+
+
+@pytest.mark.parametrize("last", [1, 4, 9, 20])
+def test_a_line_search_goes_on_from_the_iteration_where_it_stopped(last):
+    start, method = torch.tensor([-1.2, 1.0]), Method(line_search="strong_wolfe")
+    whole = minimise(rosenbrock, start, steps=30, method=method)
+    snapshots, stop = [], threading.Event()
+
+    def interrupt(evaluation):
+        if evaluation.step == last:
+            stop.set()
+
+    resume = Resume(on_snapshot=lambda one: snapshots.append(copy.deepcopy(one.to_dict())))
+    observer = Observer(interrupt, stop=stop)
+    minimise(rosenbrock, start, steps=30, method=method, observer=observer, resume=resume)
+    snapshot = Snapshot.from_dict(snapshots[-1])
+    assert last - 6 < len(snapshot.evaluations) <= last + 1
+    again = minimise(rosenbrock, start, steps=30, method=method, resume=Resume(snapshot))
+    assert [e.losses for e in again.evaluations] == [e.losses for e in whole.evaluations]
+    assert torch.equal(again.x, whole.x)
 
 
 def test_unknown_names():
