@@ -226,6 +226,9 @@ class BlockTerms(nn.Module):
 
     def _run(self, parts: Parts) -> tuple[Tensor, Tensor]:
         """Return the sums over all blocks, and the rises of all frames."""
+        if len(self.blocks) == 1:  # nothing to save by computing it twice
+            part = parts.x[..., parts.pieces.span(*self.reach(self.blocks[0]))]
+            return self.of_block(parts.pieces, part, self.blocks[0])
         sums, rises = _Sums.apply(parts.x, parts.pieces, self)  # type: ignore[no-untyped-call]
         return sums, rises
 
