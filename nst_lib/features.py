@@ -7,7 +7,7 @@ import torch
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from nst_lib.base.threads import free_threads
+from nst_lib.base.threads import MOST, free_threads
 from nst_lib.base.validation import setting, validate_memory
 from nst_lib.config import (
     Balance,
@@ -29,6 +29,8 @@ from nst_lib.core.objective import ContentTermMaker, Losses, TradeOff, WeightedS
 from nst_lib.core.transforms import STFT, Transform
 from nst_lib.system import OF_STARTS, OF_TRANSFORMS, Growth, System
 
+#: Number of channels from which on the products of a finite network are faster on all threads.
+WIDE = 512
 #: Longest sound of a trial whose time grows with the square of the length, in seconds.
 TRIAL_SECONDS_SQUARED = 5.0
 
@@ -208,6 +210,11 @@ class TransferConfig(Blocks, Stacks, FeatureTransfer):
                 "(nst_lib.features), not from TransferConfig"
             )
         return network
+
+    @property
+    def n_threads(self) -> int:
+        """Number of threads that PyTorch computes on: one, or all for a wide finite network."""
+        return MOST if self.engine == "finite" and self.channels >= WIDE else 1
 
     def loss_in_blocks(
         self, transform: Transform, *, style: Sequence[Tensor], content: Tensor | None

@@ -132,6 +132,7 @@ def _run(config: System, sounds: Sounds, session: Session, clock: Clock) -> Tran
     if config.domain in ("waveform", "hybrid") and session.outcome != "stopped":
         with clock.stage("optimise" if config.domain == "waveform" else "refine"):
             w = session.optimise_waveform(problem.loss_of_waveform, w, problem.overview)
+    problem.w_start = None
     with clock.stage("score"), torch.no_grad():
         heard = _hear(problem, S if config.domain == "spectrogram" else None, w, session.gains)
     return TransferResult(
@@ -315,8 +316,10 @@ def _placed(problem: _Problem, w: Tensor, gains: Tensor | None) -> Audio:
     if content is None or not problem.sounds.in_channels:
         return y
     if gains is not None and problem.channels:
-        shaped = [Gains(one, sr=sr).long(gains) for one in problem.channels]
-        y = torch.stack(shaped).float().cpu().numpy()
+        y = np.empty((len(problem.channels), len(y)), np.float32)
+        for row, one in zip(y, problem.channels, strict=True):
+            row[:] = Gains(one, sr=sr).long(gains).float().cpu().numpy()
+        problem.channels.clear()
     return place(y, content, sr=sr, seed=problem.config.seed)
 
 

@@ -1,35 +1,52 @@
 """How many threads are used, and for what.
 
 Small tensors are computed faster by one thread than by several: beside another busy process, each
-short parallel loop waits for a thread that does not run. So a transfer computes on one thread
-unless its network is large. What can be split into independent parts (the blocks of a long sound)
-runs on as many threads as this machine has free. Neither choice changes a result.
+short parallel loop waits for a thread that does not run. So transforms and transfers compute on one
+thread, unless a transfer has large products (:attr:`nst_lib.system.System.n_threads`). What can be
+split into independent parts, the blocks of a long sound, runs on as many threads as the machine has
+free; the result does not depend on their number.
 """
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
+#: Number of threads of PyTorch when this package was imported: the user's limit.
+MOST = torch.get_num_threads()
+
+_LOCK = threading.Lock()
+_inside = 0
+_outside = MOST
+
 
 def free_threads() -> int:
-    """Return how many threads this machine has free, at least 1, at most those of PyTorch."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """Return how many threads this machine has free: at least 1, and at most `MOST`."""
+    has_affinity = hasattr(os, "sched_getaffinity")  # not on Windows and macOS
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     busy = round(os.getloadavg()[0]) if hasattr(os, "getloadavg") else 0
-    return max(min((cores or 1) - busy, MOST), 1)
+    return max(min(cores - busy, MOST), 1)
 
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Compute on a number of threads until the block ends."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    """Let PyTorch compute on a number of threads until the block ends.
+
+    Blocks may be nested, and may overlap in several threads of Python. When the last one ends,
+    PyTorch has the number that it had before the first one.
+    """
+    global _inside, _outside
+    with _LOCK:
+        before = torch.get_num_threads()
+        if not _inside:
+            _outside = before
+        _inside += 1
+        torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
-
-
-#: Number of threads of PyTorch when this package was imported: the user's limit.
-MOST = torch.get_num_threads()
+        with _LOCK:
+            _inside -= 1
+            torch.set_num_threads(before if _inside else _outside)

@@ -26,7 +26,7 @@ from nst_lib.core.objective import LEAST_DISTANCE
 from nst_lib.core.transforms import STFT
 
 #: Length of a block in frames.
-FRAMES = 512
+FRAMES = 256
 
 
 class Pieces(Protocol):
@@ -171,7 +171,8 @@ class BlockTerms(nn.Module):
         everything = Parts(content, Samples())
         with torch.no_grad():
             for block in self.blocks:
-                S = self._spectrogram(everything.pieces, content, block)
+                part = content[everything.pieces.span(*self.reach(block))]
+                S = self._spectrogram(everything.pieces, part, block)
                 highest = max(highest, float(S.max()))
                 if onset:
                     self.onsets = self.onsets or OnsetStrength(self.transform, S)

@@ -64,7 +64,7 @@ def mosaic(
     sr: int,
     jump: float = JUMP,
     ends: Sequence[int] = (),
-) -> FloatArray:
+) -> Waveform:
     """Return stretches of the style in the order of the content.
 
     Parameters
@@ -96,9 +96,11 @@ def mosaic(
     moments = spread(*described, jump=jump, ends=path)
     heard = power(content, std=SMOOTHING * sr)
     silent = heard.mean() * 10 ** (SILENCE / 10) or 1.0
-    fade = np.sqrt(heard / (heard + silent))
-    played = np.stack([play(y, moments, hop=n_fft // 4)[: len(content)] * fade for y in rows])
-    played *= level(rows[0], played[0])
+    fade = np.sqrt(heard / (heard + silent)).astype(np.float32)
+    played = np.empty((len(rows), len(content)), np.float32)
+    for y, row in zip(rows, played, strict=True):
+        np.multiply(play(y, moments, hop=n_fft // 4)[: len(content)], fade, out=row)
+    played *= np.float32(level(rows[0], played[0]))
     return played if np.ndim(style) == 2 else played[0]
 
 
@@ -193,11 +195,11 @@ def _leaning(progress: float, ends: Sequence[int], moments: int) -> FloatArray:
     return np.asarray(costs[which])
 
 
-def play(style: Waveform, moments: npt.NDArray[np.intp], *, hop: int) -> FloatArray:
+def play(style: Waveform, moments: npt.NDArray[np.intp], *, hop: int) -> Waveform:
     """Return the style as it sounds around the chosen moments, `hop` samples apart."""
-    window = np.sin(0.5 * np.pi * (np.arange(2 * hop) + 0.5) / hop) ** 2
-    padded = np.pad(np.asarray(style, np.float64), (hop, 2 * hop))
-    result = np.zeros((len(moments) + 1) * hop)
+    window = np.float32(np.sin(0.5 * np.pi * (np.arange(2 * hop) + 0.5) / hop) ** 2)
+    padded = np.pad(np.asarray(style, np.float32), (hop, 2 * hop))
+    result = np.zeros((len(moments) + 1) * hop, np.float32)
     for t, moment in enumerate(moments):
         piece = padded[moment * hop : (moment + 2) * hop]
         result[t * hop : t * hop + 2 * hop] += window * piece

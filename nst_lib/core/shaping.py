@@ -10,6 +10,7 @@ Journal of the Acoustical Society of America 11, 1939, with the style as the car
 band of the style keeps its own level, and takes only its course over time from the content.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,8 @@ EMPTY = -60.0
 N_BANDS = 16
 #: Length in seconds over which the end of a short style is blended with its beginning.
 FADE = 0.05
+#: Number of samples of a long sound that are computed at once.
+_PIECE = 2**21
 
 Waveform = npt.NDArray[Any]
 
@@ -95,13 +98,17 @@ def vocoder(
 
 def power(y: Waveform, *, std: float) -> FloatArray:
     """Return the power of a sound at each sample, smoothed by a Gaussian of `std` samples."""
-    n = len(y)
-    length = next_fast_len(n + int(8 * std), real=True)
-    response = np.exp(-0.5 * (2 * np.pi * std * np.arange(length // 2 + 1) / length) ** 2)
-    squared = np.square(y, dtype=np.float64)
-    smoothed = irfft(rfft(squared, length) * response, length)[:n]
-    least = squared.max(initial=0.0) * 1e-14  # rounding of the transform
-    return np.where(smoothed > least, smoothed, 0.0)
+    n, edge = len(y), math.ceil(8 * std)
+    least = float(np.abs(y).max(initial=0.0)) ** 2 * 1e-14  # rounding of the transform
+    smoothed = np.empty(n)
+    for begin in range(0, n, _PIECE):
+        first, last = max(begin - edge, 0), min(begin + _PIECE + edge, n)
+        length = next_fast_len(last - first + edge, real=True)
+        response = np.exp(-0.5 * (2 * np.pi * std * np.arange(length // 2 + 1) / length) ** 2)
+        spectrum = rfft(np.square(y[first:last], dtype=np.float64), length)
+        piece = irfft(spectrum * response, length)[begin - first :][: min(_PIECE, n - begin)]
+        smoothed[begin : begin + len(piece)] = np.where(piece > least, piece, 0.0)
+    return smoothed
 
 
 def gain(style: FloatArray, content: FloatArray) -> FloatArray:
@@ -170,5 +177,10 @@ def as_loud_as(style: Waveform, y: FloatArray) -> FloatArray:
 
 def level(style: Waveform, y: Waveform) -> float:
     """Return the factor that gives a sound the RMS of the style; 1 for silence."""
-    ours, theirs = (np.sqrt(np.mean(np.square(x, dtype=np.float64))) for x in (y, style))
-    return float(theirs / ours) if ours > 0 else 1.0
+    ours, theirs = (math.sqrt(_energy(x) / len(x)) for x in (y, style))
+    return theirs / ours if ours > 0 else 1.0
+
+
+def _energy(y: Waveform) -> float:
+    pieces = (y[begin : begin + _PIECE] for begin in range(0, len(y), _PIECE))
+    return sum(float(np.square(piece, dtype=np.float64).sum()) for piece in pieces)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from nst_lib.base.threads import threads
 from nst_lib.base.validation import validate_choice, validate_positive
 from nst_lib.core.filterbank import PAD_MODES, Array, FilterBank
 from nst_lib.core.shapes import validate_shape
@@ -121,17 +122,20 @@ class _LogAmplitude(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, transform: Transform) -> Tensor:
-        coefficients = transform.analyse(y)
-        amplitude = coefficients.abs()
-        ctx.save_for_backward(coefficients, amplitude)
-        ctx.transform, ctx.length = transform, y.shape[-1]
-        return amplitude.log1p()
+        with threads(1):
+            coefficients = transform.analyse(y)
+            amplitude = coefficients.abs()
+            ctx.save_for_backward(coefficients, amplitude)
+            ctx.transform, ctx.length = transform, y.shape[-1]
+            return amplitude.log1p()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         coefficients, amplitude = ctx.saved_tensors
-        scale = gradient / ((amplitude + 1) * amplitude.clamp_min(torch.finfo(gradient.dtype).tiny))
-        return ctx.transform.adjoint(coefficients * scale, length=ctx.length), None
+        tiny = torch.finfo(gradient.dtype).tiny
+        with threads(1):
+            scale = gradient / ((amplitude + 1) * amplitude.clamp_min(tiny))
+            return ctx.transform.adjoint(coefficients * scale, length=ctx.length), None
 
 
 def window_length(seconds: float, *, sr: int) -> int:

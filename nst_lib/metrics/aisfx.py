@@ -24,6 +24,8 @@ RATE, N_FFT, HOP, N_MELS = 44100, 2048, 1024, 96
 GAIN, SCALE = 1e4, 9.457798957824707
 #: Frames of a block, and from one block to the next.
 BLOCK, BLOCK_HOP = 100, 50
+#: Length of a block in seconds.
+BLOCK_SECONDS = (BLOCK - 1) * HOP / RATE
 #: Channels of the four blocks of the network; the last is the length of a response.
 CHANNELS = (64, 128, 256, 512)
 

@@ -14,6 +14,8 @@ gradients.
 """
 
 import hashlib
+import math
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,8 +37,8 @@ LEVEL = -35.0
 ORIGIN = np.load(Path(__file__).with_name("ear_origin.npy"))
 #: Mean cosine of two different clips of one category, over the same clips.
 SAME_CATEGORY = 0.35
-#: Of a long sound, as many blocks are heard, spread evenly (about 140 s; our choice).
-MOST_BLOCKS = 60
+#: Of a longer sound, as many stretches of one block are heard, spread evenly (our choice).
+STRETCHES = 60
 #: Number of embeddings that are kept.
 _KEPT = 32
 #: Blocks that go through the network at once.
@@ -93,12 +95,8 @@ class Ear:
             If the sound cannot be used.
         """
         y = audio.validate(y, mono=False)
-        y = y if y.ndim == 1 else downmix(y, sr=sr)
-        rms = np.sqrt(np.mean(np.square(y, dtype=np.float64)))
-        levelled = np.asarray(y * (10 ** (LEVEL / 20) / rms), dtype=np.float32)
-        X = aisfx.blocks(aisfx.features(levelled, sr=sr))
-        if len(X) > MOST_BLOCKS:
-            X = X[torch.linspace(0, len(X) - 1, MOST_BLOCKS).round().long()]
+        gain = 10 ** ((LEVEL - audio.loudness(y, sr=sr, measure="rms")) / 20)
+        X = torch.cat([_blocks(part, gain, sr=sr) for part in _parts(y, sr=sr)])
         out = torch.cat([self.network(part) for part in torch.split(X, _BATCH)])
         return np.asarray(out.mean(0).numpy())
 
@@ -126,6 +124,22 @@ class Ear:
     def cosine(self, a: Audio, b: Audio, *, sr: int) -> float:
         """Return the similarity of two sounds: the cosine of their embeddings, from -1 to 1."""
         return float(self.embed(a, sr=sr) @ self.embed(b, sr=sr))
+
+
+def _parts(y: Audio, *, sr: int) -> Iterator[Audio]:
+    """Yield a sound, or stretches of a long one."""
+    samples, stretch = y.shape[-1], math.ceil(aisfx.BLOCK_SECONDS * sr)
+    if samples <= STRETCHES * stretch:
+        yield y
+        return
+    for first in np.linspace(0, samples - stretch, STRETCHES).round().astype(int):
+        yield y[..., first : first + stretch]
+
+
+def _blocks(y: Audio, gain: float, *, sr: int) -> torch.Tensor:
+    """Return the network's input for a sound: one block for a stretch."""
+    mono = y if y.ndim == 1 else downmix(y, sr=sr)
+    return aisfx.blocks(aisfx.features(np.asarray(mono * gain, dtype=np.float32), sr=sr))
 
 
 def installed() -> Ear | None:

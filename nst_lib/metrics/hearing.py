@@ -32,7 +32,7 @@ ONSET_SMOOTHING = 0.05
 #: Share of the time in which the level of a band is at or below its background (our choice).
 BACKGROUND = 0.1
 #: Length in seconds of the parts in which a longer sound is heard, and what they overlap by.
-LONG, OVERLAP = 30, 1
+LONG, OVERLAP = 10, 1
 #: Smallest number of samples that can be scored.
 MIN_SAMPLES = 1024
 
@@ -62,12 +62,12 @@ def hear(y: Audio, *, name: str, sr: int) -> Tensor:
         If the sound cannot be used.
     """
     valid = torch.from_numpy(audio.validate(y, name=name, min_samples=MIN_SAMPLES, mono=False))
-    rms = valid.double().square().mean().sqrt()
+    rms = 10 ** (audio.loudness(valid.numpy(), sr=sr, measure="rms") / 20)
     channels = valid.unsqueeze(0) if valid.ndim == 1 else valid
     parts = []
     for begin, end in _parts(valid.shape[-1], LONG * sr):
         first, last = max(begin - OVERLAP * sr, 0), min(end + OVERLAP * sr, valid.shape[-1])
-        E = _compressed(channels[:, first:last].double() / rms, sr=sr)
+        E = torch.stack([_compressed(y[first:last].double() / rms, sr=sr) for y in channels])
         frames = [round((at - first) / sr * ENVELOPE_RATE) for at in (begin, end)]
         parts.append(_mean_power(E)[:, frames[0] : frames[1]])
     return torch.cat(parts, dim=-1)

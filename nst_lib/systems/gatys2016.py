@@ -29,6 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from nst_lib.base.threads import MOST
 from nst_lib.base.validation import setting, validate_choice
 from nst_lib.config import ConfigError
 from nst_lib.core import tensors
@@ -299,6 +300,11 @@ class Gatys2016(FeatureTransfer):
     content_layers: tuple[str, ...] = setting(
         ("conv4_2",), "feature maps of the content loss", words="names of feature maps"
     )
+
+    @property
+    def n_threads(self) -> int:
+        """Number of threads that PyTorch computes on: all, because VGG-19 has large products."""
+        return MOST
 
     def layer_names(self) -> tuple[str, ...]:
         """Return the names of the network's feature maps."""
