@@ -29,6 +29,8 @@ from nst_lib.core.objective import ContentTermMaker, Losses, TradeOff, WeightedS
 from nst_lib.core.transforms import STFT, Transform
 from nst_lib.system import OF_STARTS, OF_TRANSFORMS, Growth, System
 
+#: What an evaluation in blocks takes, over one that keeps all for its gradient.
+TWO_PASSES = 1.4
 #: Number of channels from which on the products of a finite network are faster on all threads.
 WIDE = 512
 #: Longest sound of a trial whose time grows with the square of the length, in seconds.
@@ -224,9 +226,9 @@ class TransferConfig(Blocks, Stacks, FeatureTransfer):
         An infinitely wide network is approximated through landmarks
         (:mod:`nst_lib.core.landmarks`), a finite one is used as it is.
         """
-        if content is None or not isinstance(transform, STFT) or not self._can_be_in_blocks():
+        if content is None or not isinstance(transform, STFT):
             return None
-        if max(map(len, (content, *style))) <= self.whole * transform.sr:
+        if not self.is_in_blocks(max(map(len, (content, *style))) / transform.sr):
             return None
         spectrograms = [transform(w) for w in style]
         network = self.network_for(spectrograms[0])
@@ -250,11 +252,13 @@ class TransferConfig(Blocks, Stacks, FeatureTransfer):
             return WeightedSum(terms, alpha=self.alpha, beta=self.beta, balanced=balanced)
         return TradeOff(terms, content_weight=self.content_weight, balanced=balanced)
 
-    def _can_be_in_blocks(self) -> bool:
-        """Whether the loss is a function of sums over frames, and of onsets."""
+    def is_in_blocks(self, seconds: float) -> bool:
+        """Whether recordings are long, and the loss is made of sums over frames, and of onsets."""
         compared = {*self.content_terms} - ({"features"} if not self.content_layers else set())
         return (
-            self.domain in ("gains", "waveform")
+            seconds > self.whole
+            and self.transform == "stft"
+            and self.domain in ("gains", "waveform")
             and self.orientation == "freq"
             and self.padding == "same"
             and (self.engine == "finite" or self.pooling != "max")
@@ -281,6 +285,8 @@ class TransferConfig(Blocks, Stacks, FeatureTransfer):
 
     def growth(self, small: Self, *, n_freq: int, n_frames: int, longer: float) -> Growth:
         """Return the factors from a trial to the transfer; kernels grow with the squared length."""
+        if self.is_in_blocks(longer * (small.duration or 0.0)):
+            return Growth(time=TWO_PASSES * longer, memory=1.0)
         if self.engine == "infinite":
             square = 1.0 if self.orientation == "time" else longer**2
             return Growth(time=square, memory=square)

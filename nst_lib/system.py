@@ -145,6 +145,10 @@ class System(Machine, Search, Frames, Name):
         """
         return None
 
+    def is_in_blocks(self, seconds: float) -> bool:
+        """Whether the loss of recordings of a length is computed in blocks."""
+        return False
+
     def n_weights(self, *, n_freq: int, n_frames: int) -> int:
         """Return the number of weights of the network, for views of a size."""
         return 0

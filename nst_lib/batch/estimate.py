@@ -26,6 +26,8 @@ _ENOUGH = 0.3
 #: Of a batch before its first condition, of the notebook around a transfer (kernel, figures,
 #: scores, record), and of a process before it: measured.
 START_SECONDS, _NOTEBOOK_SECONDS, _PROCESS_BYTES = 6.0, 5.0, 0.6e9
+#: Memory for each sample of the content, in all its copies: measured, with two channels.
+_SAMPLE_BYTES = 48
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ def _estimate(config: System, duration: float) -> Estimate:
     n_iter = config.n_iter if isinstance(config, GriffinLim) else 0
     inversion = n_iter * of_view * longer if config.inverts else 0.0
     seconds = config.steps * evaluation + inversion + _NOTEBOOK_SECONDS
-    return Estimate(seconds=seconds, memory=_PROCESS_BYTES + growth.weights + kept * growth.memory)
+    memory = _PROCESS_BYTES + growth.weights + kept * growth.memory
+    return Estimate(seconds=seconds, memory=memory + _SAMPLE_BYTES * duration * config.rate)
 
 
 def _tensors(loss: Callable[[Tensor], Losses]) -> list[Tensor]:

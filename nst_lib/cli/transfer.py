@@ -1,6 +1,7 @@
 """The commands ``nst transfer``, ``nst presets`` and ``nst demo``."""
 
 import json
+import sys
 import textwrap
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,9 @@ import typer
 
 from nst_lib.base.files import FIGURE_FORMATS, validate_output
 from nst_lib.base.terminal import unwatched
+from nst_lib.base.threads import free_threads
+from nst_lib.base.validation import validate_memory
+from nst_lib.batch.estimate import estimate
 from nst_lib.cli.interrupt import stop_on_interrupt
 from nst_lib.config import STARTS, parse_settings
 from nst_lib.features import TransferConfig
@@ -18,9 +22,11 @@ from nst_lib.session import SUFFIXES
 from nst_lib.show import report
 from nst_lib.show.progress import track
 from nst_lib.sound import audio
+from nst_lib.sound.decoding import probe
 from nst_lib.system import (
     DEFAULT,
     DEFAULT_TEXTURE,
+    System,
     default_preset,
     installed_presets,
     preset,
@@ -165,6 +171,7 @@ def transfer(
     config.validate_content(content)
     inputs = [*styles, *([] if content is None else [content]), *config.files().values()]
     _validate_outputs(out, plot, checkpoint, inputs=inputs)
+    _announce(config, content)
     with track(config, hidden=unwatched()) as progress, stop_on_interrupt() as stop:
         result = run_transfer(
             content,
@@ -255,6 +262,27 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _announce(config: System, content: Path | None) -> None:
+    """Say what a long recording takes. Raise ValueError if this machine has too little memory."""
+    if content is None or not content.is_file():
+        return
+    found = probe(content)
+    seconds = config.duration or found.seconds
+    if seconds is None or not config.is_in_blocks(seconds):
+        return
+    needed = estimate(config.at(found.sr), length=seconds)
+    validate_memory(
+        int(needed.memory),
+        of=f"{seconds:.0f} s of sound",
+        accepted="a part of the recording (--duration), or a lower rate (--sr)",
+    )
+    minutes = max(round(needed.seconds / free_threads() / 60), 1)
+    print(
+        f"{seconds:.0f} s of sound: about {minutes} min and {needed.memory / 1e9:.1f} GB of memory",
+        file=sys.stderr,
+    )
 
 
 def _validate_outputs(

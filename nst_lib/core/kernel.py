@@ -124,8 +124,8 @@ class InfiniteCNN(nn.Module):
             raise ValueError(
                 f"{positions} positions for an infinitely wide network of orientation "
                 f"{self.orientation!r}, which stores matrices of positions by positions; accepted: "
-                f"{MAX_POSITIONS} or fewer (use shorter sounds, a longer hop, fewer bins, or the "
-                "finite engine)"
+                f"{MAX_POSITIONS} or fewer (use shorter sounds, a longer hop, fewer bins, the "
+                "preset shaped, or the finite engine)"
             )
         return x
 

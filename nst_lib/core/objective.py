@@ -93,7 +93,10 @@ class Losses:
     def values(self) -> dict[str, float]:
         """Return "style", "content", "total", all terms and the costs (if any) as numbers."""
         named = {"style": self.style, "content": self.content, "total": self.total, **self.terms}
-        return {name: float(value.detach()) for name, value in (named | self._costs()).items()}
+        named |= self._costs()
+        device = self.total.device
+        together = torch.stack([value.detach().double().to(device) for value in named.values()])
+        return dict(zip(named, together.tolist(), strict=True))  # one wait for the device
 
     def _costs(self) -> dict[str, Tensor]:
         costs = {"bound": self.bound, "gains": self.gains}
