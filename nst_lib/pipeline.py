@@ -130,7 +130,8 @@ def _run(config: System, sounds: Sounds, session: Session, clock: Clock) -> Tran
         with clock.stage("invert"):
             w = session.invert(S, problem.transform, length=len(w), content=problem.w_content)
     if config.domain in ("waveform", "hybrid") and session.outcome != "stopped":
-        with clock.stage("optimise" if config.domain == "waveform" else "refine"):
+        stage = "optimise" if config.domain == "waveform" else "refine"
+        with clock.stage(stage):
             w = session.optimise_waveform(problem.loss_of_waveform, w, problem.overview)
     problem.w_start = None
     with clock.stage("score"), torch.no_grad():

@@ -42,7 +42,7 @@ def load_style(source: Recording | Style, config: System, *, warn: Warn = audio.
     if isinstance(source, Style):
         config = config.at(source.sr)
         y = audio.resample(source.audio, source.sr, config.rate)
-        y = _trimmed(y.mean(0) if config.mono and y.ndim == 2 else y, config)
+        y = _trimmed(_mixed(y, config), config)
     else:
         config = config.at(rate_of(source))
         if config.style_duration is None or config.duration is not None:
@@ -90,8 +90,8 @@ def _whole(source: Recording, config: System, warn: Warn) -> Audio:
     if isinstance(source, Clip):
         return source.load(**wanted)
     if isinstance(source, np.ndarray):
-        y = audio.validate(source, min_samples=min_samples, mono=config.mono)
-        return _trimmed(y, config)
+        y = audio.validate(source, min_samples=min_samples, mono=False)
+        return _trimmed(_mixed(y, config), config)
     return audio.read(source, **wanted)
 
 
@@ -109,6 +109,10 @@ def _blocks(source: Recording, config: System, warn: Warn) -> Callable[[], Itera
 
     wanted: dict[str, Any] = {"sr": config.rate, "mono": config.mono, "warn": warn_once}
     return lambda: audio.blocks(source, seconds=_BLOCK, **wanted)
+
+
+def _mixed(y: Audio, config: System) -> Audio:
+    return y.mean(axis=0, dtype=np.float32) if config.mono and y.ndim == 2 else y
 
 
 def _levelled(y: Audio, config: System) -> Audio:

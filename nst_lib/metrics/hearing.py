@@ -41,7 +41,7 @@ def hear(y: Audio, *, name: str, sr: int) -> Tensor:
     """Return the :func:`envelopes` of a sound in double precision.
 
     Of several channels, the power is averaged in each band, so that nothing cancels. A sound that
-    is longer than `LONG` is heard in parts, which changes the envelopes by less than 0.1 %.
+    is longer than `LONG` is heard in parts, which changes the envelopes by about 0.1 %.
 
     Parameters
     ----------
