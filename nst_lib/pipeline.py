@@ -17,7 +17,7 @@ from nst_lib.config import ConfigError, GriffinLim
 from nst_lib.core.baselines import BASELINES
 from nst_lib.core.blocks import Parts, Samples
 from nst_lib.core.gains import Gains
-from nst_lib.core.image import downmix, place
+from nst_lib.core.image import place
 from nst_lib.core.objective import ContentTermMaker, Losses
 from nst_lib.core.optimise import Evaluation
 from nst_lib.core.transforms import STFT, Transform
@@ -136,6 +136,9 @@ def _run(config: System, sounds: Sounds, session: Session, clock: Clock) -> Tran
     problem.w_start = None
     with clock.stage("score"), torch.no_grad():
         heard = _hear(problem, S if config.domain == "spectrogram" else None, w, session.gains)
+        device, overview = str(problem.device), problem.overview
+        del problem, w, S  # of a long sound, they take much memory
+        heard["scores"] = _scores(heard["audio"], sounds)
     return TransferResult(
         **heard,
         content=sounds.content,
@@ -147,8 +150,8 @@ def _run(config: System, sounds: Sounds, session: Session, clock: Clock) -> Tran
         warnings=sounds.warnings,
         subtype=sounds.subtype,
         seconds=clock.seconds,
-        device=str(problem.device),
-        transform=problem.overview,
+        device=device,
+        transform=overview,
         config=config,
     )
 
@@ -180,10 +183,11 @@ class _Problem:
         self.config, self.sounds = config, sounds
         self.device = config.torch_device()
         self.transform = config.analysis().to(self.device)
-        self.w_styles = [self.tensor(y) for y in sounds.mono_styles]
+        self.styles = [sounds.mono(y) for y in sounds.styles]
+        self.w_styles = [self.tensor(y) for y in self.styles]
         self.w_style = torch.cat(self.w_styles)
-        content = sounds.mono_content
-        self.w_content = None if content is None else self.tensor(content)
+        self.content = None if sounds.content is None else sounds.mono(sounds.content)
+        self.w_content = None if self.content is None else self.tensor(self.content)
         self.view = config.view(self.transform)
         in_blocks = config.loss_in_blocks(
             self.transform, style=self.w_styles, content=self.w_content
@@ -226,16 +230,16 @@ class _Problem:
         config, sounds = self.config, self.sounds
         if sounds.start is not None:
             return self.tensor(audio.fit(sounds.start, self.length))
-        if config.start not in BASELINES or sounds.mono_content is None:
+        if config.start not in BASELINES or self.content is None:
             return None
-        style: Audio = sounds.mono_style
+        style: Audio = np.concatenate(self.styles)
         in_channels = config.start == "mosaic" and config.domain == "gains"
         if in_channels and sounds.style.ndim == 2 and sounds.in_channels:
             style = np.concatenate([style[None], sounds.style])
-        more = {"ends": np.cumsum([len(one) for one in sounds.mono_styles])}
+        more = {"ends": np.cumsum([len(one) for one in self.styles])}
         y = BASELINES[config.start](
             style,
-            sounds.mono_content,
+            self.content,
             sr=config.rate,
             **(more if config.blend == "path" else {}),
         ).astype(np.float32)
@@ -284,20 +288,15 @@ class _Problem:
 
 def _hear(problem: _Problem, S: Tensor | None, w: Tensor, gains: Tensor | None) -> dict[str, Any]:
     """Return what is heard of a waveform: the sound, its spectrograms, losses and scores."""
-    config, sounds = problem.config, problem.sounds
-    level = 1.0
+    config = problem.config
     if config.result_level == "style":
-        level = float(_rms(problem.w_style) / _rms(w).clamp_min(1e-9))
-    y, gain = audio.guard(_placed(problem, w, gains) * np.float32(level))
-    mono = y if y.ndim == 1 else downmix(y, sr=config.rate)
-    heard = problem.tensor(mono)
+        w = w * (_rms(problem.w_style) / _rms(w).clamp_min(1e-9))
+    y, gain = audio.guard(_placed(problem, w, gains))
+    heard = problem.tensor(problem.sounds.mono(y))
     realised = problem.loss_of_waveform(heard)
-    scores = None
-    if sounds.content is not None and min(y.shape[-1], len(problem.w_style)) >= metrics.MIN_SAMPLES:
-        scores = metrics.scores(y, content=sounds.content, style=sounds.style, sr=config.rate)
     seen = {"content": problem.w_content, "style": problem.w_style, "result": heard}
     spectrograms = {name: problem.overview(one) for name, one in seen.items() if one is not None}
-    optimised = problem.overview(w * level) if S is None else S
+    optimised = problem.overview(w) if S is None else S
     return {
         "audio": y,
         "gain": gain,
@@ -306,8 +305,14 @@ def _hear(problem: _Problem, S: Tensor | None, w: Tensor, gains: Tensor | None) 
             for name, one in (spectrograms | {"optimised": optimised}).items()
         },
         "realised": realised.values() if realised.terms else {},
-        "scores": scores,
     }
+
+
+def _scores(y: Audio, sounds: Sounds) -> metrics.Scores | None:
+    content, style = sounds.content, sounds.style
+    if content is None or min(y.shape[-1], style.shape[-1]) < metrics.MIN_SAMPLES:
+        return None
+    return metrics.scores(y, content=content, style=style, sr=sounds.sr)
 
 
 def _placed(problem: _Problem, w: Tensor, gains: Tensor | None) -> Audio:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -181,22 +180,8 @@ class Sounds:
         """Whether the result has several channels: those of the content."""
         return self.content is not None and self.content.ndim == 2
 
-    @cached_property
-    def mono_content(self) -> Audio | None:
-        """The content in one channel."""
-        return None if self.content is None else self._mono(self.content)
-
-    @cached_property
-    def mono_styles(self) -> list[Audio]:
-        """The styles in one channel."""
-        return [self._mono(y) for y in self.styles]
-
-    @property
-    def mono_style(self) -> Audio:
-        """All styles in one channel, one after the other."""
-        return np.concatenate(self.mono_styles)
-
-    def _mono(self, y: Audio) -> Audio:
+    def mono(self, y: Audio) -> Audio:
+        """Return a recording in one channel, with the power of all."""
         return y if y.ndim == 1 else downmix(y, sr=self.sr)
 
 

@@ -430,8 +430,8 @@ def test_stop_returns_the_best_so_far(pair, config):
 def test_bad_input(pair, config):
     with pytest.raises(AudioError, match="is digital silence"):
         transfer(np.zeros(22050, "float32"), pair.style, config)
-    with pytest.raises(AudioError, match=r"has shape \(2, 100\)"):
-        transfer(np.ones((2, 100), "float32"), pair.style, config)
+    with pytest.raises(AudioError, match=r"has shape \(2, 2, 100\)"):
+        transfer(np.ones((2, 2, 100), "float32"), pair.style, config)
     with pytest.raises(ValueError, match=r"the weights take .* GB and .* GB are free"):
         transfer(pair.content, pair.style, config.replace(channels=65536, kernel=511))
     if not torch.cuda.is_available():

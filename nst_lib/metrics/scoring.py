@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -96,25 +97,37 @@ def scores(result: Audio, *, content: Audio, style: Audio, sr: int) -> Scores:
     EarError
         If the trained ear is installed and its file is damaged.
     """
-    heard = {
-        name: hear(y, name=name, sr=sr)
+    x, c, s = (
+        _Heard.of(hear(y, name=name, sr=sr))
         for name, y in (("result", result), ("content", content), ("style", style))
-    }
-    x, c, s = heard["result"], heard["content"], heard["style"]
-    found = [statistics(E) for E in (x, c, s)]
+    )
+    found = [one.statistics for one in (x, c, s)]
     reached = {name: _towards(*(one[name] for one in found)) for name in found[0]}
     families = {name: reached[name] for name in FAMILIES}
     trained = installed()
-    louder = torch.maximum(background(c), background(s))
+    louder = torch.maximum(c.background, s.background)
     return Scores(
         timbre=reached["timbre"],
         texture=float(np.mean(list(families.values()))),
-        rhythm=float(correlation(onset_strength(x), onset_strength(c))),
-        noise=float((background(x) - louder).mean()),
+        rhythm=float(correlation(x.onsets, c.onsets)),
+        noise=float((x.background - louder).mean()),
         families=families,
         ear=None if trained is None else trained.cosine(result, style, sr=sr),
         ear_content=None if trained is None else trained.cosine(result, content, sr=sr),
     )
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What the scores need of one sound; its envelopes are not kept."""
+
+    statistics: dict[str, Tensor]
+    onsets: Tensor
+    background: Tensor
+
+    @classmethod
+    def of(cls, E: Tensor) -> Self:
+        return cls(statistics(E), onset_strength(E), background(E))
 
 
 def _towards(result: Tensor, content: Tensor, style: Tensor) -> float:

@@ -165,17 +165,19 @@ def test_a_band_that_is_empty_in_the_content_follows_the_whole(style):
 class TestMosaic:
     def test_every_sample_is_the_style_s(self):
         style, hop = np.random.default_rng(0).standard_normal(4000), 100
+        style = style.astype(np.float32)
         moments = np.array([3, 4, 5, 20, 21, 22, 23, 9, 10])
         y = play(style, moments, hop=hop)
         assert len(y) == len(moments) * hop
-        np.testing.assert_allclose(y[: 2 * hop], style[300:500])
-        np.testing.assert_allclose(y[3 * hop : 6 * hop], style[2000:2300])
+        np.testing.assert_allclose(y[: 2 * hop], style[300:500], atol=1e-6)
+        np.testing.assert_allclose(y[3 * hop : 6 * hop], style[2000:2300], atol=1e-6)
         blend = y[2 * hop : 3 * hop]
         ends, begins = style[500:600], style[1900:2000]
-        share = (blend - ends) / (begins - ends)
-        assert share.min() > -1e-9
-        assert share.max() < 1 + 1e-9
-        assert (np.diff(share) > -1e-9).all(), "a crossfade"
+        far = np.abs(begins - ends) > 0.1
+        share = (blend - ends)[far] / (begins - ends)[far]
+        assert share.min() > -1e-5
+        assert share.max() < 1 + 1e-5
+        assert (np.diff(share) > -1e-5).all(), "a crossfade"
 
     @pytest.mark.parametrize("jump", [0.0, 0.5, 3.0, 100.0])
     def test_no_path_is_cheaper(self, jump):
