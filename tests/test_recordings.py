@@ -136,7 +136,7 @@ class TestSounds:
     def test_opposite_channels_do_not_cancel(self, config):
         y = noise(2)
         sounds = read(np.stack([y, -y]), np.stack([-y, y]), config.replace(sr=SR))
-        for mono in (sounds.mono_content, sounds.mono_style):
+        for mono in map(sounds.mono, (sounds.content, sounds.style)):
             assert mono.ndim == 1
             assert np.std(mono) == pytest.approx(np.sqrt(2) * np.std(y), rel=0.4)
 
@@ -145,7 +145,7 @@ class TestSounds:
         sounds = Sounds(content=None, styles=[one, two], warnings=[], sr=SR)
         np.testing.assert_array_equal(sounds.style[:, :SR], np.stack([one, one]))
         np.testing.assert_array_equal(sounds.style[:, SR:], two)
-        assert [len(y) for y in sounds.mono_styles] == [SR, 2 * SR]
+        assert [len(sounds.mono(y)) for y in sounds.styles] == [SR, 2 * SR]
         assert not sounds.in_channels
 
     def test_a_start_is_read_in_mono(self, record, config):
