@@ -41,7 +41,7 @@ from nst_lib.metrics.hearing import hear, onset_strength
 from nst_lib.sound import audio
 
 RESULTS = Path(__file__).with_suffix(".json")
-SECONDS = (5, 10, 20, 60, 120, 300, 600)
+SECONDS = (5, 10, 20, 60, 120, 600)
 SR = 44100
 #: Repetitions of a measurement beside another process; the median counts.
 REPEATS = 5
