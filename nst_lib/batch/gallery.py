@@ -16,7 +16,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -48,7 +48,7 @@ _PAGE = Path(__file__).with_name("gallery.html")
 _MARK = '<meta name="generator" content="nst gallery">'
 _PARTS = {"index.html", "sounds", "spectrograms"}
 #: The settings that change how a recording is read.
-_INPUT_SETTINGS = ("sr", "duration", "level", "level_target")
+_INPUT_SETTINGS = ("sr", "duration", "mono", "level", "level_target")
 _ESC50 = re.compile(r"\d-\d+-[A-Z]-\d+")
 
 #: Called with the number of pictures drawn so far and the number of all pictures.
@@ -144,20 +144,22 @@ def _conditions(store: Store) -> list[dict[str, Any]]:
     return conditions
 
 
+def _values(name: str, conditions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the different values of a setting; batches of older versions were all mono."""
+    return list(dict.fromkeys(word(one["config"].get(name, True)) for one in conditions))
+
+
 def _pair(number: int, members: list[dict[str, Any]], root: Path) -> _Pair:
     """Describe the conditions of one pair.
 
     A recording that was read with several settings, such as two levels, is listed several times.
     """
-    varied = [s for s in _INPUT_SETTINGS if len({word(c["config"][s]) for c in members}) > 1]
+    varied = [s for s in _INPUT_SETTINGS if len(_values(s, members)) > 1]
     files, inputs, sounds = [], [], []
     for role in ("content", "style"):
         for file in dict.fromkeys(condition["inputs"][role] for condition in members):
             users = [c for c in members if c["inputs"][role] == file]
-            notes = [
-                f"{name} {' or '.join(dict.fromkeys(word(c['config'][name]) for c in users))}"
-                for name in varied
-            ]
+            notes = [f"{name} {' or '.join(_values(name, users))}" for name in varied]
             name = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(file).stem)
             sound = _Sound(root / file, f"pair{number:02}-{role}-{name}")
             about = {"role": role, "clip": users[0][role], "note": ", ".join(notes)}
