@@ -7,13 +7,15 @@ split into independent parts, the blocks of a long sound, runs on as many thread
 free; the result does not depend on their number.
 """
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import torch
 
+#: Seconds for which the machine is watched.
+WATCH = 0.2
 #: Number of threads of PyTorch when this package was imported: the user's limit.
 MOST = torch.get_num_threads()
 
@@ -23,10 +25,12 @@ _outside = MOST
 
 
 def free_threads() -> int:
-    """Return how many threads this machine has free: at least 1, and at most `MOST`."""
-    has_affinity = hasattr(os, "sched_getaffinity")  # not on Windows and macOS
-    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    busy = round(os.getloadavg()[0]) if hasattr(os, "getloadavg") else 0
+    """Return how many threads this machine has free: at least 1, and at most `MOST`.
+
+    The machine is watched for `WATCH` seconds.
+    """
+    cores = psutil.cpu_count() or 1
+    busy = round(cores * psutil.cpu_percent(interval=WATCH) / 100)
     return max(min(cores - busy, MOST), 1)
 
 
