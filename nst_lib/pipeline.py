@@ -200,7 +200,7 @@ class _Problem:
         )
         self.length = self._length(self.w_styles[0])
         self.overview = _overview(self.transform, self.length if in_blocks else 0).to(self.device)
-        self.channels: list[Tensor] = []
+        self.channels: Tensor | None = None
         self.w_start = self._start()
 
     def loss_of_waveform(self, w: Tensor) -> Losses:
@@ -245,7 +245,7 @@ class _Problem:
         ).astype(np.float32)
         if y.ndim == 1:
             return self.tensor(y)
-        self.channels = [self.tensor(one) for one in y[1:]]
+        self.channels = self.tensor(y[1:])
         return self.tensor(y[0])
 
     def _simple_start(self, style: Tensor, content: Tensor | None) -> Tensor:
@@ -321,11 +321,10 @@ def _placed(problem: _Problem, w: Tensor, gains: Tensor | None) -> Audio:
     y: Audio = w.float().cpu().numpy()
     if content is None or not problem.sounds.in_channels:
         return y
-    if gains is not None and problem.channels:
-        y = np.empty((len(problem.channels), len(y)), np.float32)
-        for row, one in zip(y, problem.channels, strict=True):
-            row[:] = Gains(one, sr=sr).long(gains).float().cpu().numpy()
-        problem.channels.clear()
+    if gains is not None and problem.channels is not None:
+        for one in problem.channels:
+            one.copy_(Gains(one, sr=sr).long(gains))
+        y = problem.channels.float().cpu().numpy()
     return place(y, content, sr=sr, seed=problem.config.seed)
 
 

@@ -78,12 +78,10 @@ class Gains(nn.Module):
     def long(self, gains: Tensor) -> Tensor:
         """Return the whole sound as :meth:`forward` does, but piece by piece, in little memory."""
         edges = [*range(0, self.samples, PIECE * self.hop), self.samples]
-        return torch.cat(
-            [
-                self.piece(gains[:, self.span(begin, end)], begin, end)
-                for begin, end in itertools.pairwise(edges)
-            ]
-        )
+        y = torch.empty_like(self.y)
+        for begin, end in itertools.pairwise(edges):
+            y[begin:end] = self.piece(gains[:, self.span(begin, end)], begin, end)
+        return y
 
     @cached_property
     def _spectrum(self) -> Tensor:

@@ -8,7 +8,8 @@ is described by its kernels k_z(x) with M fixed positions, the landmarks z:
 
 This is the approximation of E. J. Nystroem: C. K. I. Williams and M. Seeger, "Using the Nystroem
 Method to Speed Up Kernel Machines", NIPS 2000. It is exact for positions in the span of the
-landmarks. The factor C, the channels of the finite network that the limit stands for, gives the
+landmarks. Of other positions, the landmarks miss energy; one more feature has the square root of
+what they miss, so that a loud click that resembles no landmark is not free. The factor C, the channels of the finite network that the limit stands for, gives the
 features the size of that network's, so that the losses are those of
 :class:`nst_lib.core.losses.GramDistances`. Time and memory are linear in the length.
 """
@@ -29,6 +30,8 @@ LANDMARKS = 512
 STRETCH = 32
 #: Eigenvalues of K_zz below this share of the largest are left out.
 _LEAST = 1e-6
+#: Share of the energy of a position that always counts as outside; it keeps gradients finite.
+LEAST_REST = 1e-3
 
 
 class LandmarkCNN(nn.Module):
@@ -81,11 +84,22 @@ class LandmarkCNN(nn.Module):
             K = arc_cosine(Q, self.get_buffer(f"q{stack}"), q)
             name = self.network.relus[stack]
             if name in wanted:
-                maps[name] = self.get_buffer(f"whitening{stack}").mT @ K
+                F = self.get_buffer(f"whitening{stack}").mT @ K
+                maps[name] = torch.cat([F, self._rest(F, q)])
             if stack < self.depth - 1:
                 P = K if self.network.pooling == "none" else average_pooled(K)
                 band = self._pool(_rectify(band, q), self._reach(stack + 1))
         return maps
+
+    def _rest(self, F: Tensor, q: Tensor) -> Tensor:
+        """Return the feature with the energy that the landmarks do not span, shape ``(1, time)``.
+
+        Its sign alternates, so that it adds to no product with another feature on average.
+        """
+        energy = self.network.channels * q / 2
+        rest = (energy - F.square().sum(0)).clamp_min(0) + LEAST_REST * energy
+        signs = 1.0 - 2.0 * (torch.arange(len(q), device=q.device) % 2)
+        return (signs * rest.sqrt())[None]
 
     def _reach(self, stack: int) -> int:
         """Return how far off the diagonal a sound's own kernel is needed in a stack."""

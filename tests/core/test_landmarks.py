@@ -22,7 +22,8 @@ def test_products_of_features_are_the_kernel_where_the_landmarks_span_the_sound(
     net, S = network(pooling=pooling), spectrogram(0, frames)
     maps = LandmarkCNN(net, S, ("relu1", "relu2", "relu3"))(S)
     for name, layer in zip(net.relus, net(S, depth=3), strict=True):
-        kernel = maps[name].mT @ maps[name] / net.channels
+        spanned = maps[name][:-1]
+        kernel = spanned.mT @ spanned / net.channels
         torch.testing.assert_close(kernel, layer.own, rtol=0, atol=1e-4 * float(layer.own.max()))
 
 
@@ -32,8 +33,10 @@ def test_other_sounds_keep_less_energy_the_fewer_landmarks_there_are():
     kept = []
     for count in (16, 32, 66):
         F = LandmarkCNN(net, spectrogram(2)[:, :count], ("relu2",))(S)["relu2"]
-        kept.append(F.square().sum(0) / net.channels)
+        kept.append(F[:-1].square().sum(0) / net.channels)
         assert (kept[-1] <= exact * (1 + 1e-9)).all()  # a projection loses energy
+        whole = F.square().sum(0) / net.channels  # with the last feature, nothing is lost
+        torch.testing.assert_close(whole, exact, rtol=2 * landmarks.LEAST_REST, atol=0)
     assert kept[0].sum() < kept[1].sum() < kept[2].sum()
 
 
