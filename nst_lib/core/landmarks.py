@@ -8,10 +8,12 @@ is described by its kernels k_z(x) with M fixed positions, the landmarks z:
 
 This is the approximation of E. J. Nystroem: C. K. I. Williams and M. Seeger, "Using the Nystroem
 Method to Speed Up Kernel Machines", NIPS 2000. It is exact for positions in the span of the
-landmarks. Of other positions, the landmarks miss energy; one more feature has the square root of
-what they miss, so that a loud click that resembles no landmark is not free. The factor C, the channels of the finite network that the limit stands for, gives the
-features the size of that network's, so that the losses are those of
-:class:`nst_lib.core.losses.GramDistances`. Time and memory are linear in the length.
+landmarks. Of other positions it misses energy. One more feature is the square root of what is
+missed (our choice), so that a loud click that resembles no landmark is not free.
+
+The factor C, the channels of the finite network that the limit stands for, gives the features the
+size of that network's, so that the losses are those of :class:`nst_lib.core.losses.GramDistances`.
+Time and memory are linear in the length.
 """
 
 from collections.abc import Iterable
