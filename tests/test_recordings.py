@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from nst_lib import TransferConfig
+from nst_lib import TransferConfig, transfer
 from nst_lib.config import ConfigError
 from nst_lib.recordings import Sounds, load, load_style, rate_of, read, several
 from nst_lib.sound.audio import AudioError
@@ -202,3 +202,16 @@ class TestShares:
     def test_no_style(self):
         with pytest.raises(ValueError, match="no style; accepted: one or more"):
             several([])
+
+
+@pytest.mark.parametrize("kind", ["silent for six seconds", "opposite channels"])
+def test_what_only_the_default_can_use_is_used(record, tmp_path, kind):
+    """Published presets refuse these files: their first five seconds, or their mean, are silent."""
+    tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(SR) / SR)
+    y = np.concatenate([np.zeros(6 * SR), tone]) if kind[0] == "s" else np.stack([tone, -tone])
+    path = record("content.wav", y.astype(np.float32))
+    config = TransferConfig.from_preset("shaped", channels=1, steps=1)
+    for style in (path, record("style.wav", noise(1))):
+        result = transfer(path, style, config)
+        assert np.isfinite(result.audio).all()
+        assert result.audio.shape == y.shape

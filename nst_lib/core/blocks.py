@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from nst_lib.core.content import CorrelationTerm, OnsetStrength
 from nst_lib.core.losses import Distances, gram_matrix, style_scale
-from nst_lib.core.objective import LEAST_DISTANCE
+from nst_lib.core.objective import LEAST_DISTANCE, TINY
 from nst_lib.core.transforms import STFT
 
 #: Length of a block in frames.
@@ -207,7 +207,7 @@ class BlockTerms(nn.Module):
         found = {}
         for name, value in reference.style.items():
             apart = (gram_matrix(silent[name]) - self.targets[name]).square().sum()
-            found[name] = max(float(value), LEAST_DISTANCE * float(apart) * self.scales[name])
+            found[name] = max(float(value), LEAST_DISTANCE * float(apart) * self.scales[name], TINY)
         return found
 
     @property

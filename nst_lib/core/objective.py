@@ -51,6 +51,8 @@ _FLOOR = 1e-8
 #: The smallest normaliser, as a share of the distance between silence and the style. It is used
 #: where content and style are the same sound.
 LEAST_DISTANCE = 1e-6
+#: The same where even silence is no distance away: for very soft sounds, or few channels.
+TINY = 1e-30
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ class Terms(nn.Module):
         """
         reference = self._silence if self.content is None else self._at(self.content)
         return {
-            name: max(float(value), LEAST_DISTANCE * float(self._silence.style[name]))
+            name: max(float(value), LEAST_DISTANCE * float(self._silence.style[name]), TINY)
             for name, value in reference.style.items()
         }
 

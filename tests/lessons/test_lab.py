@@ -159,7 +159,8 @@ def hear(page: Page, player: str = ".nst-player") -> None:
     sounds = page.locator("audio")
     assert sounds.count() > 0
     for k in range(sounds.count()):
-        assert 0.005 < sounds.nth(k).evaluate(DECODE) <= 1
+        # The browser resamples: between samples, a sound may be a little above its peak.
+        assert 0.005 < sounds.nth(k).evaluate(DECODE) <= 1.1
     first = page.locator(player).first
     first.get_by_role("button", name="Play").click()
     page.wait_for_function(
