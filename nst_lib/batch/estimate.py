@@ -26,8 +26,10 @@ _ENOUGH = 0.3
 #: Of a batch before its first condition, of the notebook around a transfer (kernel, figures,
 #: scores, record), and of a process before it: measured.
 START_SECONDS, _NOTEBOOK_SECONDS, _PROCESS_BYTES = 6.0, 5.0, 0.6e9
+#: Of a long sound, the time for each second of it besides the optimisation (start, image, scores).
+_BESIDE = 0.35
 #: Memory for each sample of the content, in all its copies: measured, with two channels.
-_SAMPLE_BYTES = 48
+_SAMPLE_BYTES = 54
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ def _estimate(config: System, duration: float) -> Estimate:
     n_iter = config.n_iter if isinstance(config, GriffinLim) else 0
     inversion = n_iter * of_view * longer if config.inverts else 0.0
     seconds = config.steps * evaluation + inversion + _NOTEBOOK_SECONDS
+    if config.is_in_blocks(duration):
+        seconds += _BESIDE * duration
     memory = _PROCESS_BYTES + growth.weights + kept * growth.memory
     return Estimate(seconds=seconds, memory=memory + _SAMPLE_BYTES * duration * config.rate)
 
