@@ -22,7 +22,7 @@ from nst_lib.core.objective import ContentTermMaker, Losses
 from nst_lib.core.optimise import Evaluation
 from nst_lib.core.transforms import STFT, Transform
 from nst_lib.metrics import ear
-from nst_lib.recordings import Recording, Sounds, rate_of, read, several
+from nst_lib.recordings import Recording, Sounds, at_rate_of, read, several
 from nst_lib.result import TransferResult
 from nst_lib.session import Callbacks, Checkpoint, Clock, Pause, Session
 from nst_lib.sound import audio
@@ -103,7 +103,7 @@ def transfer(
     callbacks = Callbacks.of(callback)
     clock = Clock(callbacks.on_stage)
     with clock.stage("read"):
-        config = config.at(rate_of(several(style)[0] if content is None else content))
+        config = at_rate_of(several(style)[0] if content is None else content, config)
         sounds = read(content, style, config)
         if content is not None:
             ear.installed()  # a damaged file is an error before the work and not after it

@@ -31,7 +31,7 @@ def load(source: Recording, config: System, *, warn: Warn = audio.warn) -> Audio
 
     `warn` is called with one line about each fault of a file that is used all the same.
     """
-    config = config.at(rate_of(source))
+    config = at_rate_of(source, config)
     return _levelled(_whole(source, config, warn), config)
 
 
@@ -43,7 +43,7 @@ def load_style(source: Recording | Style, config: System, *, warn: Warn = audio.
         y = audio.resample(source.audio, source.sr, config.rate)
         y = _trimmed(_mixed(y, config), config)
     else:
-        config = config.at(rate_of(source))
+        config = at_rate_of(source, config)
         if config.style_duration is None or config.duration is not None:
             y = _whole(source, config, warn)
         else:
@@ -99,14 +99,7 @@ def _blocks(source: Recording, config: System, warn: Warn) -> Callable[[], Itera
     if isinstance(source, np.ndarray | Clip):
         y = _whole(source, config, warn)
         return lambda: iter([y])
-    said = set[str]()
-
-    def warn_once(text: str) -> None:
-        if text not in said:
-            warn(text)
-        said.add(text)
-
-    wanted: dict[str, Any] = {"sr": config.rate, "mono": config.mono, "warn": warn_once}
+    wanted: dict[str, Any] = {"sr": config.rate, "mono": config.mono, "warn": audio.once(warn)}
     return lambda: audio.blocks(source, seconds=_BLOCK, **wanted)
 
 
@@ -130,6 +123,11 @@ def rate_of(source: Recording | Style) -> int:
     if isinstance(source, np.ndarray):
         return REFERENCE_RATE
     return source.sr if isinstance(source, Clip | Style) else probe(Path(source)).sr
+
+
+def at_rate_of(source: Recording | Style, config: System) -> System:
+    """Return the settings at the rate of a recording, which is looked up only if `sr` is None."""
+    return config if config.sr is not None else config.at(rate_of(source))
 
 
 def _summary(source: Recording | Style) -> Recording | Style:

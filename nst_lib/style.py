@@ -23,8 +23,9 @@ import soundfile as sf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nst_lib.base.files import atomic, file_checksum, validate_output
+from nst_lib.config import HIGHEST_RATE
 from nst_lib.core.condense import condense
-from nst_lib.sound.audio import Audio, AudioError, blocks, validate, warn
+from nst_lib.sound.audio import Audio, AudioError, blocks, once, validate, warn
 from nst_lib.sound.datasets import AUDIO_SUFFIXES
 from nst_lib.sound.decoding import Warn, probe
 
@@ -34,13 +35,11 @@ FORMAT = 1
 #: Default length of a summary, and the longest one, in seconds.
 SECONDS = 20.0
 MAX_SECONDS = 600.0
-#: Highest sampling rate that a summary gets by default, in Hz.
-MAX_SR = 48_000
 #: The two files in a style file, and their largest sizes in bytes.
 _RECORD, _SOUND = "style.json", "style.flac"
 _MAX_BYTES = {_RECORD: 16_000_000, _SOUND: 1_000_000_000}
 #: Largest number of samples in all channels: the longest summary of 8 channels at 48 kHz.
-_MAX_SAMPLES = 8 * 48_000 * 600
+_MAX_SAMPLES = 8 * HIGHEST_RATE * 600
 #: What zipfile, json, pydantic and soundfile raise when they read other files.
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile)
 #: Length in seconds of the blocks in which recordings are read.
@@ -261,7 +260,7 @@ class _Recordings:
         callback: Callable[[int, int], None] | None,
     ) -> None:
         found = [probe(path) for path in files]
-        self.sr = min(found[0].sr, MAX_SR) if sr is None else sr
+        self.sr = min(found[0].sr, HIGHEST_RATE) if sr is None else sr
         self.channels = 1 if mono else max(file.channels for file in found)
         for path, file in zip(files, found, strict=True):
             if not mono and file.channels not in (1, self.channels):
@@ -269,13 +268,10 @@ class _Recordings:
                     f"{path}: has {file.channels} channels, and another recording has "
                     f"{self.channels}: average the channels of all (mono)"
                 )
-        self._files, self._warn, self._callback = files, warn, callback
-        self._blocks_of = partial(
-            blocks, sr=self.sr, seconds=_BLOCK, mono=mono, warn=self._warn_once
-        )
+        self._files, self._callback = files, callback
+        self._blocks_of = partial(blocks, sr=self.sr, seconds=_BLOCK, mono=mono, warn=once(warn))
         self._total = round(2 * sum(file.seconds or 0 for file in found))
         self._lengths = dict[Path, int]()
-        self._warned = set[str]()
         self._read = 0.0
 
     def blocks(self) -> Iterator[Audio]:
@@ -304,11 +300,6 @@ class _Recordings:
         self._read += seconds
         if self._callback is not None:
             self._callback(round(self._read), max(self._total, round(self._read)))
-
-    def _warn_once(self, text: str) -> None:
-        if text not in self._warned:
-            self._warned.add(text)
-            self._warn(text)
 
 
 def _unpack(path: Path) -> dict[str, bytes]:

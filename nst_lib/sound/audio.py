@@ -46,6 +46,18 @@ def warn(text: str) -> None:
     warnings.warn(text, AudioWarning, stacklevel=2)
 
 
+def once(warn: Warn) -> Warn:
+    """Return a function that issues each warning only once, for files that are read twice."""
+    said = set[str]()
+
+    def warn_once(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            warn(text)
+
+    return warn_once
+
+
 def read(
     path: str | os.PathLike[str],
     *,
