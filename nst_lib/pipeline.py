@@ -135,9 +135,14 @@ def _run(config: System, sounds: Sounds, session: Session, clock: Clock) -> Tran
             w = session.optimise_waveform(problem.loss_of_waveform, w, problem.overview)
     problem.w_start = None
     with clock.stage("score"), torch.no_grad():
-        heard = _hear(problem, S if config.domain == "spectrogram" else None, w, session.gains)
+        if config.result_level == "style":
+            w = w * (_rms(problem.w_style) / _rms(w).clamp_min(1e-9))
+        optimised = S if config.domain == "spectrogram" else problem.overview(w)
+        placed = _placed(problem, w, session.gains)
+        del w, S  # of a long sound, they take much memory, and so does the problem
+        heard = _hear(problem, optimised, placed)
         device, overview = str(problem.device), problem.overview
-        del problem, w, S  # of a long sound, they take much memory
+        del problem, placed
         heard["scores"] = _scores(heard["audio"], sounds)
     return TransferResult(
         **heard,
@@ -286,17 +291,17 @@ class _Problem:
         return length
 
 
-def _hear(problem: _Problem, S: Tensor | None, w: Tensor, gains: Tensor | None) -> dict[str, Any]:
-    """Return what is heard of a waveform: the sound, its spectrograms, losses and scores."""
-    config = problem.config
-    if config.result_level == "style":
-        w = w * (_rms(problem.w_style) / _rms(w).clamp_min(1e-9))
-    y, gain = audio.guard(_placed(problem, w, gains))
+def _hear(problem: _Problem, optimised: Tensor | None, placed: Audio) -> dict[str, Any]:
+    """Return what is heard: the sound at a safe level, its spectrograms, and its losses.
+
+    `optimised` is the spectrogram that the optimisation ended with.
+    """
+    y, gain = audio.guard(placed)
     heard = problem.tensor(problem.sounds.mono(y))
     realised = problem.loss_of_waveform(heard)
     seen = {"content": problem.w_content, "style": problem.w_style, "result": heard}
     spectrograms = {name: problem.overview(one) for name, one in seen.items() if one is not None}
-    optimised = problem.overview(w) if S is None else S
+    assert optimised is not None
     return {
         "audio": y,
         "gain": gain,
@@ -317,15 +322,25 @@ def _scores(y: Audio, sounds: Sounds) -> metrics.Scores | None:
 
 def _placed(problem: _Problem, w: Tensor, gains: Tensor | None) -> Audio:
     """Return the result with the channels of the content, and their image."""
-    content, sr = problem.sounds.content, problem.config.rate
-    y: Audio = w.float().cpu().numpy()
+    content = problem.sounds.content
     if content is None or not problem.sounds.in_channels:
-        return y
-    if gains is not None and problem.channels is not None:
-        for one in problem.channels:
-            one.copy_(Gains(one, sr=sr).long(gains))
-        y = problem.channels.float().cpu().numpy()
-    return place(y, content, sr=sr, seed=problem.config.seed)
+        return _sound(problem, w, None)
+    # The sound has no name here, so that `place` can release it as soon as it has mixed it.
+    return place(
+        _sound(problem, w, gains), content, sr=problem.config.rate, seed=problem.config.seed
+    )
+
+
+def _sound(problem: _Problem, w: Tensor, gains: Tensor | None) -> Audio:
+    """Return the result, with the channels of its start if they are known. They are released."""
+    channels, problem.channels = problem.channels, None
+    if gains is None or channels is None:
+        mono: Audio = w.float().cpu().numpy()
+        return mono
+    for one in channels:
+        one.copy_(Gains(one, sr=problem.config.rate).long(gains))
+    several: Audio = channels.float().cpu().numpy()
+    return several
 
 
 def _overview(transform: Transform, samples: int) -> Transform:

@@ -186,7 +186,8 @@ class BlockTerms(nn.Module):
     def forward(self, parts: Parts) -> tuple[Distances, dict[str, Tensor]]:
         """Return the distances in the network and the other content terms."""
         sums, rises = self._run(parts)
-        grams, self._excess = self._split(sums)
+        grams, excess = self._split(sums)
+        self._last_excess = [excess]
         style = {
             name: (gram - self.targets[name]).square().sum() * self.scales[name]
             for name, gram in grams.items()
@@ -195,8 +196,11 @@ class BlockTerms(nn.Module):
         return Distances(style=style, content={}), terms
 
     def excess(self, parts: Parts) -> Tensor:
-        """Return the cost of leaving the range of style and content, from the last evaluation."""
-        return self._excess
+        """Return the cost of leaving the range of style and content, and forget it.
+
+        :meth:`forward` computes it. Kept for longer, it would keep the sound of its evaluation.
+        """
+        return self._last_excess.pop()
 
     @cached_property
     def style_at(self) -> dict[str, float]:

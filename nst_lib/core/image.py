@@ -121,6 +121,7 @@ def place(y: Waveform, content: Waveform, *, sr: int, seed: int = 0) -> Waveform
     loudness = power(own)
     image = _image(grid.covariances(content), loudness)
     mixed = _mixed(y, normalised(own), image, grid, _all_pass(len(content), sr=sr, seed=seed))
+    del y, own  # of a long sound, they take much memory
     image *= loudness[..., None, None]
     return _corrected(mixed, image, grid)
 
