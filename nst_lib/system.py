@@ -6,6 +6,7 @@ their presets here. Presets of installed packages are found by the entry point
 ``nst_lib.systems``, which names a :class:`Preset` or a sequence of them.
 """
 
+import inspect
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ import torch
 from pydantic import PrivateAttr, model_validator
 from torch import Tensor, nn
 
+from nst_lib.base.files import checksum
 from nst_lib.base.validation import hint, setting
 from nst_lib.config import (
     STARTS,
@@ -272,6 +274,19 @@ class System(Machine, Search, Frames, Name):
         """The caller's own parts by role: "module.Class", "module.function" or a clip's name."""
         return {role: _part_name(part) for role, part in self._parts.items()}
 
+    def sources(self) -> dict[str, str | None]:
+        """Return the SHA-256 of the source of the caller's own parts, and of the system's class.
+
+        Classes and functions of this package are left out: its version says what they are. None is
+        a part whose source is not known, such as a class that was typed into an interpreter.
+        """
+        own = {"system": type(self), **self._parts}
+        return {
+            role: _source(part)
+            for role, part in own.items()
+            if not (isinstance(part, Clip) or _part_name(part).startswith("nst_lib."))
+        }
+
     def own_modules(self) -> list[nn.Module]:
         """Return the caller's own parts that may have weights."""
         return [part for part in self._parts.values() if isinstance(part, nn.Module)]
@@ -510,6 +525,15 @@ def _part_name(part: Any) -> str:
     if isinstance(part, Clip):
         return part.name
     return _qualified(part if hasattr(part, "__qualname__") else type(part))
+
+
+def _source(part: Any) -> str | None:
+    """Return the SHA-256 of the source of a class, of a function, or of an object's class."""
+    kind = part if hasattr(part, "__qualname__") else type(part)
+    try:
+        return checksum(inspect.getsource(kind).encode())
+    except (OSError, TypeError):
+        return None
 
 
 def _qualified(kind: Any) -> str:

@@ -11,7 +11,7 @@ import typer
 from tqdm import tqdm
 
 from nst_lib import __version__
-from nst_lib.cli import batch, data, opinions, style, survey, train, transfer
+from nst_lib.cli import batch, data, opinions, reproduce, style, survey, train, transfer
 
 app = typer.Typer(
     name="nst",
@@ -21,7 +21,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(transfer.transfer, transfer.presets, transfer.demo, style.style, train.train),
+    *(transfer.transfer, reproduce.reproduce, transfer.presets, transfer.demo, style.style),
+    train.train,
     *(batch.batch, batch.status, batch.gallery, opinions.mos, opinions.power),
 ):
     app.command()(command)

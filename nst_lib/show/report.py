@@ -11,11 +11,14 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from nst_lib.base.files import atomic
+import numpy as np
+
+from nst_lib.base.files import atomic, checksum, file_checksum
 from nst_lib.result import TransferResult
 from nst_lib.show.embed import COMPRESSED, data_url, file_url, is_heavy
 from nst_lib.sound import audio
 from nst_lib.sound.decoding import probe
+from nst_lib.system import System
 
 #: Packages whose versions are recorded.
 PACKAGES = ("nst-lib", "torch", "librosa", "numpy", "scipy", "soxr", "soundfile", "av")
@@ -39,12 +42,16 @@ def to_dict(
     Returns
     -------
     dict
-        "inputs", "warnings", "config", "outcome", "best_step", "losses" (a list with one row for
-        each evaluation), "convergence", "realised", "scores", "gain_db", "seconds", "device",
-        "versions". Numbers that are not finite are None.
+        "inputs", "checksums" (SHA-256 of the inputs and of other files, by role, and of the samples
+        of the "result"), "sources" (SHA-256 of the source of classes and functions that are not
+        part of this package), "warnings", "config", "outcome", "best_step", "losses" (a list with
+        one row for each evaluation), "convergence", "realised", "scores", "gain_db", "seconds",
+        "device", "versions". Numbers that are not finite are None.
     """
     return {
         "inputs": dict(inputs),
+        "checksums": checksums(inputs, result.config) | {"result": samples_checksum(result.audio)},
+        "sources": result.config.sources(),
         "warnings": result.warnings,
         "config": result.config.to_dict(),
         "outcome": result.outcome,
@@ -56,11 +63,32 @@ def to_dict(
         "gain_db": 20 * math.log10(result.gain),
         "seconds": result.seconds,
         "device": result.device,
-        "versions": {
-            "python": platform.python_version(),
-            **{package: version(package) for package in PACKAGES},
-        },
+        "versions": versions(),
     }
+
+
+def checksums(inputs: Mapping[str, str | list[str] | None], config: System) -> dict[str, Any]:
+    """Return the SHA-256 of the inputs that are files, and of the files that settings name.
+
+    Several styles have a list. What is no file, such as a clip of the synthetic dataset, has None.
+    """
+    files: dict[str, Any] = {role: names for role, names in inputs.items() if names is not None}
+    files |= {name: str(path) for name, path in config.files().items()}
+    return {
+        role: [_checksum(name) for name in names] if isinstance(names, list) else _checksum(names)
+        for role, names in files.items()
+    }
+
+
+def samples_checksum(y: audio.Audio) -> str:
+    """Return the SHA-256 of samples, as 32-bit numbers."""
+    return checksum(np.ascontiguousarray(y, np.float32).tobytes())
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages on which a result depends."""
+    found = {package: version(package) for package in PACKAGES}
+    return {"python": platform.python_version(), **found}
 
 
 def write(
@@ -146,6 +174,11 @@ def write_page(
     )
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _checksum(name: str) -> str | None:
+    path = Path(name)
+    return file_checksum(path) if path.is_file() else None
 
 
 def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
