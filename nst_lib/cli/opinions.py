@@ -11,6 +11,7 @@ from nst_lib.base.validation import hint
 
 if TYPE_CHECKING:
     from nst_lib.opinions.analysis import Opinions
+    from nst_lib.opinions.judgements import Judgements
     from nst_lib.opinions.simulation import Spread
 
 
@@ -22,11 +23,19 @@ def mos(
     ratings: Annotated[
         Path,
         typer.Argument(
-            help="CSV file with the columns listener, item, rating and factors; or results of "
-            "webMUSHRA or of the P.808 toolkit."
+            help="CSV file of a listening test: ratings (columns listener, item, rating), "
+            "preferences (listener, first, second, preferred), ABX trials (listener, a, b, x, "
+            "chosen), each with factors; or results of webMUSHRA or of the P.808 toolkit."
         ),
     ],
-    by: Annotated[str, typer.Option(metavar="FACTOR[,...]", help="Columns that make a condition.")],
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="FACTOR[,...]",
+            help="Factors that make a condition; required for ratings. Without it, each item of a "
+            "test of preferences or ABX is a condition.",
+        ),
+    ] = "",
     order: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,7 +61,11 @@ def mos(
         ),
     ] = None,
     scale: Annotated[
-        str | None, typer.Option(metavar="LOW,HIGH", help="Range of the ratings; by default 1,5.")
+        str | None,
+        typer.Option(
+            metavar="LOW,HIGH",
+            help="Range of the ratings; by default that in the column scale, or 1,5.",
+        ),
     ] = None,
     rules: Annotated[
         Path | None,
@@ -67,29 +80,44 @@ def mos(
     boot: Annotated[int, typer.Option(min=0, help="Number of draws of the bootstrap.")] = 10000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
 ) -> None:
-    """Analyse ratings: mean opinion scores, effects of factors, agreement of listeners."""
-    from nst_lib.opinions.analysis import analyse
+    """Analyse a listening test: ratings, preferences, ABX trials or MUSHRA.
+
+    The columns of the file tell which of them it has.
+    """
+    from nst_lib.opinions import choices, judgements
+    from nst_lib.opinions.analysis import Opinions, analyse
+    from nst_lib.opinions.judgement_summary import summary as choice_summary
     from nst_lib.opinions.reading import read
     from nst_lib.opinions.screening import Rules
     from nst_lib.opinions.summary import summary
+    from nst_lib.opinions.tables import read_table
 
     for path, suffixes in ((json, (".json",)), (plot, FIGURE_FORMATS)):
         if path is not None:
             validate_output(path, suffixes=suffixes)
-    found = read(ratings, items=items, pattern=pattern, scale=_numbers(scale, "scale"))
-    found = found.ordered(dict(_levels(text) for text in order or []))
+    levels = dict(_levels(text) for text in order or [])
+    limits = _numbers(scale, "scale")
     chosen = Rules.read(rules) if rules is not None else Rules()
     factors = [name.strip() for name in by.split(",") if name.strip()]
-    opinions = analyse(found, factors, rules=chosen, n_boot=boot, seed=seed)
+    given: Opinions | Judgements
+    kind = choices.kind(map(str, read_table(ratings).frame))
+    if kind is None:
+        found = read(ratings, items=items, pattern=pattern, scale=limits).ordered(levels)
+        given = analyse(found, factors, rules=chosen, n_boot=boot, seed=seed)
+    elif limits is not None:
+        raise ValueError(f"scale {scale}: {kind} are not rated on a scale; leave --scale out")
+    else:
+        answers = choices.read(ratings, items=items, pattern=pattern).ordered(levels)
+        given = judgements.analyse(answers, factors, rules=chosen, n_boot=boot, seed=seed)
     with count("mos", "analysis") as callback:
-        text = opinions.to_json(callback)
-    print(summary(opinions))
+        text = given.to_json(callback)
+    print(summary(given) if isinstance(given, Opinions) else choice_summary(given))
     if json is not None:
         with atomic(json) as scratch:
             scratch.write_text(text + "\n", encoding="utf-8")
         print(json)
     if plot is not None:
-        _draw(opinions, plot)
+        _draw(given, plot)
         print(plot)
 
 
@@ -145,21 +173,30 @@ def power(
     print(f"{wanted}: {enough.min()} listeners" if len(enough) else f"{wanted}: not reached")
 
 
-def _draw(opinions: "Opinions", path: Path) -> None:
-    """Write a figure of the opinions of all listeners, with axes for each question."""
+def _draw(given: "Opinions | Judgements", path: Path) -> None:
+    """Write a figure of the results of all listeners, with axes for each question."""
     from matplotlib.figure import Figure
 
     from nst_lib.opinions import plots
-    from nst_lib.opinions.analysis import ALL
+    from nst_lib.opinions.abx import Abx
+    from nst_lib.opinions.analysis import ALL, Analysis, Opinions
     from nst_lib.show import plots as figures
 
     figures.use_style()
-    wide = max(len(variants[ALL].conditions) for variants in opinions.analyses.values())
-    down, across = (len(opinions.analyses), 1) if wide > BESIDE else (1, len(opinions.analyses))
-    fig = Figure(figsize=(max(5.0, 1.3 * wide) * across, 4 * down))
+    drawn = [variants[ALL] for variants in given.analyses.values()]
+    rows = [one.comparisons if isinstance(one, Abx) else one.conditions for one in drawn]
+    longest, rated = max(map(len, rows)), isinstance(given, Opinions)
+    down, across = (1, len(drawn)) if rated and longest <= BESIDE else (len(drawn), 1)
+    size = (max(5.0, 1.3 * longest), 4.0) if rated else (8.0, 1.6 + 0.35 * longest)
+    fig = Figure(figsize=(size[0] * across, size[1] * down))
     axes = fig.subplots(down, across, squeeze=False).flat
-    for ax, (question, variants) in zip(axes, opinions.analyses.items(), strict=True):
-        plots.opinions(ax, variants[ALL], title=question)
+    for ax, question, one in zip(axes, given.analyses, drawn, strict=True):
+        if isinstance(one, Analysis):
+            plots.opinions(ax, one, title=question)
+        elif isinstance(one, Abx):
+            plots.abx(ax, one, title=question)
+        else:
+            plots.worths(ax, one, title=question)
     figures.save(fig, path)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ALL, SCREENED, UNBIASED = "all listeners", "screened", "less bias"
 SIMULATED = "SIMULATED RATINGS: nobody has listened"
+SIMULATED_CHOICES = "SIMULATED ANSWERS: nobody has listened"
 #: If the rules leave out more than this share of the listeners, there is a warning.
 MANY = 0.2
 
@@ -55,6 +56,18 @@ class Analysis:
     def conditions(self) -> "pd.DataFrame":
         """Mean opinion scores of the conditions; see :func:`conditions.mos`."""
         return conditions.mos(self.ratings, self.factors, n_boot=self.n_boot, seed=self.seed)
+
+    @cached_property
+    def hidden(self) -> "pd.DataFrame":
+        """Mean opinion scores of the hidden reference and of the anchors, as :attr:`conditions`.
+
+        The column `condition` has their names. They are not in any test. The table is empty if
+        there are none, and for ratings without bias.
+        """
+        ratings = self.ratings.hidden
+        if ratings.opinions.empty:
+            return self.conditions.iloc[:0]
+        return conditions.mos(ratings, ["condition"], n_boot=self.n_boot, seed=self.seed)
 
     @cached_property
     def layout(self) -> "pd.DataFrame":
@@ -135,23 +148,23 @@ class Analysis:
         """Return all results as numbers and text; what cannot be computed is None."""
         found: dict[str, Any] = {
             "counts": describe(self.ratings),
-            "conditions": _records(self.conditions),
+            "conditions": records(self.conditions),
+            "hidden reference and anchors": records(self.hidden),
             "no models": self.fault,
             "friedman": dataclasses.asdict(self.friedman),
-            "wilcoxon": _records(self.wilcoxon),
-            "listeners": _records(self.listeners),
+            "wilcoxon": records(self.wilcoxon),
+            "listeners": records(self.listeners),
             "agreement": self.agreement,
-            "prediction": _records(self.prediction),
+            "prediction": records(self.prediction),
         }
         if not self.fault:
-            found["mixed"] = _records(self.mixed)
-            found["levels"] = _records(self.levels)
-            found["differences"] = _records(self.differences)
+            found["mixed"] = records(self.mixed)
+            found["levels"] = records(self.levels)
+            found["differences"] = records(self.differences)
             found["variances"] = self.model.variances
             if factorial.categorical(self.ratings):
-                found["ordinal"] = _records(self.ordinal)
-        plain: dict[str, Any] = _plain(found)
-        return plain
+                found["ordinal"] = records(self.ordinal)
+        return {name: plain(value) for name, value in found.items()}
 
 
 @dataclass(frozen=True)
@@ -184,13 +197,7 @@ class Opinions:
 
     def warning(self, question: str) -> str:
         """Return a warning if the rules leave out many listeners; empty if they do not."""
-        left, there = len(self.excluded[question]), len(self.ratings.of(question).listeners)
-        if left <= MANY * there:
-            return ""
-        return (
-            f"The rules leave out {left} of {there} listeners, more than one in five: look at the "
-            "rules before you believe the result without these listeners."
-        )
+        return too_many(len(self.excluded[question]), len(self.ratings.of(question).listeners))
 
     def to_json(self, callback: Callable[[int, int], object] | None = None) -> str:
         """Return all results as JSON.
@@ -219,11 +226,12 @@ class Opinions:
             "notes": list(self.ratings.notes),
             "simulated": self.ratings.simulated,
             "scale": list(self.ratings.scale),
+            "scales": {name: list(scale) for name, scale in self.ratings.scales.items()},
             "factors": list(self.factors),
             "levels": {name: levels(self.ratings.opinions[name]) for name in self.factors},
             "rules": dict(self.rules),
         }
-        return json.dumps({**_plain(head), "questions": questions}, indent=2, ensure_ascii=False)
+        return json.dumps({**plain(head), "questions": questions}, indent=2, ensure_ascii=False)
 
 
 def analyse(
@@ -284,16 +292,27 @@ def analyse(
     return Opinions(ratings, factors, rules, excluded, analyses, missing)
 
 
-def _records(table: "pd.DataFrame") -> list[dict[str, Any]]:
+def too_many(left: int, there: int) -> str:
+    """Return a warning if the rules leave out many of the listeners; empty if they do not."""
+    if left <= MANY * there:
+        return ""
+    return (
+        f"The rules leave out {left} of {there} listeners, more than one in five: look at the "
+        "rules before you believe the result without these listeners."
+    )
+
+
+def records(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Return the rows of a table."""
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a value as JSON can hold it: without NaN, infinity and NumPy types."""
     if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

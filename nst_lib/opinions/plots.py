@@ -1,11 +1,14 @@
 """Figures of opinions. Each function draws into the axes that it is given, and returns them."""
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nst_lib.opinions.analysis import SIMULATED, Analysis
+from nst_lib.opinions.abx import ALL_TRIALS, CHANCE, Abx
+from nst_lib.opinions.analysis import SIMULATED, SIMULATED_CHOICES, Analysis
 from nst_lib.opinions.factorial import categorical
+from nst_lib.opinions.preferences import Preferences
 from nst_lib.opinions.ranks import listener_means
 from nst_lib.opinions.ratings import Ratings, cells, condition
 from nst_lib.opinions.simulation import WANTED
@@ -22,6 +25,8 @@ _BINS = 20
 LONG = 14
 #: After six conditions the colours of the style sheet repeat, with the next marker.
 _MARKERS = "os^Dv"
+#: Probabilities of winning on the upper axis of worths.
+_WINS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
 def opinions(ax: "Axes", analysis: Analysis, *, title: str = "") -> "Axes":
@@ -29,7 +34,7 @@ def opinions(ax: "Axes", analysis: Analysis, *, title: str = "") -> "Axes":
 
     The bars are shares of the ratings, and the dots are means of listeners. The point is the MOS.
     Its line is the 95 % interval over other listeners and other pairs, or over listeners only if
-    there was no bootstrap.
+    there was no bootstrap. Dotted lines are means of the hidden reference and of the anchors.
 
     Parameters
     ----------
@@ -66,6 +71,18 @@ def opinions(ax: "Axes", analysis: Analysis, *, title: str = "") -> "Axes":
     turned = max(map(len, labels)) > LONG
     place = "right" if turned else "center"
     ax.set_xticks(range(len(labels)), labels, rotation=30 if turned else 0, ha=place)
+    for row in analysis.hidden.to_dict("records"):
+        ax.axhline(row["mos"], color="grey", lw=1, ls=":", zorder=0)
+        end = (len(rows) - 0.42, row["mos"])
+        ax.annotate(
+            row["condition"],
+            end,
+            (0, 2),
+            textcoords="offset points",
+            fontsize=8,
+            color="0.35",
+            ha="right",
+        )
     if discrete and (low, high) == (1, 5):
         ax.set_yticks(range(1, 6), [f"{k} {word}" for k, word in enumerate(ACR_WORDS, start=1)])
     ax.set(xlabel=", ".join(factors), ylabel="Rating", title=title)
@@ -95,6 +112,77 @@ def scatter(ax: "Axes", analysis: Analysis, score: str) -> "Axes":
     ax.set(xlabel=score, ylabel="Mean opinion of an item", ylim=analysis.ratings.scale)
     ax.legend(title=", ".join(analysis.factors), fontsize=8)
     return _label(ax, simulated=analysis.ratings.simulated)
+
+
+def worths(ax: "Axes", analysis: Preferences, *, title: str = "") -> "Axes":
+    """Draw the worths of conditions with their 95 % intervals.
+
+    The lower axis has log-worths, the upper one the probability of winning against a condition of
+    mean worth, without ties: exp(l) / (1 + exp(l)).
+
+    Parameters
+    ----------
+    ax : Axes
+        Axes to draw into.
+    analysis : Preferences
+        Analysis of the preferences of one question.
+    title : str
+        Title above the axes.
+    """
+    table = analysis.conditions
+    boot = analysis.n_boot and analysis.listeners > 1
+    low, high = ("boot low", "boot high") if boot else ("low", "high")
+    y = np.arange(len(table))
+    ends = [table["worth"] - table[low], table[high] - table["worth"]]
+    ax.errorbar(table["worth"], y, xerr=ends, fmt="o", color=_INK, capsize=4, markersize=5, lw=1.5)
+    ax.axvline(0, color="grey", lw=1, ls=":")
+    ax.set(yticks=y, yticklabels=table["condition"], ylim=(len(table) - 0.5, -0.5), title=title)
+    ax.set_xlabel("Log-worth (log-odds against the mean condition)")
+    ax.grid(visible=False, axis="y")
+    upper = ax.secondary_xaxis("top", functions=(lambda x: x, lambda x: x))
+    left, right = ax.get_xlim()
+    ticks = {p: math.log(p / (1 - p)) for p in _WINS}
+    ticks = {p: x for p, x in ticks.items() if left <= x <= right}
+    upper.set_xticks(list(ticks.values()), [f"{p:.0%}" for p in ticks])
+    upper.set_xlabel("Wins against the mean condition, without ties")
+    return _label(ax, simulated=analysis.choices.simulated, text=SIMULATED_CHOICES)
+
+
+def abx(ax: "Axes", analysis: Abx, *, title: str = "") -> "Axes":
+    """Draw the proportions of right answers with their exact 95 % intervals.
+
+    The dots are proportions of listeners. The dotted line is chance.
+
+    Parameters
+    ----------
+    ax : Axes
+        Axes to draw into.
+    analysis : Abx
+        Analysis of the ABX trials of one question.
+    title : str
+        Title above the axes.
+    """
+    table, trials = analysis.comparisons, analysis.trials
+    if len(table) == 2:
+        table = table[table["a"] != ALL_TRIALS]
+    generator = np.random.default_rng(0)
+    names = []
+    for y, row in enumerate(table.to_dict("records")):
+        every = row["a"] == ALL_TRIALS
+        names.append("all trials" if every else f"{row['a']} ~ {row['b']}")
+        own = trials if every else trials[(trials["a"] == row["a"]) & (trials["b"] == row["b"])]
+        shares = own.groupby("listener")["right"].mean()
+        around = y + generator.uniform(-0.15, 0.15, len(shares))
+        ax.plot(shares, around, ".", color=_DOT, markersize=4, alpha=0.7)
+        ends = [[row["proportion"] - row["low"]], [row["high"] - row["proportion"]]]
+        ax.errorbar(
+            row["proportion"], y, xerr=ends, fmt="o", color=_INK, capsize=4, markersize=5, lw=1.5
+        )
+    ax.axvline(CHANCE, color="grey", lw=1, ls=":")
+    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5), title=title)
+    ax.set(xlim=(-0.02, 1.02), xlabel="Proportion of right answers (chance: 0.5)")
+    ax.grid(visible=False, axis="y")
+    return _label(ax, simulated=analysis.choices.simulated, text=SIMULATED_CHOICES)
 
 
 def power(ax: "Axes", table: "pd.DataFrame", *, label: str = "") -> "Axes":
@@ -133,8 +221,8 @@ def _draw_mos(ax: "Axes", x: float, mos: float, low: float, high: float) -> None
     ax.annotate(f"{mos:.2f}", (x, mos), (14, 3), textcoords="offset points", fontsize=9)
 
 
-def _label(ax: "Axes", *, simulated: bool) -> "Axes":
+def _label(ax: "Axes", *, simulated: bool, text: str = SIMULATED) -> "Axes":
     """Write into the figure that nobody has listened, if that is so."""
     if simulated:
-        ax.set_title(SIMULATED, loc="right", fontsize=8, color="#D55E00", weight="bold")
+        ax.set_title(text, loc="right", fontsize=8, color="#D55E00", weight="bold")
     return ax

@@ -7,6 +7,9 @@ A table has the columns `listener`, `item` (the sound that was rated) and `ratin
                      conditions
     presentation     1, 2, ...: counts the ratings that a listener gave to the same item; only the
                      first one is analysed
+    scale            the range of the ratings, "0,100"; the same for all ratings of a question
+    role             trial, reference or anchor (MUSHRA): the hidden reference and the anchors are
+                     shown with the conditions and belong to none of them
     lowest, highest  limits of the right answers to a catch trial; a catch trial is no opinion
     simulated        "yes" if nobody has listened
 
@@ -18,7 +21,7 @@ a spreadsheet: the header is row 1.
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +36,9 @@ ACR = (1.0, 5.0)
 COLUMNS = ("listener", "item", "rating")
 YES, NO = "yes", "no"
 #: Columns that cannot be factors.
-KNOWN = (*COLUMNS, "question", "presentation", "lowest", "highest", "simulated")
+KNOWN = (*COLUMNS, "question", "role", "presentation", "lowest", "highest", "simulated")
+#: Roles of the sounds of a MUSHRA page.
+TRIAL, REFERENCE, ANCHOR = ROLES = ("trial", "reference", "anchor")
 
 
 @dataclass(frozen=True)
@@ -46,17 +51,20 @@ class Ratings:
         The ratings, one per row, with the columns of this module. The index is the row number in
         the file.
     scale : (low, high)
-        Range of the ratings.
+        Range of the ratings; of several questions, that of the first one.
     source : str
         Where the ratings come from, for messages.
     notes : tuple of str
         Remarks about the file that a reader may not expect.
+    scales : dict of str to (low, high)
+        Question -> range of its ratings, if the table has ranges.
     """
 
     table: "pd.DataFrame"
     scale: tuple[float, float] = ACR
     source: str = "ratings"
     notes: tuple[str, ...] = ()
+    scales: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def simulated(self) -> bool:
@@ -65,12 +73,33 @@ class Ratings:
 
     @cached_property
     def opinions(self) -> "pd.DataFrame":
-        """The rows that count: no catch trials, and only the first rating of a repeated item."""
-        table = self.table
-        table = table[~catch_trials(table)]
-        if "presentation" in table:
-            table = table[table["presentation"] == 1]
-        return table
+        """The rows that count: trials only, and only the first rating of a repeated item.
+
+        Catch trials, hidden references and anchors are no trials.
+        """
+        table = self._first
+        return table[table["role"] == TRIAL] if "role" in table else table
+
+    @property
+    def _first(self) -> "pd.DataFrame":
+        """The first ratings of all sounds that are no catch trials."""
+        table = self.table[~catch_trials(self.table)]
+        return table[table["presentation"] == 1] if "presentation" in table else table
+
+    @cached_property
+    def hidden(self) -> "Ratings":
+        """The ratings of hidden references and anchors, which have the column `condition`.
+
+        Its levels are "reference", and the names of the anchors without that of their pair: "anchor
+        7 kHz" or "anchor70". There may be no such ratings.
+        """
+        table = self._first
+        table = table[table["role"] != TRIAL] if "role" in table else table.iloc[:0]
+        names = [
+            REFERENCE if row["role"] == REFERENCE else _without(row["item"], row.get("pair", ""))
+            for row in table.to_dict("records")
+        ]
+        return replace(self, table=table.assign(role=TRIAL, condition=names))
 
     @property
     def listeners(self) -> list[str]:
@@ -100,7 +129,8 @@ class Ratings:
             raise RatingsError(
                 f"{self.source}: no question {question!r}; {hint(question, self.questions)}"
             )
-        return replace(self, table=self.table[self.table["question"] == question])
+        table = self.table[self.table["question"] == question]
+        return replace(self, table=table, scale=self.scales.get(question, self.scale))
 
     def without(self, listeners: Collection[str]) -> "Ratings":
         """Return the ratings of all other listeners."""
@@ -150,7 +180,8 @@ class Ratings:
     @property
     def factors(self) -> list[str]:
         """Names of the columns that may be factors."""
-        return [str(name) for name in self.table if name not in KNOWN]
+        ranges = ("scale",) if self.scales else ()
+        return [str(name) for name in self.table if name not in (*KNOWN, *ranges)]
 
     def validate_factors(self, factors: Sequence[str]) -> None:
         """Raise RatingsError unless each factor has two or more levels and one value per item."""
@@ -254,6 +285,11 @@ def _rank(level: Any) -> tuple[bool, float, list[Any]]:
     except ValueError:
         return True, 0.0, parts
     return (True, 0.0, parts) if math.isnan(number) else (False, number, parts)
+
+
+def _without(item: str, pair: str) -> str:
+    """Return the name of an anchor without that of its pair."""
+    return (item.replace(pair, "") if pair else item).strip(" /_-~") or ANCHOR
 
 
 def _text(level: Any) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from nst_lib.base.validation import hint
 from nst_lib.opinions import p808, tables, webmushra
-from nst_lib.opinions.ratings import ACR, COLUMNS, NO, YES, Ratings, catch_trials
+from nst_lib.opinions.ratings import ACR, COLUMNS, NO, ROLES, TRIAL, YES, Ratings, catch_trials
 from nst_lib.opinions.tables import RatingsError
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _Fault = tuple[int, str, str]
 _NAME = "give a name"
 _COUNTS = "accepted: 1, 2, ..."
-_ANSWERS = f"accepted: {YES}, {NO}"
+#: A range in the column `scale`, as in "0,100".
+_RANGE = r" *-?\d+(\.\d+)? *, *-?\d+(\.\d+)? *"
 
 
 def read(
@@ -47,7 +48,8 @@ def read(
         Regular expression that is searched for in the names of the items. Its named groups become
         columns.
     scale : (low, high) or None
-        Range of the ratings; None means the range that belongs to the format (1 to 5 for our own).
+        Range of the ratings; None means that in the column `scale`, or else the range that belongs
+        to the format (1 to 5 for our own).
 
     Raises
     ------
@@ -63,16 +65,46 @@ def read(
     for name in ("rating", "lowest", "highest", "presentation"):
         if name in table and (name == "rating" or name in text.frame):
             table = table.assign(**{name: text.decimals(table[name])})
+    table = with_factors(table, text, items=items, pattern=pattern)
+    own = None if _ranges(table) else usual
+    checked = check(table, scale=scale or own, source=text.source)
+    return replace(checked, notes=tuple(text.notes))
+
+
+def with_factors(
+    table: "pd.DataFrame",
+    text: tables.Text,
+    *,
+    items: str | os.PathLike[str] | None = None,
+    pattern: str | None = None,
+) -> "pd.DataFrame":
+    """Return a table with the columns that a pattern or a table of items has for its items.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Table with the column `item`.
+    text : Text
+        The table as it was read, for messages and notes.
+    items : path, URL or None
+        Table with more columns for each item; see :func:`read`.
+    pattern : str or None
+        Regular expression whose named groups become columns; see :func:`read`.
+
+    Raises
+    ------
+    RatingsError
+        If an item is not in the table of items or does not match the pattern.
+    """
     if pattern is not None:
         table = _match(table, pattern, text.source)
     if items is not None:
         table = _join(table, items, text)
-    checked = check(table, scale=scale or usual, source=text.source)
-    return replace(checked, notes=tuple(text.notes))
+    return table
 
 
 def check(
-    table: "pd.DataFrame", *, scale: tuple[float, float] = ACR, source: str = "ratings"
+    table: "pd.DataFrame", *, scale: tuple[float, float] | None = None, source: str = "ratings"
 ) -> Ratings:
     """Check a table of ratings: every cell is filled and in range, and no rating is given twice.
 
@@ -80,8 +112,8 @@ def check(
     ----------
     table : pd.DataFrame
         Ratings with the columns of :mod:`nst_lib.opinions.ratings`.
-    scale : (low, high)
-        Range of the ratings.
+    scale : (low, high) or None
+        Range of the ratings; None means that in the column `scale`, or else 1 to 5.
     source : str
         Where the ratings come from, for messages.
 
@@ -90,9 +122,10 @@ def check(
     RatingsError
         If something is wrong. The message has source, row and column of the first fault.
     """
-    low, high = scale
-    if not low < high:
-        raise RatingsError(f"scale {low:g} to {high:g}: give the lower end first")
+    import pandas as pd
+
+    if scale is not None and not scale[0] < scale[1]:
+        raise RatingsError(f"scale {scale[0]:g} to {scale[1]:g}: give the lower end first")
     for name in COLUMNS:
         if name not in table:
             raise RatingsError(
@@ -104,11 +137,29 @@ def check(
         raise RatingsError(f"{source}: has no ratings; add one row for each rating")
     rows = list(table.index)
     table = table.reset_index(drop=True)
-    faults = [*_empty_names(table), *_wrong_cells(table, low, high)]
+    faults = _empty_names(table)
+    if scale is not None or not _ranges(table):
+        limits = {"": (scale or ACR, table.index)}
+    else:
+        limits = _limits(table, rows, source)
+    faults += [
+        fault
+        for (low, high), where in limits.values()
+        for fault in _wrong_ratings(table, where, low, high)
+    ]
+    faults += _wrong_cells(table)
     faults = faults or _given_twice(table, rows)
     if faults:
         raise RatingsError(f"{source}: {_first(faults, table, rows)}")
-    return Ratings(table.set_axis(rows), scale, source)
+    for name in ("rating", "lowest", "highest"):
+        if name in table:
+            table[name] = pd.to_numeric(table[name], errors="coerce")
+    if "role" in table and not (table["role"] == TRIAL).any():
+        raise RatingsError(f"{source}: no rating has the role {TRIAL}; accepted: one or more")
+    scales = {name: limit for name, (limit, _) in limits.items()}
+    first = next(iter(scales.values()))
+    own = scale is None and _ranges(table)
+    return Ratings(table.set_axis(rows), first, source, scales=scales if own else {})
 
 
 def _empty_names(table: "pd.DataFrame") -> list[_Fault]:
@@ -121,40 +172,81 @@ def _empty_names(table: "pd.DataFrame") -> list[_Fault]:
     return faults
 
 
-def _wrong_cells(table: "pd.DataFrame", low: float, high: float) -> list[_Fault]:
-    """Turn numbers into numbers, and return the cells that are wrong or out of range."""
+def _ranges(table: "pd.DataFrame") -> bool:
+    """Return whether the column `scale` has ranges; it may be a factor of other people."""
+    return "scale" in table and bool(table["scale"].astype(str).str.fullmatch(_RANGE).all())
+
+
+def _limits(
+    table: "pd.DataFrame", rows: list[int], source: str
+) -> dict[str, tuple[tuple[float, float], "pd.Index[int]"]]:
+    """Return question -> range of its ratings, and where they are."""
+    questions = table["question"] if "question" in table else table["listener"].map(lambda _: "")
+    found = {}
+    for question, part in table.groupby(questions, sort=False):
+        first = part["scale"].iloc[0]
+        other = part.index[part["scale"] != first]
+        low, high = map(float, str(first).split(","))
+        if len(other) or not low < high:
+            k = other[0] if len(other) else part.index[0]
+            advice = f"the question has {first!r} before" if len(other) else "the lower end first"
+            raise RatingsError(
+                f"{source}: row {rows[k]}, column scale: {table.loc[k, 'scale']!r}; {advice}"
+            )
+        found[str(question)] = ((low, high), part.index)
+    return found
+
+
+def _wrong_ratings(
+    table: "pd.DataFrame", where: "pd.Index[int]", low: float, high: float
+) -> list[_Fault]:
+    """Return the ratings and right answers in some rows that are wrong or out of range."""
     within = f"accepted: a number from {low:g} to {high:g}"
-    faults = _wrong_numbers(table, "rating", low, high, within)
+    faults = _wrong_numbers(table, "rating", where, low, high, within)
     for name in ("lowest", "highest"):
         if name in table:
-            faults += _wrong_numbers(table, name, low, high, f"{within}, or nothing", optional=True)
+            text = f"{within}, or nothing"
+            faults += _wrong_numbers(table, name, where, low, high, text, optional=True)
+    return faults
+
+
+def _wrong_cells(table: "pd.DataFrame") -> list[_Fault]:
+    """Return the other cells that are wrong, and turn counts into numbers."""
+    import pandas as pd
+
+    faults: list[_Fault] = []
     if "presentation" in table:
-        wrong = _wrong_numbers(table, "presentation", 1, 1e6, _COUNTS)
+        wrong = _wrong_numbers(table, "presentation", table.index, 1, 1e6, _COUNTS)
         if not wrong:
+            table["presentation"] = pd.to_numeric(table["presentation"])
             parts = table.index[table["presentation"] % 1 != 0]
             wrong = [(k, "presentation", _COUNTS) for k in parts]
         faults += wrong
-    if "simulated" in table:
-        odd = ~table["simulated"].isin([YES, NO])
-        faults += [(k, "simulated", _ANSWERS) for k in table.index[odd]]
+    for name, accepted in (("simulated", (YES, NO)), ("role", ROLES)):
+        if name in table:
+            odd = ~table[name].isin(accepted)
+            faults += [(k, name, f"accepted: {', '.join(accepted)}") for k in table.index[odd]]
     return faults
 
 
 def _wrong_numbers(
-    table: "pd.DataFrame", name: str, low: float, high: float, text: str, *, optional: bool = False
+    table: "pd.DataFrame",
+    name: str,
+    where: "pd.Index[int]",
+    low: float,
+    high: float,
+    text: str,
+    *,
+    optional: bool = False,
 ) -> list[_Fault]:
-    """Turn a column into numbers if all of its cells are right; else return the wrong ones."""
+    """Return the cells of a column, in some rows, that are no numbers in this range."""
     import pandas as pd
 
-    numbers = pd.to_numeric(table[name], errors="coerce")
-    wrong = ~numbers.between(low, high)
+    column = table.loc[where, name]
+    wrong = ~pd.to_numeric(column, errors="coerce").between(low, high)
     if optional:
-        given = table[name].notna() & (table[name].map(str).str.strip() != "")
-        wrong &= given
-    if wrong.any():
-        return [(k, name, text) for k in table.index[wrong]]
-    table[name] = numbers
-    return []
+        wrong &= column.notna() & (column.map(str).str.strip() != "")
+    return [(k, name, text) for k in where[wrong]]
 
 
 def _given_twice(table: "pd.DataFrame", rows: list[int]) -> list[_Fault]:

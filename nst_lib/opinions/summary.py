@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_lib.opinions.analysis import ALL, SIMULATED, UNBIASED, Analysis, Opinions
-from nst_lib.opinions.conditions import NO_RATINGS
+from nst_lib.opinions.conditions import NO_RATINGS, layout
 from nst_lib.opinions.factorial import categorical
 from nst_lib.opinions.ratings import describe
 
@@ -24,6 +24,7 @@ NOTE = (
 
 #: Largest numbers of columns of a table of MOS, and of rows of a table of comparisons.
 MOST_COLUMNS, MOST_ROWS = 4, 15
+P_COLUMNS = ("p", "p Holm", "p simulated", "p listeners")
 
 
 def summary(opinions: Opinions) -> str:
@@ -32,10 +33,10 @@ def summary(opinions: Opinions) -> str:
 
 
 def _lines(opinions: Opinions) -> Iterator[str]:
-    low, high = opinions.ratings.scale
     if opinions.ratings.simulated:
         yield SIMULATED
-    yield f"{opinions.ratings.source}: rated from {low:g} to {high:g}"
+    ranges = {opinions.ratings.of(question).scale: None for question in opinions.analyses}
+    yield f"{opinions.ratings.source}: rated from {' and '.join(map(_range, ranges))}"
     yield from (f"  {note}" for note in opinions.ratings.notes)
     for question, variants in opinions.analyses.items():
         everyone = variants[ALL]
@@ -49,27 +50,40 @@ def _lines(opinions: Opinions) -> Iterator[str]:
         for name, analysis in variants.items():
             yield ""
             yield f"  MOS, {name}{_over(analysis, name)}"
-            yield _text(_narrow(analysis))
+            yield indented(_narrow(analysis))
+            if len(analysis.hidden):
+                yield "    hidden reference and anchors, which are in no test"
+                yield indented(_hidden(analysis))
         for name, why in opinions.missing[question].items():
             yield f"  {name}: not analysed, because {why}"
         yield ""
         yield from _models(variants)
         if len(everyone.wilcoxon) and (everyone.wilcoxon["n"] > 0).any():
             yield "  differences b − a between conditions, by Wilcoxon's signed ranks of listeners"
-            yield from _first(everyone.wilcoxon, signed=True)
+            yield from first_rows(everyone.wilcoxon, signed=True)
         else:
             yield "  Wilcoxon: no test, because no listener rated under two conditions"
         yield from _agreement(everyone)
         if len(everyone.prediction):
             yield "  correlation of scores with opinion"
-            yield _text(_rounded(everyone.prediction))
+            yield indented(rounded(everyone.prediction))
+
+
+def _range(scale: tuple[float, float]) -> str:
+    return f"{scale[0]:g} to {scale[1]:g}"
+
+
+def _hidden(analysis: Analysis) -> "pd.DataFrame":
+    """Return the table of MOS of the hidden reference and the anchors."""
+    interval = "boot" if analysis.n_boot else "t"
+    return layout(analysis.hidden, ["condition"], interval=interval).reset_index()
 
 
 def _models(variants: dict[str, Analysis]) -> Iterator[str]:
     fitted = {name: analysis for name, analysis in variants.items() if not analysis.fault}
     if fitted:
         yield "  linear mixed model with random intercepts and effects of listeners and pairs"
-        yield _text(tests(fitted))
+        yield indented(tests(fitted))
         yield f"    {NOTE}"
     for name, analysis in variants.items():
         if analysis.fault:
@@ -79,9 +93,9 @@ def _models(variants: dict[str, Analysis]) -> Iterator[str]:
         return
     several = everyone.levels["factor"].isin(everyone.differences["factor"])
     yield "  means at each level, estimated by the mixed model for all listeners"
-    yield _text(_rounded(everyone.levels[several].drop(columns="df2")))
+    yield indented(rounded(everyone.levels[several].drop(columns="df2")))
     yield "  differences b − a of these; p Holm is corrected within a factor, intervals are not"
-    yield from _first(everyone.differences.drop(columns=["df2", "t"]), signed=True)
+    yield from first_rows(everyone.differences.drop(columns=["df2", "t"]), signed=True)
 
 
 def tests(variants: dict[str, Analysis]) -> "pd.DataFrame":
@@ -116,9 +130,9 @@ def tests(variants: dict[str, Analysis]) -> "pd.DataFrame":
                     "estimate": estimate if row["difference"] else "",
                     "d": f"{row['d']:+.2f}" if row["difference"] and tested else "",
                     "F": row["untested"] or F,
-                    "p": _p(row["p"]),
-                    "p Holm": _p(row["p Holm"]),
-                    "p ordinal": _p(other) or UNBOUNDED * categorical(analysis.ratings),
+                    "p": p_text(row["p"]),
+                    "p Holm": p_text(row["p Holm"]),
+                    "p ordinal": p_text(other) or UNBOUNDED * categorical(analysis.ratings),
                     "alike": row["alike"] if tested else "",
                 }
             )
@@ -128,10 +142,10 @@ def tests(variants: dict[str, Analysis]) -> "pd.DataFrame":
 def _agreement(analysis: Analysis) -> Iterator[str]:
     f, agreement = analysis.friedman, analysis.agreement
     icc = agreement["icc"]
-    ranks = f"chi2({f.df}) = {f.chi2:.1f}, p {_p(f.p)}, W = {f.W:.2f} ({f.n} listeners)"
+    ranks = f"chi2({f.df}) = {f.chi2:.1f}, p {p_text(f.p)}, W = {f.W:.2f} ({f.n} listeners)"
     yield f"  Friedman: {f.fault or ranks}"
-    alpha, sos = _known(agreement["alpha ordinal"]), _known(agreement["sos a"])
-    single, average = _known(icc["single"]), _known(icc["average"])
+    alpha, sos = known(agreement["alpha ordinal"]), known(agreement["sos a"])
+    single, average = known(icc["single"]), known(icc["average"])
     yield (
         f"  agreement: Krippendorff's alpha {alpha} (ordinal); ICC {single} for one rating, "
         f"{average} for the mean of {icc['per_item']:.3g}; SOS a {sos}"
@@ -154,40 +168,44 @@ def _narrow(analysis: Analysis) -> "pd.DataFrame":
     """Return the table of MOS, with one condition per row if there are too many columns."""
     import pandas as pd
 
-    layout = analysis.layout
-    if len(layout.columns) <= MOST_COLUMNS:
-        return layout.reset_index()
-    rows = pd.Series(layout.stack(), name="MOS").reset_index()
+    wide = analysis.layout
+    if len(wide.columns) <= MOST_COLUMNS:
+        return wide.reset_index()
+    rows = pd.Series(wide.stack(), name="MOS").reset_index()
     return rows[rows["MOS"] != NO_RATINGS]
 
 
-def _first(table: "pd.DataFrame", *, signed: bool) -> Iterator[str]:
+def first_rows(table: "pd.DataFrame", *, signed: bool) -> Iterator[str]:
     """Yield the rows with the smallest p, and the number of all others."""
     few = table.sort_values("p", kind="stable").head(MOST_ROWS) if len(table) > MOST_ROWS else table
-    yield _text(_rounded(few, signed=signed))
+    yield indented(rounded(few, signed=signed))
     if len(few) < len(table):
         yield f"    ... and {len(table) - len(few)} more with larger p; --json writes all of them"
 
 
-def _known(value: float) -> str:
+def known(value: float) -> str:
+    """Return a number as text; NaN is unknown."""
     return "unknown" if np.isnan(value) else f"{value:.2f}"
 
 
-def _p(p: float) -> str:
+def p_text(p: float) -> str:
+    """Return a p as text; NaN is empty."""
     return "" if np.isnan(p) else "< 0.0001" if p < 1e-4 else f"{p:.4f}" if p < 0.01 else f"{p:.3f}"
 
 
-def _rounded(table: "pd.DataFrame", *, signed: bool = False) -> "pd.DataFrame":
+def rounded(table: "pd.DataFrame", *, signed: bool = False) -> "pd.DataFrame":
+    """Return a table with its numbers as text; NaN is empty."""
     columns = {}
     for name in map(str, table):
-        if name in ("p", "p Holm"):
-            columns[name] = table[name].map(_p)
+        if name in P_COLUMNS:
+            columns[name] = table[name].map(p_text)
         elif table[name].dtype.kind == "f":
             form = "{:+.2f}" if signed and name != "W" else "{:.2f}"
             columns[name] = table[name].map(form.format).replace(["nan", "+nan"], "")
     return table.assign(**columns)
 
 
-def _text(table: "pd.DataFrame") -> str:
+def indented(table: "pd.DataFrame") -> str:
+    """Return the text of a table below a heading."""
     text = table.rename_axis(columns=None).to_string(index=False)
     return "\n".join(f"    {line}" for line in text.splitlines())

@@ -19,7 +19,7 @@ ACCEPTED = "accepted: a CSV file"
 #: Separators of cells and their names.
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 #: Columns by which a header is recognised: ours, and those of the formats that we read.
-_NAMES = {"listener", "item", "id", "rating", "trial_id", "workerid"}
+_NAMES = {"listener", "item", "id", "rating", "preferred", "chosen", "trial_id", "workerid"}
 _BLANK = " \t\r\n\xa0"
 _MARKS = {  # the longest first, because UTF-32 begins like UTF-16
     b"\xff\xfe\0\0": "UTF-32",

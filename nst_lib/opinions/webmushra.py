@@ -18,6 +18,7 @@ left out.
 import re
 from typing import TYPE_CHECKING
 
+from nst_lib.opinions.ratings import ANCHOR, REFERENCE, TRIAL
 from nst_lib.opinions.tables import RatingsError, Text
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ def convert(text: Text) -> tuple["pd.DataFrame", tuple[float, float]] | None:
     if {"rating_stimulus", "rating_score"} <= set(frame):
         long = _long(text, "rating_stimulus", ["rating_score"])
         what, scale = "MUSHRA", (0.0, 100.0)
+        role = long["stimulus"].map(_role)
+        if (role != TRIAL).any():
+            long["role"] = role
     elif {"rating_non_reference", "rating_reference_score"} <= set(frame):
         long = _long(text, "rating_non_reference", ["rating_non_reference_score"])
         long["rating"] = _difference(text, long["rating"])
@@ -61,6 +65,13 @@ def convert(text: Text) -> tuple["pd.DataFrame", tuple[float, float]] | None:
     if not rated.all():
         text.notes.append(f"{(~rated).sum()} of {len(long)} ratings left out: not given")
     return long[rated], scale
+
+
+def _role(stimulus: str) -> str:
+    """Return the role of a stimulus of a MUSHRA page, by the name that webMUSHRA gives to it."""
+    if stimulus == REFERENCE:
+        return REFERENCE
+    return ANCHOR if re.fullmatch(r"anchor\d*", stimulus) else TRIAL
 
 
 def _long(text: Text, stimulus: str, ratings: list[str]) -> "pd.DataFrame":

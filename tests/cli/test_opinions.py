@@ -8,8 +8,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from nst_lib.opinions import plots, simulation
-from nst_lib.opinions.analysis import ALL, SIMULATED, analyse
+from nst_lib.opinions import choice_simulation, plots, simulation
+from nst_lib.opinions.analysis import ALL, SIMULATED, SIMULATED_CHOICES, analyse
 from nst_lib.opinions.reading import check
 
 MEANS = {("max",): 3.4, ("average",): 2.9}
@@ -115,6 +115,91 @@ def test_rules_from_a_file(nst, file, tmp_path):
     result = nst("mos", file, "--by", "pooling", "--rules", "rules.yaml")
     assert "simulated 2: named in the rules" in result.stdout
     assert "MOS, screened" in result.stdout
+
+
+def test_preferences_are_recognised(nst, tmp_path):
+    worths = {("stft", "max"): 0.9, ("stft", "average"): 0.3, ("cqt", "max"): -1.2}
+    factors = ["transform", "pooling"]
+    table = choice_simulation.preferences(worths, factors, listener_sd=0.0, listeners=20)
+    table.assign(question="style").to_csv(tmp_path / "p.csv", index=False, sep=";")
+    options = ("--by", "transform,pooling", "--order", "transform=stft,cqt", "--boot", 100)
+    result = nst("mos", "p.csv", *options, "--json", "o.json", "--plot", "o.svg")
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[:3] == [
+        SIMULATED_CHOICES,
+        "p.csv: preferences",
+        "  cells are separated by semicolons",
+    ]
+    assert lines[-2:] == ["o.json", "o.svg"]
+    assert "interval over other listeners and other pairs" in result.stdout
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert found["kind"] == "preferences"
+    assert found["simulated"]
+    conditions = found["questions"]["style"][ALL]["conditions"]
+    assert [row["condition"] for row in conditions] == [
+        *("stft, average", "stft, max", "cqt, max"),
+    ]
+    for row, worth in zip(conditions, (0.3, 0.9, -1.2), strict=True):
+        assert row["boot low"] < worth < row["boot high"]
+        assert f"{row['worth']:+.2f} (" in result.stdout
+    drawn = (tmp_path / "o.svg").read_text()
+    assert drawn.count(SIMULATED_CHOICES) == 1
+    assert "Log-worth (log-odds against the mean condition)" in drawn
+
+
+def test_abx_trials_are_recognised(nst, tmp_path):
+    distances = {(("stft",), ("cqt",)): 2.5, (("stft",), ("wav",)): 0.0}
+    table = choice_simulation.abx(distances, ["transform"], listener_sd=0.0)
+    table.to_csv(tmp_path / "x.csv", index=False)
+    result = nst("mos", "x.csv", "--by", "transform", "--json", "o.json", "--plot", "o.svg")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[:2] == [SIMULATED_CHOICES, "x.csv: ABX trials"]
+    assert "trials of one listener are not independent, so report this too" in result.stdout
+    found = json.loads((tmp_path / "o.json").read_text())["questions"][""][ALL]["comparisons"]
+    first, second, _ = found
+    assert (first["a"], first["b"], first["n"]) == ("cqt", "stft", 192)
+    assert first["d independent low"] < 2.5 < first["d independent high"]
+    assert first["p Holm"] < 1e-6
+    assert second["p"] > 0.01
+    assert "Proportion of right answers (chance: 0.5)" in (tmp_path / "o.svg").read_text()
+
+
+def test_mushra_needs_no_scale(nst, tmp_path):
+    rows = [
+        (who, f"{name} {pair}", rating + i + j, pair, role, level, "0,100", "quality")
+        for i, who in enumerate(("ann", "bob", "cid"))
+        for j, pair in enumerate("ABC")
+        for name, rating, role, level in (
+            *(("ref", 95, "reference", ""), ("anchor 7 kHz", 30, "anchor", "")),
+            *(("one", 80, "trial", "max"), ("two", 60, "trial", "average")),
+        )
+    ]
+    columns = ["listener", "item", "rating", "pair", "role", "pooling", "scale", "question"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "m.csv", index=False)
+    result = nst("mos", "m.csv", "--by", "pooling", "--boot", 50, "--plot", "o.svg")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "m.csv: rated from 0 to 100" in result.stdout
+    assert "anchor 7 kHz 32.00 (" in " ".join(result.stdout.split())
+    assert "anchor 7 kHz" in (tmp_path / "o.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--by", "poling"), "nst: p.csv: no factor 'poling'; did you mean pooling?"),
+        ((), "nst: p.csv: Nobody compared the conditions of (a-1, b-1) and (a-2, b-2) and 3 more"),
+        (("--by", "pooling", "--scale", "1,5"), "nst: scale 1,5: preferences are not rated on a"),
+        (("--by", "pooling", "--order", "pooling=a"), "nst: p.csv: order of pooling: a; name each"),
+    ],
+)
+def test_bad_input_of_preferences_is_one_line(nst, tmp_path, options, message):
+    table = choice_simulation.preferences({("a",): 1, ("b",): 0}, ["pooling"], listeners=3)
+    table.to_csv(tmp_path / "p.csv", index=False)
+    result = nst("mos", "p.csv", *options)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith(message)
 
 
 @pytest.mark.parametrize(

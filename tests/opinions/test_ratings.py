@@ -464,7 +464,8 @@ class TestRules:
             ("min_std: 1", "unknown rule 'min_std'; did you mean min_sd?"),
             (
                 "spread: 1",
-                "unknown rule 'spread'; accepted: max_missed, min_sd, min_correlation, listeners",
+                "unknown rule 'spread'; accepted: max_missed, min_sd, min_correlation, "
+                "max_reference, max_anchor, listeners",
             ),
             ("min_sd: much", "min_sd='much'; accepted: a share of the range"),
             ("min_sd: true", "min_sd=True; accepted: a share of the range"),

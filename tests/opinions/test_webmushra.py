@@ -43,6 +43,21 @@ class TestWebMushra:
         assert table["rating"].tolist() == [100, 35, 42, 96, 0]
         assert table["pair"].tolist() == ["trial1", "trial1", "trial2", "trial1", "trial1"]
         assert table["stimulus"].tolist() == ["reference", "C1", "C1", "reference", "C1"]
+        assert table["role"].tolist() == ["reference", "trial", "trial", "reference", "trial"]
+        assert ratings.opinions["stimulus"].tolist() == ["C1", "C1", "C1"]
+        assert ratings.hidden.table["condition"].tolist() == ["reference", "reference"]
+
+    def test_anchors_by_their_names(self, write):
+        text = self.MUSHRA.replace("trial1,C1", "trial1,anchor70").replace("trial2,C1", "trial2,X")
+        ratings = read(write(text, "mushra.csv"))
+        assert ratings.opinions["stimulus"].tolist() == ["X"]
+        assert ratings.hidden.table["condition"].tolist() == [
+            *("reference", "anchor70", "reference", "anchor70"),
+        ]
+
+    def test_stimuli_of_other_names_have_no_roles(self, write):
+        ratings = read(write(self.MUSHRA.replace("reference", "C2"), "mushra.csv"))
+        assert "role" not in ratings.table
         ratings.validate_factors(["stimulus"])
 
     def test_score_off_the_scale(self, write):
