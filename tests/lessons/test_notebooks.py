@@ -18,7 +18,7 @@ import nst_lib
 from nst_lib.batch.results import EAR, FACTORS, SCORES
 from nst_lib.features import TransferConfig
 from nst_lib.opinions import comparison
-from nst_lib.opinions.analysis import SIMULATED
+from nst_lib.opinions.analysis import SIMULATED, SIMULATED_CHOICES
 from nst_lib.opinions.claims import CLAIMS, CONTRADICTED, SUPPORTED, UNDECIDED, Claim, examine
 from nst_lib.system import PRESETS
 
@@ -461,7 +461,7 @@ def test_mos_statistics_run_with_their_solutions(tmp_path: Path) -> None:
     name = "08_mos_statistics"
     run = execute(name, tmp_path, SMALL[name], solve=True)
     said = text(run)
-    assert images(run) == 5
+    assert images(run) == 6
     assert said.startswith(f"**{SIMULATED}.**")
     faults = re.findall(r"^(.*): mine\.csv: (row \d+|no column)", said, re.M)
     assert faults == [
@@ -471,6 +471,8 @@ def test_mos_statistics_run_with_their_solutions(tmp_path: Path) -> None:
     ]
     widths = re.findall(r"average − max\*\*: \S+, 95 % interval (\S+) to (\S+)\.", said)
     assert [float(low) < 0 < float(high) for low, high in widths] == [True, True]
+    assert f"**{SIMULATED_CHOICES}.** 540 answers, 18 listeners, 20 items" in said
+    assert "18 listeners: their log-worths spread by" in said
     assert "left out: always, standard deviation 0.00" in said, "exercise 3"
     for solution in solutions(name):
         assert "SIMULATED" in solution
@@ -492,7 +494,7 @@ def test_mos_statistics_run_on_a_file_of_webmushra(tmp_path: Path) -> None:
     parameters = {"ratings": str(path), "by": "stimulus", **SMALL["08_mos_statistics"]}
     said = text(execute("08_mos_statistics", tmp_path, parameters))
     assert said.startswith(f"**ratings: {path}.**")
-    assert "35 ratings, 4 listeners, 9 items" in said
+    assert "23 ratings, 4 listeners, 6 items" in said
     assert "'101'; accepted: a number from 0 to 100" in said
     names = ", ".join(SCORES)
     assert f"No scores ({names}) are known for these items." in said
