@@ -16,7 +16,7 @@ from nst_lib.survey.build import build
 
 NST = Path(sys.executable).with_name("nst")
 JOIN = {"consent": True, "simulated": True}
-RATING = {"rating": 3, "plays": 1, "seconds": 4.5}
+ANSWER = {"answer": {"rating": 3}, "plays": [1], "seconds": 4.5}
 #: With six trials: two factors of two levels, and pairs.
 TABLE = """\
 file,item,role,pair,transform,pooling,description,lowest,highest
@@ -92,11 +92,23 @@ def served(folder: Path, log: Path) -> Iterator[Process]:
         server.kill()
 
 
-def rate(client: httpx.Client, k: int, rating: int = RATING["rating"]) -> httpx.Response:
-    """Ask for a sound and rate it, as soon as that can be; simulated participants need not wait."""
-    client.get(f"/api/trials/{k}/sound").raise_for_status()
-    answer = {**RATING, "rating": rating}
-    while (reply := client.put(f"/api/trials/{k}/rating", json=answer)).status_code == 403:
+def rate(client: httpx.Client, k: int, rating: float = 3) -> httpx.Response:
+    """Ask for a sound and rate it; see :func:`answer`."""
+    return answer(client, k, {"rating": rating})
+
+
+def answer(
+    client: httpx.Client, k: int, given: dict[str, object], *, sounds: int = 1
+) -> httpx.Response:
+    """Ask for the sounds of a screen and answer, as soon as that can be.
+
+    Simulated participants need not wait.
+    """
+    for n in range(sounds):
+        while client.get(f"/api/screens/{k}/sounds/{n}").status_code == 429:
+            time.sleep(0.1)
+    body = {"answer": given, "plays": [1] * sounds, "seconds": 4.5}
+    while (reply := client.put(f"/api/screens/{k}/answer", json=body)).status_code in (403, 429):
         time.sleep(0.05)
     return reply
 

@@ -1,20 +1,23 @@
-"""The participants and ratings of a survey, in one SQLite file.
+"""The participants and answers of a survey, in one SQLite file.
 
-The file has these data of a participant: a number in order of arrival, the row of the order,
-whether the headphone check was passed, whether the participant is simulated, and the SHA-256 of
-the token and of the withdrawal code. It has no name, no address and no time.
+The file has these data of a participant: a number in order of arrival, the row of the order, the
+results of the headphone check and of the check of channels, whether the participant is simulated,
+and hashes of the token, of the withdrawal code and of the identity on a platform (see
+:mod:`nst_lib.survey.identity`). It has no name, no address and no time.
 
-A rating is on the disk before it is acknowledged; see :mod:`nst_lib.survey.writer`.
+An answer is on the disk before it is acknowledged; see :mod:`nst_lib.survey.writer`. A file that an
+older version made, with ratings only, is converted when it is opened.
 """
 
 import hmac
+import json
 import secrets
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +44,30 @@ CREATE TABLE IF NOT EXISTS participants (
     simulated INTEGER NOT NULL,
     headphones INTEGER
 );
-CREATE TABLE IF NOT EXISTS ratings (
+CREATE TABLE IF NOT EXISTS answers (
     participant INTEGER NOT NULL REFERENCES participants (id) ON DELETE CASCADE,
-    item TEXT NOT NULL,
-    question TEXT NOT NULL,
+    block TEXT NOT NULL,
+    screen TEXT NOT NULL,
     presentation INTEGER NOT NULL,
     position INTEGER NOT NULL,
-    rating INTEGER NOT NULL,
-    plays INTEGER NOT NULL,
+    items TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    plays TEXT NOT NULL,
     seconds REAL NOT NULL,
-    PRIMARY KEY (participant, item, question, presentation)
+    PRIMARY KEY (participant, block, screen, presentation)
 ) WITHOUT ROWID;
 """
+#: Columns of participants that files of older versions lack.
+_NEWER = {"headphones_right": "INTEGER", "channels": "INTEGER", "person": "TEXT"}
+_CONVERT = """
+INSERT OR IGNORE INTO answers
+    SELECT participant, question, item, presentation, position, json_array(item),
+        json_object('rating', rating), json_array(plays), seconds
+    FROM ratings;
+DROP TABLE ratings;
+"""
+_PERSON = "CREATE UNIQUE INDEX IF NOT EXISTS people ON participants (person)"
+_ABOUT = "id, row, simulated, headphones, headphones_right, channels"
 
 
 @dataclass(frozen=True)
@@ -69,44 +84,54 @@ class Participant:
         Whether the participant is a program.
     headphones : bool or None
         Whether the participant passed the headphone check; None if there was no check.
+    headphones_right : int or None
+        Number of right answers in the headphone check.
+    channels : bool or None
+        Whether the participant passed the check of channels; None if there was no check.
     """
 
     id: int
     row: int
     simulated: bool
-    headphones: bool | None
+    headphones: bool | None = None
+    headphones_right: int | None = None
+    channels: bool | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A rating with its circumstances.
+    """The answer to a screen with its circumstances.
 
     Attributes
     ----------
-    item, question : str
-        The item that was rated, and the question.
+    block, screen : str
+        The names of the block and of the screen.
     presentation : int
-        1 for the first rating of the item by the participant, 2 for a repeat.
+        1 for the first time that the participant saw the screen, 2 for a repeat.
     position : int
-        1, 2, ... in the test; 0 in the training.
-    rating : int
-        1 to 5.
-    plays : int
-        How often the sound was played.
+        1, 2, ... in the test of the block; 0 in its training.
+    items : list of str
+        The names of the sounds that were judged, in the order in which they were presented.
+    answer : dict
+        The answer, as the kind of the block accepted it.
+    plays : list of int
+        How often each sound was played, the reference first.
     seconds : float
-        Time from the appearance of the question to the rating.
+        Time from the appearance of the screen to the answer.
     """
 
-    item: str
-    question: str
+    block: str
+    screen: str
     presentation: int
     position: int
-    rating: int
-    plays: int
+    items: list[str]
+    answer: dict[str, Any]
+    plays: list[int]
     seconds: float
 
 
 _ANSWER = tuple(field.name for field in fields(Answer))
+_TEXTS = ("items", "answer", "plays")
 
 
 class Answers:
@@ -136,7 +161,7 @@ class Answers:
             if not path.exists():  # touching an old file would change its time
                 path.touch(mode=0o600)
             connection, self._reader = connect(path), connect(path)
-            connection.executescript(_SCHEMA)
+            _prepare(connection)
             found = transaction(connection, lambda c: _claim(c, key))
             empty_log(connection)  # after a crash, the log may have copies of deleted data
         except (OSError, sqlite3.Error) as error:
@@ -161,20 +186,29 @@ class Answers:
         self._reader.close()
 
     def register(
-        self, *, heard: npt.NDArray[np.int64], length: int, simulated: bool = False
+        self,
+        *,
+        heard: npt.NDArray[np.int64],
+        length: int,
+        simulated: bool = False,
+        person: str | None = None,
     ) -> tuple[str, str]:
         """Add a participant; see :mod:`nst_lib.survey.assignment` for the choice of the row.
+
+        A person who is known stays the same participant, with another token and another code.
 
         Simulated participants have no influence on the rows of the others, and vice versa.
 
         Parameters
         ----------
         heard : np.ndarray, shape=(rows, trials)
-            1 where a row of the order includes a trial, else 0.
+            1 where a row of the order includes a screen of the test, else 0.
         length : int
-            Number of ratings of a participant who has finished, without the training.
+            Number of answers of a participant who has finished, without the training.
         simulated : bool
             Whether the participant is a program.
+        person : str or None
+            Hash of the participant's identity on a platform.
 
         Returns
         -------
@@ -187,6 +221,12 @@ class Answers:
         )
 
         def write(connection: sqlite3.Connection) -> int | None:
+            again = connection.execute(
+                "UPDATE participants SET token = ?, code = ? WHERE person = ? RETURNING id",
+                (hash_secret(token), _hash_code(code), person),
+            ).fetchone()
+            if again is not None:
+                return int(again[0])
             begun = _begun(connection)
             present = self._presence.present({who: answers for who, _, _, answers, _ in begun})
             taken = [
@@ -195,8 +235,9 @@ class Answers:
                 if kind == simulated and (in_test == length or who in present)
             ]
             return connection.execute(
-                "INSERT INTO participants (token, code, row, simulated) VALUES (?, ?, ?, ?)",
-                (hash_secret(token), _hash_code(code), choose(heard, taken), simulated),
+                "INSERT INTO participants (token, code, row, simulated, person) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (hash_secret(token), _hash_code(code), choose(heard, taken), simulated, person),
             ).lastrowid
 
         self._presence.note(self._writer.do(write))
@@ -204,7 +245,7 @@ class Answers:
 
     def participant(self, token: str) -> Participant | None:
         """Return the participant who has a token, or None."""
-        query = "SELECT token, id, row, simulated, headphones FROM participants WHERE token = ?"
+        query = f"SELECT token, {_ABOUT} FROM participants WHERE token = ?"
         for kept, *about in self._read(query, hash_secret(token)):
             if hmac.compare_digest(kept, hash_secret(token)):
                 return _participant(*about)
@@ -212,41 +253,43 @@ class Answers:
 
     def participants(self) -> list[Participant]:
         """Return all participants in order of arrival."""
-        query = "SELECT id, row, simulated, headphones FROM participants ORDER BY id"
+        query = f"SELECT {_ABOUT} FROM participants ORDER BY id"
         return [_participant(*about) for about in self._read(query)]
 
-    def rated(self, participant: int) -> set[tuple[str, int]]:
-        """Return the items that a participant has rated, each with its presentation."""
-        query = "SELECT item, presentation FROM ratings WHERE participant = ?"
+    def answered(self, participant: int) -> set[tuple[str, str, int]]:
+        """Return block, screen and presentation of all answers of a participant."""
+        query = "SELECT block, screen, presentation FROM answers WHERE participant = ?"
         return set(self._read(query, participant))
 
     def read_all(self) -> list[tuple[int, Answer]]:
-        """Return all ratings, each with the number of its participant, in order."""
-        query = f"SELECT participant, {', '.join(_ANSWER)} FROM ratings"
+        """Return all answers, each with the number of its participant, in order."""
+        query = f"SELECT participant, {', '.join(_ANSWER)} FROM answers"
         with closing(connect(self.path)) as connection:  # so that requests do not wait for this
-            found = connection.execute(f"{query} ORDER BY participant, position, item").fetchall()
-        return [(who, Answer(*answer)) for who, *answer in found]
+            found = connection.execute(f"{query} ORDER BY participant, block, position, screen")
+            return [(who, _answer(values)) for who, *values in found.fetchall()]
 
     def progress(self) -> dict[int, int]:
-        """Return the number of ratings of each participant, without the training."""
-        query = "SELECT participant, COUNT(*) FROM ratings WHERE position > 0 GROUP BY participant"
+        """Return the number of answers of each participant, without the training."""
+        query = "SELECT participant, COUNT(*) FROM answers WHERE position > 0 GROUP BY participant"
         return dict(self._read(query))
 
-    def tally(self) -> list[tuple[str, int, int]]:
-        """Return item, rating and count: how often an item got a rating, without repeats."""
+    def tally(self) -> list[tuple[str, str, dict[str, Any], int]]:
+        """Return block, items (as JSON), answer and count of all answers, without repeats."""
         query = (
-            "SELECT item, rating, COUNT(*) FROM ratings "
-            "WHERE position > 0 AND presentation = 1 GROUP BY item, rating"
+            "SELECT block, items, answer, COUNT(*) FROM answers "
+            "WHERE position > 0 AND presentation = 1 GROUP BY block, items, answer"
         )
-        return self._read(query)
+        return [
+            (block, items, json.loads(answer), n) for block, items, answer, n in self._read(query)
+        ]
 
-    def rate(self, participant: int, answer: Answer) -> int:
-        """Store a rating, unless the participant has rated the sound already.
+    def answer(self, participant: int, answer: Answer) -> dict[str, Any]:
+        """Store an answer, unless the participant has answered the screen already.
 
         Returns
         -------
-        int
-            The stored rating; the first one counts.
+        dict
+            The stored answer; the first one counts.
 
         Raises
         ------
@@ -255,45 +298,68 @@ class Answers:
         """
         marks = ", ".join("?" * len(_ANSWER))
         insert = (
-            f"INSERT OR IGNORE INTO ratings (participant, {', '.join(_ANSWER)}) VALUES (?, {marks})"
+            f"INSERT OR IGNORE INTO answers (participant, {', '.join(_ANSWER)}) VALUES (?, {marks})"
         )
         find = (
-            "SELECT rating FROM ratings "
-            "WHERE participant = ? AND item = ? AND question = ? AND presentation = ?"
+            "SELECT answer FROM answers "
+            "WHERE participant = ? AND block = ? AND screen = ? AND presentation = ?"
         )
+        values = [
+            json.dumps(value, ensure_ascii=False) if name in _TEXTS else value
+            for name, value in vars(answer).items()
+        ]
 
-        def write(connection: sqlite3.Connection) -> int:
+        def write(connection: sqlite3.Connection) -> str:
             _need(connection, participant)
-            connection.execute(insert, (participant, *astuple(answer)))
-            key = (participant, answer.item, answer.question, answer.presentation)
-            (rating,) = connection.execute(find, key).fetchone()
-            return int(rating)
+            connection.execute(insert, (participant, *values))
+            key = (participant, answer.block, answer.screen, answer.presentation)
+            (kept,) = connection.execute(find, key).fetchone()
+            return str(kept)
 
-        kept = int(self._writer.do(write))
+        kept = self._writer.do(write)
         self._presence.note(participant)
-        return kept
+        found: dict[str, Any] = json.loads(kept)
+        return found
 
-    def check_headphones(self, participant: int, passed: bool) -> bool:
-        """Store whether a headphone check was passed, unless it is stored already.
+    def check_headphones(self, participant: int, right: int, *, passed: bool) -> bool:
+        """Store the result of a headphone check. The first one counts.
+
+        Parameters
+        ----------
+        participant : int
+            The participant.
+        right : int
+            Number of right answers.
+        passed : bool
+            Whether that is enough.
 
         Returns
         -------
         bool
-            The stored result; the first one counts.
+            The stored result.
 
         Raises
         ------
         LookupError
             If the participant has withdrawn.
         """
+        return self._check(participant, {"headphones": passed, "headphones_right": right})
+
+    def check_channels(self, participant: int, *, passed: bool) -> bool:
+        """Store the result of the check of channels; see :meth:`check_headphones`."""
+        return self._check(participant, {"channels": passed})
+
+    def _check(self, participant: int, values: dict[str, int]) -> bool:
+        """Store values that are not stored yet. Return the first one, as it is stored then."""
+        names = [*values]
+        change = ", ".join(f"{name} = COALESCE({name}, ?)" for name in names)
 
         def write(connection: sqlite3.Connection) -> bool:
             _need(connection, participant)
             connection.execute(
-                "UPDATE participants SET headphones = COALESCE(headphones, ?) WHERE id = ?",
-                (passed, participant),
+                f"UPDATE participants SET {change} WHERE id = ?", (*values.values(), participant)
             )
-            query = "SELECT headphones FROM participants WHERE id = ?"
+            query = f"SELECT {names[0]} FROM participants WHERE id = ?"
             (kept,) = connection.execute(query, (participant,)).fetchone()
             return bool(kept)
 
@@ -331,11 +397,29 @@ def count(path: Path) -> int:
     """
     try:
         with closing(connect(path)) as connection:
-            connection.executescript(_SCHEMA)
+            _prepare(connection)
             found = connection.execute("SELECT COUNT(*) FROM participants").fetchone()
             return int(found[0])
     except sqlite3.Error as error:
         raise _unusable(path, error) from error
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables, and convert those of an older version."""
+    connection.executescript(_SCHEMA)
+
+    def convert(connection: sqlite3.Connection) -> None:
+        there = {row[1] for row in connection.execute("PRAGMA table_info(participants)")}
+        for name, kind in _NEWER.items():
+            if name not in there:
+                connection.execute(f"ALTER TABLE participants ADD COLUMN {name} {kind}")
+        connection.execute(_PERSON)
+        tables = "SELECT 1 FROM sqlite_master WHERE name = 'ratings'"
+        if connection.execute(tables).fetchone():
+            for statement in _CONVERT.split(";"):
+                connection.execute(statement)
+
+    transaction(connection, convert)
 
 
 def _unusable(path: Path, error: Exception) -> SurveyError:
@@ -364,13 +448,13 @@ def _since_written(path: Path) -> float:
 
 
 def _begun(connection: sqlite3.Connection) -> list[tuple[int, int, int, int, int]]:
-    """Return for each participant: id, row, simulated, number of ratings, and of those in the test.
+    """Return for each participant: id, row, simulated, number of answers, and of those in the test.
 
-    The first number of ratings includes the training.
+    The first number of answers includes the training.
     """
     return connection.execute(
-        "SELECT id, row, simulated, COUNT(rating), COALESCE(SUM(position > 0), 0) "
-        "FROM participants LEFT JOIN ratings ON participant = id GROUP BY id"
+        "SELECT id, row, simulated, COUNT(answer), COALESCE(SUM(position > 0), 0) "
+        "FROM participants LEFT JOIN answers ON participant = id GROUP BY id"
     ).fetchall()
 
 
@@ -380,9 +464,22 @@ def _need(connection: sqlite3.Connection, participant: int) -> None:
         raise LookupError(participant)
 
 
-def _participant(number: int, row: int, simulated: int, headphones: int | None) -> Participant:
+def _participant(
+    number: int,
+    row: int,
+    simulated: int,
+    headphones: int | None,
+    right: int | None,
+    channels: int | None,
+) -> Participant:
     passed = None if headphones is None else bool(headphones)
-    return Participant(number, row, bool(simulated), passed)
+    both = None if channels is None else bool(channels)
+    return Participant(number, row, bool(simulated), passed, right, both)
+
+
+def _answer(values: list[Any]) -> Answer:
+    given = dict(zip(_ANSWER, values, strict=True))
+    return Answer(**{**given, **{name: json.loads(given[name]) for name in _TEXTS}})
 
 
 def hash_secret(secret: str) -> str:

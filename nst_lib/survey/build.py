@@ -1,8 +1,10 @@
 """Build the folder of a listening test; :mod:`nst_lib.survey.survey` says what it contains."""
 
+import itertools
 import json
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,34 +12,39 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import soundfile as sf
 
 import nst_lib
 from nst_lib.base.files import file_checksum, replacing
-from nst_lib.base.validation import validate_choice
 from nst_lib.sound import audio
-from nst_lib.survey import headphones as check
-from nst_lib.survey import recordings, sources, stimuli
+from nst_lib.survey import channels as sides
+from nst_lib.survey import headphones as checks
+from nst_lib.survey import identity, languages, recordings, sources, stimuli
+from nst_lib.survey import plan as planning
 from nst_lib.survey.answers import count
 from nst_lib.survey.files import (
     ANSWERS_FILE,
     CHECKSUMS_FILE,
+    KEY_FILE,
     LOUDNESS_FILE,
     SETTINGS_FILE,
     SOUNDS_FOLDER,
     STIMULI_FILE,
+    channels_file,
     headphones_file,
 )
-from nst_lib.survey.settings import QUESTIONS
+from nst_lib.survey.older import FORMAT
+from nst_lib.survey.plan import Plan
+from nst_lib.survey.settings import SurveySettings
 from nst_lib.survey.sources import SoundSet
-from nst_lib.survey.stimuli import TRIAL, Stimulus, SurveyError
+from nst_lib.survey.stimuli import CATCH, TRAINING, TRIAL, Stimulus, SurveyError
 from nst_lib.survey.survey import Survey
-from nst_lib.survey.texts import CONSENT, LABELS, THANKS, TITLES, WORDINGS
 
 #: The files and folders that a survey may have.
 _SURVEY_FILES = re.compile(
     rf"{SETTINGS_FILE}|{STIMULI_FILE}|{CHECKSUMS_FILE}|{ANSWERS_FILE}(-wal|-shm)?|{SOUNDS_FOLDER}|"
-    rf"{SOUNDS_FOLDER}/([0-9a-f]{{16}}|loudness|headphones_\d)\.wav"
+    rf"{SOUNDS_FOLDER}/([0-9a-f]{{16}}|loudness|headphones_\d|channels_\d)\.wav|{KEY_FILE}|[^/]+\.json"
 )
 
 #: Called with the number of sounds that have been written, and the number of all sounds.
@@ -48,16 +55,21 @@ def build(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str] | None = None,
     *,
-    question: str,
+    question: str | Sequence[str] = (),
+    plan: Plan | None = None,
     table: str | os.PathLike[str] | None = None,
     descriptions: Mapping[str, str] | None = None,
     title: str | None = None,
     consent: str | None = None,
-    repeats: int = 2,
+    language: str = "en",
+    questionnaires: bool = False,
+    repeats: int | None = None,
     per_listener: int | None = None,
     rest_every: int = 10,
     loudness: float | None = None,
-    headphones: bool = True,
+    headphones: str | None = "woods",
+    channels: bool = False,
+    platform: Mapping[str, Any] | None = None,
     seed: int = 0,
     callback: Callback | None = None,
 ) -> Path:
@@ -70,8 +82,10 @@ def build(
     out : path or None
         The folder to create; None is `survey_QUESTION` in `source`. If it exists, it must be empty,
         or a survey without participants.
-    question : {"style", "content", "quality"}
-        What participants rate.
+    question : {"style", "content", "quality"} or sequence of them
+        What participants rate, each question in its own block.
+    plan : list of dict or None
+        The blocks, in place of `question`; see :mod:`nst_lib.survey.plan`.
     table : path or None
         A CSV file that lists the sounds; see :mod:`nst_lib.survey.stimuli`.
     descriptions : mapping of str to str or None
@@ -79,18 +93,27 @@ def build(
     title, consent : str or None
         The texts that participants read; None is our text. Empty lines in `consent` separate
         paragraphs.
-    repeats : int >= 0
-        Number of sounds that each participant hears twice.
+    language : str
+        Language of the page and of our texts: a code ("en", "de", "fr", "es"), or the path of a
+        message file, which is copied into the folder.
+    questionnaires : bool
+        Whether our questionnaires come before and after the blocks.
+    repeats : int >= 0 or None
+        Number of sounds that each participant hears twice in each block of `question`; None is 2.
     per_listener : int or None
         Number of different trials that each participant hears; None is all trials.
     rest_every : int > 0
-        Number of sounds between two breaks.
+        Number of screens between two breaks.
     loudness : float or None
         Loudness of all sounds in LUFS; None does not change their levels.
-    headphones : bool
-        Whether participants do the headphone check.
+    headphones : {"woods", "huggins"} or None
+        Kind of the headphone check; None is no check.
+    channels : bool
+        Whether participants do the check of the left and the right channel.
+    platform : mapping or None
+        Settings of :class:`nst_lib.survey.settings.Platform`, if participants come from one.
     seed : int >= 0
-        Seed of the file names, the orders, the catch trials and the headphone check.
+        Seed of the file names, the orders, the catch trials and the checks.
     callback : callable or None
         Called after each sound, with the number of sounds written so far and the number of all
         sounds.
@@ -105,58 +128,121 @@ def build(
     ValueError
         If a setting is not accepted, a sound cannot be used, or `out` has other content.
     """
-    validate_choice(question=(question, QUESTIONS))
-    target = Path(Path(source, f"survey_{question}") if out is None else out).resolve()
+    words = languages.read(language)
+    chosen = _plan(question, plan, repeats=repeats, per_listener=per_listener)
+    name = "_".join(str(one.get("question", one.get("kind"))) for one in chosen)
+    if questionnaires:
+        chosen = planning.questionnaires(chosen, words)
+    blocks = planning.complete(chosen, words)
+    target = Path(Path(source, f"survey_{name}") if out is None else out).resolve()
     _validate_target(target)
-    if table is None:
-        found = sources.from_batch(source, question=question, descriptions=descriptions, seed=seed)
-    elif descriptions:
-        raise SurveyError(
-            "descriptions and a table cannot be given together; write the descriptions into the "
-            "column 'description' of the table"
-        )
-    else:
-        found = sources.from_table(source, table)
+    found = _sounds(source, blocks, table=table, descriptions=descriptions, seed=seed)
+    only = [one["question"] for one in blocks if one.get("question")]
     settings = {
-        "title": title or TITLES[question],
-        "question": question,
-        "wording": WORDINGS[question],
-        "labels": LABELS[question],
-        "consent": consent or CONSENT,
-        "thanks": THANKS,
+        "format": FORMAT,
+        "title": title or words.survey["titles"][only[0] if len(only) == 1 else "several"],
+        "language": Path(language).name,
+        "consent": consent or words.survey["consent"],
+        "thanks": words.survey["thanks"],
         "seed": seed,
-        "repeats": repeats,
-        "per_listener": per_listener,
         "rest_every": rest_every,
         "headphones": headphones,
+        "channels": channels,
         "open": True,
-        "blocks": True,
+        "platform": platform,
+        "blocks": [
+            {key: value for key, value in one.items() if key != "question"} for one in blocks
+        ],
     }
-    Survey.parse(settings, found.stimuli, folder=target)
+    survey = Survey.parse(settings, found.stimuli, folder=target)
     with replacing(target) as folder:
-        about = _write(found, folder, seed=seed, loudness=loudness, callback=callback or _ignore)
+        about = _write(found, folder, survey, loudness=loudness, callback=callback or _ignore)
+        if language.endswith(languages.SUFFIX):
+            shutil.copyfile(language, folder / Path(language).name)
+        if platform is not None:
+            identity.make_key(folder)
         text = json.dumps({**settings, **about}, indent=1, ensure_ascii=False)
         (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
     return target
 
 
+def _plan(
+    question: str | Sequence[str],
+    plan: Plan | None,
+    *,
+    repeats: int | None,
+    per_listener: int | None,
+) -> Plan:
+    questions = [question] if isinstance(question, str) else list(question)
+    if plan is not None and questions:
+        raise SurveyError("a question and a plan cannot be given together; give one of them")
+    if plan is None and not questions:
+        raise SurveyError(
+            f"no question; accepted: {', '.join(planning.QUESTIONS)}, several of them, or a plan"
+        )
+    if plan is not None:
+        return plan
+    return planning.of_questions(questions, repeats=repeats, per_listener=per_listener)
+
+
+def _sounds(
+    source: str | os.PathLike[str],
+    blocks: Plan,
+    *,
+    table: str | os.PathLike[str] | None,
+    descriptions: Mapping[str, str] | None,
+    seed: int,
+) -> SoundSet:
+    """Return the sounds of all blocks."""
+    sounding = {str(one["name"]): one for one in blocks if one["kind"] != "questionnaire"}
+    pages = any(one["kind"] == "mushra" for one in sounding.values())
+    if table is not None and descriptions:
+        raise SurveyError(
+            "descriptions and a table cannot be given together; write the descriptions into the "
+            "column 'description' of the table"
+        )
+    if table is not None:
+        found = sources.from_table(source, table)
+        return sources.with_anchors(found) if pages else found
+    sets = {}
+    for name, one in sounding.items():
+        kind = one["kind"]
+        found = sources.from_batch(
+            source,
+            question=one.get("question", "style"),
+            descriptions=descriptions,
+            with_examples=kind in ("rating", "pair"),
+            with_references=kind == "mushra" or bool(one.get("reference")),
+            seed=seed,
+        )
+        sets[name] = sources.with_anchors(found) if kind == "mushra" else found
+    return sources.together(sets)
+
+
 def _write(
-    source: SoundSet, folder: Path, *, seed: int, loudness: float | None, callback: Callback
+    source: SoundSet, folder: Path, survey: Survey, *, loudness: float | None, callback: Callback
 ) -> dict[str, Any]:
-    """Write the sounds, the key and the checksums. Return how the survey was built."""
+    """Write the sounds, the key and the checksums. Return how the survey was built.
+
+    A sound that several blocks have is written once.
+    """
     (folder / SOUNDS_FOLDER).mkdir()
+    seed = survey.settings.seed
     generator = np.random.default_rng([seed, len(source.stimuli)])
-    key, sounds = [], []
+    names: dict[str, str] = {}
+    sounds = []
     for n, one in enumerate(source.stimuli, start=1):
-        y, sr = _sound(source, one.file, loudness)
-        key.append(replace(one, file=f"{generator.bytes(8).hex()}.wav"))
-        sounds.append((y, sr))
-        sf.write(folder / SOUNDS_FOLDER / key[-1].file, y, sr, subtype="PCM_16")
+        if one.file not in names:
+            y, sr = _sound(source, one.file, loudness)
+            names[one.file] = f"{generator.bytes(8).hex()}.wav"
+            sounds.append((y, sr))
+            sf.write(folder / SOUNDS_FOLDER / names[one.file], y.T, sr, subtype="PCM_16")
         callback(n, len(source.stimuli))
+    key = [replace(one, file=names[one.file]) for one in source.stimuli]
     _validate_different(folder / SOUNDS_FOLDER, key)
     stimuli.write(folder / STIMULI_FILE, key)
     rms = float(np.median([audio.loudness(y, sr=sr, measure="rms") for y, sr in sounds]))
-    _write_setup(folder / SOUNDS_FOLDER, rms, seed=seed)
+    _write_setup(folder / SOUNDS_FOLDER, rms, survey.settings)
     _write_checksums(folder)
     return {
         "version": nst_lib.__version__,
@@ -167,13 +253,20 @@ def _write(
     }
 
 
-def _write_setup(folder: Path, level: float, *, seed: int) -> None:
-    """Write the noise and the sounds of the headphone check, at a level (RMS, dBFS)."""
-    noise = check.noise(level=level, seed=seed)
-    sf.write(folder / LOUDNESS_FILE, noise, check.SR, subtype="PCM_16")
-    for k, one in enumerate(check.checks(seed)):
-        y = check.tones(one, level=level)
-        sf.write(folder / headphones_file(k), y, check.SR, subtype="PCM_16")
+def _write_setup(folder: Path, level: float, settings: SurveySettings) -> None:
+    """Write the noise and the sounds of the checks, at a level (RMS, dBFS)."""
+    seed = settings.seed
+
+    def write(name: str, y: npt.NDArray[np.float32]) -> None:
+        sf.write(folder / name, y, checks.SR, subtype="PCM_16")
+
+    write(LOUDNESS_FILE, checks.noise(level=level, seed=seed))
+    for k in range(checks.CHECKS):
+        kind = settings.headphones or "woods"
+        y = checks.question(k, kind=kind, level=level, seed=seed)
+        write(headphones_file(k), y)
+    for k, place in enumerate(sides.places(seed) if settings.channels else ()):
+        write(channels_file(k), sides.burst(place, level=level, seed=seed + k))
 
 
 def _write_checksums(folder: Path) -> None:
@@ -201,17 +294,20 @@ def _sound(source: SoundSet, file: str, loudness: float | None) -> tuple[audio.A
 
 
 def _validate_different(folder: Path, key: Sequence[Stimulus]) -> None:
-    """Raise SurveyError if a training item or a catch trial is the same sound as another item."""
-    heard = {one.item: recordings.trace(folder / one.file) for one in key}
-    for one in key:
-        if one.role == TRIAL:
+    """Raise SurveyError if a training item or a catch trial is the same sound as another item.
+
+    Only the items of the same block count, and references and anchors do not.
+    """
+    heard = {one.file: recordings.trace(folder / one.file) for one in key}
+    judged = [one for one in key if one.role in (TRIAL, TRAINING, CATCH)]
+    for one, two in itertools.product(judged, judged):
+        if one.role == TRIAL or one.item == two.item or one.block != two.block:
             continue
-        for two in key:
-            if two.item != one.item and recordings.same(heard[one.item], heard[two.item]):
-                raise SurveyError(
-                    f"{one.item!r} ({one.role}) is the same sound as {two.item!r} ({two.role}); "
-                    "choose training items and catch trials that occur once"
-                )
+        if recordings.same(heard[one.file], heard[two.file]):
+            raise SurveyError(
+                f"{one.item!r} ({one.role}) is the same sound as {two.item!r} ({two.role}); "
+                "choose training items and catch trials that occur once"
+            )
 
 
 def _levels(sounds: Sequence[tuple[audio.Audio, int]]) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def of_description(
             unlike = _unlike(one, [two for two in left if two not in kept]) or _unlike(one, kept)
             for two in unlike[:1]:
                 left.remove(two)
-                poor = replace(two, description=one.description)
+                poor = replace(two, description=one.description, pair=one.pair)
                 found.append(_stimulus(role, poor, right=(None, POOR)))
     made: dict[str, Make] = {}
     used = [{one.pair for one in found if one.role == role} for role in (CATCH, TRAINING)]

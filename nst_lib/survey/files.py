@@ -11,11 +11,18 @@ from nst_lib.survey.stimuli import Stimulus, SurveyError
 
 SETTINGS_FILE, STIMULI_FILE, CHECKSUMS_FILE = "survey.json", "stimuli.csv", "sounds.sha256"
 SOUNDS_FOLDER, ANSWERS_FILE = "sounds", "answers.sqlite"
+#: Key under which identities are hashed.
+KEY_FILE = "identities.key"
 #: Noise for setting the volume, in the folder of sounds.
 LOUDNESS_FILE = "loudness.wav"
 REBUILD = "restore the file that `nst survey build` made, or build the survey again"
 
 _CHECKSUM = re.compile(rf"([0-9a-f]{{64}})  ({SOUNDS_FOLDER}/[^/]+)")
+
+
+def channels_file(k: int) -> str:
+    """Return the name of the sound file of question `k` of the check of channels."""
+    return f"channels_{k}.wav"
 
 
 def headphones_file(k: int) -> str:

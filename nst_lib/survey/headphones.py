@@ -1,10 +1,18 @@
-"""Make the noise for setting the volume, and the sounds of the headphone check.
+"""Make the noise for setting the volume, and the sounds of two kinds of headphone check.
 
-The headphone check comes from K. J. P. Woods, M. H. Siegel, J. Traer and J. H. McDermott, Headphone
-screening to facilitate web-based auditory experiments (2017). It asks which of three tones of
-200 Hz is the quietest. One tone is 6 dB quieter. Another tone has its two channels in opposite
-phase: over loudspeakers they cancel in the air, so that this tone seems the quietest. There are six
-questions, and five right answers pass the check.
+Both have six questions with three intervals each. A device that mixes its channels, in the air or
+in a wire, gives other answers than headphones do.
+
+    woods    Which of three tones of 200 Hz is the quietest? One tone is 6 dB quieter. Another tone
+             has its two channels in opposite phase: over loudspeakers they cancel in the air, so
+             that this tone seems the quietest. Five right answers pass. After K. J. P. Woods, M. H.
+             Siegel, J. Traer and J. H. McDermott, Headphone screening to facilitate web-based
+             auditory experiments (2017).
+    huggins  Which of three noises has a faint tone in it? In one of them, a narrow band around 600
+             Hz has opposite phase on the right. The tone exists in neither channel, and only both
+             ears together hear it (Huggins pitch). After A. E. Milne and others, An online
+             headphone screening test based on dichotic pitch (2021). All six answers must be right:
+             our choice.
 """
 
 from dataclasses import dataclass
@@ -16,13 +24,17 @@ from nst_lib.sound.audio import PEAK
 
 Array = npt.NDArray[np.float32]
 
-CHECKS, ENOUGH = 6, 5
+#: Kinds of the check -> number of right answers that pass.
+KINDS = {"woods": 5, "huggins": 6}
+CHECKS = 6
 SR = 22050
 FREQUENCY = 200.0
 #: Durations of a tone, of its ramps, and of the pause between two tones, in seconds.
 TONE, RAMP, PAUSE = 1.0, 0.1, 0.5
 #: Level of the quieter tone, relative to the others, in dB.
 QUIETER = -6.0
+#: Centre of the band of the Huggins pitch in Hz, and half of its relative width.
+PITCH, WIDTH = 600.0, 0.06
 #: Durations of the noise and of its fades, in seconds; its lowest frequency in Hz.
 NOISE, FADE, LOWEST = 6.0, 0.05, 40.0
 
@@ -49,10 +61,54 @@ def checks(seed: int) -> list[Check]:
     return [pairs[k] for k in np.random.default_rng([seed, CHECKS]).permutation(CHECKS)]
 
 
-def passed(answers: list[int], *, seed: int) -> bool:
-    """Whether enough answers are right."""
-    right = sum(a == one.quiet for a, one in zip(answers, checks(seed), strict=True))
-    return right >= ENOUGH
+def right(answers: list[int], *, kind: str, seed: int) -> int:
+    """Return the number of right answers, each the index of an interval."""
+    wanted = targets(seed) if kind == "huggins" else [one.quiet for one in checks(seed)]
+    return sum(a == b for a, b in zip(answers, wanted, strict=True))
+
+
+def targets(seed: int) -> list[int]:
+    """Return the index of the noise with the pitch in each question; each index comes twice."""
+    return [int(k) % 3 for k in np.random.default_rng([seed, CHECKS, 2]).permutation(CHECKS)]
+
+
+def question(k: int, *, kind: str, level: float, seed: int) -> Array:
+    """Return the sound of question `k`, shape ``(samples, 2)``, sampled at `SR` Hz."""
+    if kind == "woods":
+        return tones(checks(seed)[k], level=level)
+    return noises(targets(seed)[k], level=level, seed=CHECKS * seed + k)
+
+
+def noises(target: int, *, level: float, seed: int) -> Array:
+    """Return three noises, one of which has a Huggins pitch.
+
+    Parameters
+    ----------
+    target : {0, 1, 2}
+        Index of the noise with the pitch.
+    level : float
+        RMS level of a channel in dBFS.
+    seed : int
+        Seed of the noises.
+
+    Returns
+    -------
+    np.ndarray, shape=(samples, 2), float32
+        The noises, sampled at `SR` Hz.
+    """
+    generator = np.random.default_rng(seed)
+    n = round(TONE * SR)
+    frequency = np.fft.rfftfreq(n, 1 / SR)
+    band = np.abs(frequency / PITCH - 1) <= WIDTH
+    parts = []
+    for place in range(3):
+        left = generator.standard_normal(n)
+        spectrum = np.fft.rfft(left)
+        turned = np.where(band, -spectrum, spectrum) if place == target else spectrum
+        sides = np.stack([left, np.fft.irfft(turned, n)], axis=1)
+        sides *= min(10 ** (level / 20), PEAK / np.abs(sides).max()) * _envelope(n, FADE)[:, None]
+        parts += [sides, np.zeros((round(PAUSE * SR), 2))]
+    return np.concatenate(parts[:-1]).astype(np.float32)
 
 
 def tones(check: Check, *, level: float) -> Array:
@@ -81,7 +137,7 @@ def tones(check: Check, *, level: float) -> Array:
     return np.concatenate(parts[:-1]).astype(np.float32)
 
 
-def noise(*, level: float, seed: int) -> Array:
+def noise(*, level: float, seed: int, seconds: float = NOISE) -> Array:
     """Return pink noise for setting the volume.
 
     Parameters
@@ -90,13 +146,15 @@ def noise(*, level: float, seed: int) -> Array:
         RMS level in dBFS.
     seed : int
         Seed of the noise.
+    seconds : float > 0
+        Its duration.
 
     Returns
     -------
     np.ndarray, shape=(samples,), float32
         The noise, sampled at `SR` Hz.
     """
-    n = round(NOISE * SR)
+    n = round(seconds * SR)
     frequency = np.fft.rfftfreq(n, 1 / SR)
     generator = np.random.default_rng(seed)
     white = generator.standard_normal(len(frequency)) + 1j * generator.standard_normal(

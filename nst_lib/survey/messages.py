@@ -5,17 +5,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from nst_lib.survey import channels
 from nst_lib.survey.headphones import CHECKS
-from nst_lib.survey.stimuli import SCALE
 
-LOW, HIGH = SCALE
 #: What each field of a request accepts.
 _ACCEPTED = {
     "consent": "true",
     "simulated": "true or false",
-    "answers": f"{CHECKS} whole numbers from 0 to 2",
-    "rating": f"a whole number from {LOW} to {HIGH}",
-    "plays": "a whole number from 1 to 1000",
+    "person": "a text of 1 to 200 characters",
+    "answers": f"{CHECKS} whole numbers from 0 to 2; {channels.CHECKS} for the channels",
+    "answer": "an object with the fields of its kind",
+    "plays": "a list of whole numbers from 0 to 1000, one for each sound",
     "seconds": "a number from 0 to 86400",
     "code": "a withdrawal code",
     "k": "a whole number from 0",
@@ -42,6 +42,7 @@ class Joining(_Request):
 
     consent: Annotated[Literal[True], BeforeValidator(_only_true)]
     simulated: bool = False
+    person: Annotated[str, Field(pattern=r"\S", max_length=200)] | None = None
 
 
 class Headphones(_Request):
@@ -52,11 +53,21 @@ class Headphones(_Request):
     )
 
 
-class Rating(_Request):
-    """The rating of a sound."""
+class Channels(_Request):
+    """The answers of the check of channels: where the sound was, for each question."""
 
-    rating: Annotated[int, Field(ge=LOW, le=HIGH), BeforeValidator(_whole)]
-    plays: Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole)]
+    answers: list[Annotated[int, Field(ge=0, le=2), BeforeValidator(_whole)]] = Field(
+        min_length=channels.CHECKS, max_length=channels.CHECKS
+    )
+
+
+class Answering(_Request):
+    """The answer to a screen; its kind says what `answer` has to be."""
+
+    answer: dict[str, Any]
+    plays: list[Annotated[int, Field(ge=0, le=1000), BeforeValidator(_whole)]] = Field(
+        max_length=20
+    )
     seconds: float = Field(ge=0, le=86400, allow_inf_nan=False)
 
 
@@ -73,22 +84,36 @@ class Problem(BaseModel):
 
 
 class Conflict(Problem):
-    """What was wrong with a rating, and the rating that is stored."""
+    """What was wrong with an answer, and the answer that is stored."""
 
-    rating: int
+    answer: dict[str, Any]
+
+
+class PageLanguage(BaseModel):
+    """The language of the page, and all that the page says."""
+
+    code: str
+    direction: str
+    texts: dict[str, Any]
 
 
 class About(BaseModel):
-    """The public part of a survey. The `key` differs between surveys at the same address."""
+    """The public part of a survey. The `key` differs between surveys at the same address.
+
+    `parameter` is the parameter of the page's address that has the participant's identity.
+    """
 
     key: str
     title: str
-    question: str
-    labels: list[str]
+    language: PageLanguage
     consent: str
-    headphones: bool
+    headphones: str | None
+    channels: bool
+    sounds: bool
     minutes: int
     open: bool
+    parameter: str | None
+    no_consent_url: str | None
 
 
 class Joined(BaseModel):
@@ -98,38 +123,51 @@ class Joined(BaseModel):
     code: str
 
 
-class OrderedSound(BaseModel):
-    """One sound in the order of a participant."""
+class OrderedScreen(BaseModel):
+    """One screen in the order of a participant; `sounds` are durations in seconds."""
 
+    block: int
     training: bool
-    wording: str
-    seconds: float
+    sounds: list[float]
+    view: dict[str, Any]
+
+
+class Completion(BaseModel):
+    """What a participant of a platform needs at the end."""
+
+    code: str | None
+    url: str | None
 
 
 class ParticipantSession(BaseModel):
     """The state of a participant in the test."""
 
     title: str
-    labels: list[str]
     thanks: str
     rest_every: int
-    trials: list[OrderedSound]
+    blocks: list[dict[str, Any]]
+    screens: list[OrderedScreen]
     answered: list[int]
     next: int | None
     checks: int
     headphones: bool | None
+    channel_checks: int
+    channels: bool | None
+    screened_out: str | None
+    completion: Completion | None
 
 
 class Passed(BaseModel):
-    """Whether a headphone check was passed."""
+    """Whether a check was passed; whether the participant may try once more."""
 
     passed: bool
+    again: bool = False
 
 
-class Rated(BaseModel):
-    """The rating that is stored, and the place of the next sound."""
+class Answered(BaseModel):
+    """The answer that is stored, and the place of the next screen."""
 
-    rating: int
+    answer: dict[str, Any]
     next: int | None
 
 
@@ -148,15 +186,23 @@ class Counts(BaseModel):
     headphones_passed: int
 
 
+class BlockCounts(BaseModel):
+    """The counts of a block."""
+
+    name: str
+    kind: str
+    cells: list[dict[str, str | int]]
+    catches_answered: int
+    catches_missed: int
+
+
 class Overview(BaseModel):
-    """The counts of a running survey; it has no ratings."""
+    """The counts of a running survey; it has no answers. `tables` are what can be exported."""
 
     title: str
-    question: str
     participants: Counts
-    cells: list[dict[str, str | int]]
-    catches_answered: int = Field(alias="catches answered")
-    catches_missed: int = Field(alias="catches missed")
+    blocks: list[BlockCounts]
+    tables: list[str]
 
 
 def complain(errors: Sequence[Mapping[str, Any]]) -> str:

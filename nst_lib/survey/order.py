@@ -12,7 +12,7 @@ The seed decides which item has which label of the square. The rows come in step
 section. So the first few listeners who hear only some of the items do not all hear the same ones.
 
 Listeners who hear only some of the items hear blocks instead, which are balanced over pairs and
-conditions; see :mod:`nst_lib.survey.blocks`. In surveys that older versions built, they hear the
+conditions; see :mod:`nst_lib.survey.subsets`. In surveys that older versions built, they hear the
 first places of a row of the square.
 """
 
@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nst_lib.survey import blocks
-from nst_lib.survey.blocks import Cell
+from nst_lib.survey import subsets
+from nst_lib.survey.subsets import Cell
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def arrange(
     if cells is None or heard in (None, n):
         items = row(n, r, seed=seed)[:heard]
     else:
-        items = blocks.row(cells, heard, r, seed=seed)
+        items = subsets.row(cells, heard, r, seed=seed)
     if not 0 <= repeats <= len(items):
         raise ValueError(f"repeats={repeats!r}; accepted: 0 to {len(items)}, the number of items")
     order = [Place(item) for item in items]

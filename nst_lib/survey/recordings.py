@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.signal import fftconvolve, firwin, kaiserord
 
 from nst_lib.sound import audio
 from nst_lib.sound.decoding import probe
@@ -14,6 +15,8 @@ Make = Callable[[], tuple[audio.Audio, int]]
 Q = 5.0
 #: Sampling rate for comparisons in Hz; correlation at or above which two sounds are the same.
 TRACE, SAME = 8000, 0.99
+#: Attenuation of an anchor's high frequencies in dB, and the width of the transition in Hz.
+STOP, TRANSITION = 60.0, 500.0
 
 
 def read(path: Path, sr: int | None = None) -> tuple[audio.Audio, int]:
@@ -41,6 +44,27 @@ def degraded(path: Path, *, seed: int) -> tuple[audio.Audio, int]:
     y, sr = read(path)
     noise = np.random.default_rng(seed).standard_normal(len(y))
     return _as_loud((y * (1 + 10 ** (-Q / 20) * noise)).astype(np.float32), y, sr), sr
+
+
+def anchor(path: Path, cutoff: float) -> tuple[audio.Audio, int]:
+    """Return a sound without its high frequencies, and its sampling rate: an anchor of BS.1534-3.
+
+    Parameters
+    ----------
+    path : Path
+        The sound file.
+    cutoff : float > 0
+        Highest frequency that is kept, in Hz: 3500 or 7000. The recommendation
+        demands 25 dB less at 500 Hz above it, and 50 dB at 1000 Hz; the filter falls by 60 dB
+        within 500 Hz. It has linear phase and no delay.
+    """
+    y, sr = read(path)
+    if cutoff + TRANSITION >= sr / 2:
+        return y, sr
+    taps, beta = kaiserord(STOP, TRANSITION / (sr / 2))
+    filtered = firwin(taps | 1, cutoff + TRANSITION / 2, window=("kaiser", beta), fs=sr)
+    kept, _ = audio.guard(fftconvolve(y, filtered, mode="same").astype(np.float32))
+    return kept, sr
 
 
 def trace(path: Path) -> audio.Audio:

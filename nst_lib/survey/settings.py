@@ -3,17 +3,48 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import model_validator
 
 from nst_lib.base.validation import Model, setting
+from nst_lib.survey import kinds
+from nst_lib.survey.kinds.block import Block, Text
 from nst_lib.survey.stimuli import SurveyError
 
-Question = Literal["style", "content", "quality"]
-QUESTIONS: tuple[str, ...] = get_args(Question)
+#: URL parameter in which each platform gives the identity of a participant.
+PARAMETERS = {"prolific": "PROLIFIC_PID", "mturk": "workerId", "list": "participant"}
+#: Page of Prolific that takes a completion code.
+PROLIFIC = "https://app.prolific.com/submissions/complete?cc="
 
-Text = Annotated[str, Field(pattern=r"\S")]
+
+class Platform(Model):
+    """Where participants come from, and where they are sent afterwards."""
+
+    Error = SurveyError
+    noun = "setting of the platform"
+
+    name: Literal["prolific", "mturk", "list"] = setting(..., "Name of the platform.")
+    parameter: Text = setting(
+        ..., "URL parameter that has the identity of a participant.", words="a text"
+    )
+    completion_code: str | None = setting(None, "Code that participants get at the end.")
+    completion_url: str | None = setting(None, "Address to which they return at the end.")
+    screened_out_url: str | None = setting(
+        None, "Address for participants who are screened out by the headphone check."
+    )
+    no_consent_url: str | None = setting(None, "Address for participants who do not agree.")
+    require_headphones: bool = setting(
+        False, "Whether participants who fail the headphone check twice are screened out."
+    )
+
+    @model_validator(mode="after")
+    def _safe(self) -> "Platform":
+        for name in ("completion_url", "screened_out_url", "no_consent_url"):
+            url = getattr(self, name)
+            if url is not None and not url.startswith(("https://", "http://")):
+                raise ValueError(f"{name}={url!r}; accepted: an address that starts with https://")
+        return self
 
 
 class SurveySettings(Model):
@@ -24,31 +55,25 @@ class SurveySettings(Model):
 
     Error = SurveyError
 
+    format: Literal[2] = setting(..., "Number of the format of this file.")
     title: Text = setting(..., "Title of the test, for participants.", words="a text")
-    question: Question = setting(..., "What participants rate, in one word.")
-    wording: Text = setting(
-        ...,
-        "The question that participants read; {description} stands for the sound's description.",
-        words="a text",
-    )
-    labels: tuple[Text, ...] = setting(
-        ..., "Labels of the ratings 1 to 5.", words="five texts", min_length=5, max_length=5
+    language: Text = setting(
+        "en", "Language of the page: a code, or a message file in the folder.", words="a text"
     )
     consent: Text = setting(..., "Text that participants agree to.", words="a text")
     thanks: Text = setting(..., "Text that participants read at the end.", words="a text")
-    seed: int = setting(..., "Seed of the orders and of the headphone check.", ge=0)
-    repeats: int = setting(..., "Number of sounds that each participant hears twice.", ge=0)
-    per_listener: int | None = setting(
-        ...,
-        "Number of different trials that each participant hears; null: all trials.",
+    seed: int = setting(..., "Seed of the orders and of the checks.", ge=0)
+    rest_every: int = setting(..., "Number of screens between two breaks.", ge=1)
+    headphones: Literal["woods", "huggins"] | None = setting(
+        ..., "Kind of the headphone check; null: there is none."
     )
-    rest_every: int = setting(..., "Number of sounds between two breaks.", ge=1)
-    headphones: bool = setting(..., "Whether participants do the headphone check.")
+    channels: bool = setting(
+        False, "Whether participants do the check of the left and the right channel."
+    )
     open: bool = setting(..., "Whether new participants are admitted.")
-    blocks: bool = setting(
-        False,
-        "Whether the parts that `per_listener` makes are balanced over pairs and conditions. "
-        "Surveys that an older version built lack this setting, and keep their orders.",
+    platform: Platform | None = setting(None, "Where participants come from; null: anywhere.")
+    blocks: tuple[Block, ...] = setting(
+        ..., "The blocks of the test.", words="a list of blocks", min_length=1
     )
 
     @classmethod
@@ -57,7 +82,22 @@ class SurveySettings(Model):
 
         survey.json has such keys: they describe how the survey was built.
         """
-        return cls(**{name: value for name, value in found.items() if name in cls.model_fields})
+        given = {name: value for name, value in found.items() if name in cls.model_fields}
+        if isinstance(given.get("blocks"), list | tuple):
+            given["blocks"] = tuple(
+                one if isinstance(one, Block) else kinds.read(one) for one in given["blocks"]
+            )
+        if isinstance(given.get("platform"), Mapping):
+            given["platform"] = Platform(**given["platform"])
+        return cls(**given)
+
+    @model_validator(mode="after")
+    def _blocks_fit(self) -> "SurveySettings":
+        names = [one.name for one in self.blocks]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two blocks are called {name!r}; give each its own name")
+        return self
 
 
 def read_json(path: Path) -> dict[str, Any]:

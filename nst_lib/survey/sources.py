@@ -7,6 +7,7 @@ training items, which show the range of the sounds, are added; see :mod:`nst_lib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,19 @@ from nst_lib.batch.store import Store
 from nst_lib.survey import examples, recordings, stimuli
 from nst_lib.survey.examples import EXAMPLES, PairFiles, Recording
 from nst_lib.survey.recordings import Make
-from nst_lib.survey.stimuli import CATCH, TRAINING, Stimulus, SurveyError
+from nst_lib.survey.stimuli import (
+    ANCHOR,
+    CATCH,
+    REFERENCE,
+    TAKEN,
+    TAKEN_TODAY,
+    TRAINING,
+    Stimulus,
+    SurveyError,
+)
 
+#: Highest frequencies of the anchors in Hz: those of ITU-R BS.1534-3.
+ANCHORS = (3500.0, 7000.0)
 #: The roles of the two recordings that a result is made from.
 BOTH = ("style", "content")
 
@@ -67,7 +79,9 @@ def from_table(folder: str | os.PathLike[str], table: str | os.PathLike[str]) ->
     """
     if not Path(folder).is_dir():
         raise SurveyError(f"{folder}: no such folder; choose the folder of the sounds in {table}")
-    return SoundSet(Path(table).name, Path(folder), stimuli.read(Path(table)))
+    return SoundSet(
+        Path(table).name, Path(folder), stimuli.read(Path(table), taken=TAKEN + TAKEN_TODAY)
+    )
 
 
 def from_batch(
@@ -75,6 +89,8 @@ def from_batch(
     *,
     question: str,
     descriptions: Mapping[str, str] | None = None,
+    with_examples: bool = True,
+    with_references: bool = False,
     seed: int = 0,
 ) -> SoundSet:
     """Return the results of a batch as trials, with catch trials and training items.
@@ -87,6 +103,10 @@ def from_batch(
         The recording of a pair with which participants compare the result; for "quality", none.
     descriptions : mapping of str to str or None
         Clip or category -> its description. The default is the category, without underscores.
+    with_examples : bool
+        Whether there are catch trials and training items.
+    with_references : bool
+        Whether the recordings that the question is about are there as references.
     seed : int
         Seed of the choice of pairs for catch trials and training items.
 
@@ -111,9 +131,55 @@ def from_batch(
         texts = dict.fromkeys(texts, "")
     several = len(batch["seeds"]) > 1
     trials = [_trial(one, question, texts, several=several) for one in done]
-    found, made = _examples(done, trials, store.folder, question=question, texts=texts, seed=seed)
-    everything = [*trials, *_named(found, trials[0].factors)]
-    return SoundSet(f"batch {batch['grid']}", store.folder, everything, made, EXAMPLES[question])
+    name, factors = f"batch {batch['grid']}", trials[0].factors
+    found: list[Stimulus] = []
+    made: dict[str, Make] = {}
+    if with_examples:
+        found, made = _examples(
+            done, trials, store.folder, question=question, texts=texts, seed=seed
+        )
+    everything = [*trials, *_named(found, factors)]
+    if with_references:
+        everything += _references(done, question, factors)
+    return SoundSet(name, store.folder, everything, made, EXAMPLES[question] if found else 0)
+
+
+def _references(
+    done: list[dict[str, Any]], question: str, factors: Mapping[str, str]
+) -> list[Stimulus]:
+    """Return the recording of each pair that the question is about."""
+    files = {one["pair"]: one["inputs"][question] for one in done}
+    bare = dict.fromkeys(factors, "")
+    return [
+        Stimulus(file=file, item=f"reference {pair}", role=REFERENCE, pair=pair, factors=bare)
+        for pair, file in files.items()
+    ]
+
+
+def with_anchors(found: SoundSet) -> SoundSet:
+    """Return the sounds with the anchors of BS.1534-3, made from each reference."""
+    made = dict(found.made)
+    stimuli = list(found.stimuli)
+    for one in found.stimuli:
+        if one.role != REFERENCE:
+            continue
+        for cutoff in ANCHORS:
+            file = f"{one.file} below {cutoff:g} Hz"
+            made[file] = partial(recordings.anchor, found.folder / one.file, cutoff)
+            name = f"anchor {cutoff / 1000:g} kHz {one.pair}"
+            stimuli.append(replace(one, file=file, item=name, role=ANCHOR))
+    return replace(found, stimuli=stimuli, made=made)
+
+
+def together(sets: Mapping[str, SoundSet]) -> SoundSet:
+    """Return the sounds of several blocks, each with the name of its block."""
+    first = next(iter(sets.values()))
+    if len(sets) == 1:
+        return first
+    stimuli = [replace(one, block=name) for name, found in sets.items() for one in found.stimuli]
+    made = {file: make for found in sets.values() for file, make in found.made.items()}
+    wanted = sum(found.wanted for found in sets.values())
+    return replace(first, stimuli=stimuli, made=made, wanted=wanted)
 
 
 def _examples(

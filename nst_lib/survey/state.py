@@ -35,20 +35,26 @@ class State:
         Its answers.
     admin : str
         SHA-256 of the token of the admin view.
+    key : bytes or None
+        Key under which the identities of participants are hashed, if they have some.
     rates : Rates
         Limits on requests.
     limiter : Limiter
         Counts the requests.
     heard : Heard
         Knows which participant can have heard which sound.
+    failed : set of int
+        Participants who failed a check once, and may try again.
     """
 
     survey: Survey
     answers: Answers
     admin: str
+    key: bytes | None = None
     rates: Rates = field(default_factory=Rates)
     limiter: Limiter = field(default_factory=Limiter)
     heard: Heard = field(default_factory=Heard)
+    failed: set[int] = field(default_factory=set)
 
     def take(self, key: object, rate: Rate) -> float:
         """Count a request. Return how long it has to wait (s); refuse it if that is too long."""

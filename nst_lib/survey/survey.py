@@ -25,35 +25,37 @@ import numpy as np
 import numpy.typing as npt
 
 from nst_lib.base.files import checksum
-from nst_lib.survey import assignment, files, order, stimuli
-from nst_lib.survey.blocks import Cell
+from nst_lib.survey import assignment, files, languages, older, order, stimuli
 from nst_lib.survey.files import CHECKSUMS_FILE, SETTINGS_FILE, SOUNDS_FOLDER, STIMULI_FILE
+from nst_lib.survey.kinds.block import Block, Screen
+from nst_lib.survey.languages import Language
 from nst_lib.survey.settings import SurveySettings, read_json
-from nst_lib.survey.stimuli import CATCH, TRAINING, TRIAL, Stimulus, SurveyError
+from nst_lib.survey.stimuli import Stimulus, SurveyError
 
-#: Our estimates, in seconds: the time to choose a rating; the time to read the texts and set up.
-CHOICE, SETUP = 5.0, 120.0
+#: Our estimates, in seconds: the time to choose an answer; to answer a question of a questionnaire;
+#: to read the texts and set up.
+CHOICE, QUESTION, SETUP = 5.0, 10.0, 120.0
 
 _SOUND_FILE = re.compile(r"[0-9a-f]{16}\.wav")
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One sound in the order of a participant.
+class Place:
+    """One screen in the order of a participant.
 
     Attributes
     ----------
-    stimulus : Stimulus
-        The sound.
-    presentation : int
-        1 if the participant hears the sound for the first time in the test, 2 if it is a repeat.
-    position : int
-        1, 2, ... in the test; 0 in the training.
+    block : int
+        Index of the block in the settings.
+    part : int
+        Place of the block in the order of the participant: 1, 2, ...
+    screen : Screen
+        The screen.
     """
 
-    stimulus: Stimulus
-    presentation: int = 1
-    position: int = 0
+    block: int
+    part: int
+    screen: Screen
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,15 @@ class Survey:
         All sounds.
     checksums : dict of str to str or None
         Sound file, relative to `folder` -> SHA-256; None if an older version built the survey.
+    older : dict or None
+        The content of survey.json, if an older version built the survey.
     """
 
     folder: Path
     settings: SurveySettings
     stimuli: tuple[Stimulus, ...]
     checksums: dict[str, str] | None = None
+    older: dict[str, Any] | None = None
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> "Survey":
@@ -92,7 +97,8 @@ class Survey:
             survey = cls.parse(settings, found, folder=folder)
         except ValueError as error:
             raise SurveyError(f"{folder}: {error}") from error
-        if not survey.settings.blocks and not (folder / CHECKSUMS_FILE).exists():
+        balanced = survey.older is None or survey.older.get("blocks") is True
+        if not balanced and not (folder / CHECKSUMS_FILE).exists():
             return survey
         return replace(survey, checksums=files.read_checksums(folder, found))
 
@@ -116,54 +122,59 @@ class Survey:
         SurveyError
             If a value is not accepted.
         """
-        survey = cls(folder, SurveySettings.of(settings), tuple(stimuli))
-        given = survey.settings
-        trials = len(survey.of(TRIAL))
-        heard = trials if given.per_listener is None else given.per_listener
-        if not 2 <= heard <= trials:
-            raise SurveyError(
-                f"per_listener={heard}; accepted: 2 to {trials}, the number of trials"
-            )
-        if given.repeats > heard:
-            raise SurveyError(
-                f"repeats={given.repeats}; accepted: 0 to {heard}, the number of trials that a "
-                "participant hears"
-            )
-        if "{description}" in given.wording:
-            for one in survey.stimuli:
-                if not one.description:
-                    raise SurveyError(
-                        f"item {one.item!r} has no description; give each sound one, because the "
-                        f"question is {given.wording!r}"
-                    )
+        aged = older.is_older(settings)
+        given = SurveySettings.of(older.modern(settings) if aged else settings)
+        survey = cls(folder, given, tuple(stimuli), older=dict(settings) if aged else None)
+        names = [one.name for one in survey.sounding]
+        for one in stimuli:
+            if one.block and one.block not in names:
+                raise SurveyError(
+                    f"item {one.item!r}: block {one.block!r}; accepted: {', '.join(names)}, or an "
+                    "empty cell"
+                )
+        for block in survey.sounding:
+            block.validate_stimuli(survey.of(block))
         return survey
 
-    def of(self, role: str) -> tuple[Stimulus, ...]:
-        """Return the sounds with a role, in the order of the key."""
-        return tuple(stimulus for stimulus in self.stimuli if stimulus.role == role)
+    @cached_property
+    def sounding(self) -> tuple[Block, ...]:
+        """The blocks that have sounds, in the order of the settings."""
+        return tuple(one for one in self.settings.blocks if one.table != "questionnaire")
+
+    def of(self, block: Block) -> tuple[Stimulus, ...]:
+        """Return the sounds of a block, in the order of the key."""
+        return tuple(one for one in self.stimuli if one.block in ("", block.name))
 
     @cached_property
-    def factors(self) -> tuple[str, ...]:
-        """The names of the factors."""
-        return tuple(self.stimuli[0].factors)
+    def known(self) -> dict[str, dict[str, Stimulus]]:
+        """The sounds of each block by their names."""
+        return {block.name: {one.item: one for one in self.of(block)} for block in self.sounding}
+
+    @cached_property
+    def language(self) -> Language:
+        """The messages of the page."""
+        return languages.read(self.settings.language, folder=self.folder)
 
     @cached_property
     def rows(self) -> int:
-        """The number of different orders."""
-        return order.rows(len(self.of(TRIAL)))
+        """The number of different orders: those of the blocks, times those within the blocks."""
+        within = [block.rows(self.of(block)) for block in self.sounding]
+        return self._turns * max(within, default=1)
 
     @cached_property
     def heard(self) -> npt.NDArray[np.int64]:
-        """1 where an order includes a trial, else 0; shape=(rows, trials)."""
-        index = {one.item: k for k, one in enumerate(self.of(TRIAL))}
+        """1 where an order includes a screen of a test, else 0; shape=(rows, screens)."""
         rows = [
-            [index[t.stimulus.item] for t in self.trials(r) if t.stimulus.item in index]
-            for r in range(self.rows)
+            [(one.block, one.screen.name) for one in self.places(row) if one.screen.position]
+            for row in range(self.rows)
         ]
-        return assignment.heard_by(rows, len(index))
+        index = {
+            name: k for k, name in enumerate(dict.fromkeys(one for row in rows for one in row))
+        }
+        return assignment.heard_by([[index[name] for name in row] for row in rows], len(index))
 
-    def trials(self, row: int) -> tuple[Trial, ...]:
-        """Return all sounds that a participant hears, in order, training first.
+    def places(self, row: int) -> tuple[Place, ...]:
+        """Return all screens that a participant sees, in order.
 
         Parameters
         ----------
@@ -173,10 +184,6 @@ class Survey:
         if row not in self._orders:
             self._orders[row] = self._order(row)
         return self._orders[row]
-
-    def words(self, stimulus: Stimulus) -> str:
-        """Return the question about a sound, as participants read it."""
-        return self.settings.wording.replace("{description}", stimulus.description)
 
     def sound(self, file: str) -> Path:
         """Return the path of a sound file."""
@@ -194,61 +201,62 @@ class Survey:
 
     @cached_property
     def length(self) -> int:
-        """The number of ratings that a participant gives in the test, without the training."""
-        return sum(trial.position > 0 for trial in self.trials(0))
+        """The number of answers that a participant gives in the test, without the training."""
+        return sum(one.screen.position > 0 for one in self.places(0))
 
     @cached_property
     def minutes(self) -> int:
         """An estimate of how long a participant takes."""
-        trials = self.trials(0)
-        seconds = SETUP + sum(self.seconds[trial.stimulus.file] + CHOICE for trial in trials)
+        seconds = SETUP
+        for one in self.places(0):
+            seconds += sum(self.seconds[sound.file] for sound in one.screen.sounds)
+            judged = len(one.screen.stimuli)
+            block = self.settings.blocks[one.block]
+            questions = len(getattr(block, "fields", ()))
+            seconds += CHOICE * judged + QUESTION * questions
         return math.ceil(seconds / 60)
 
     @cached_property
     def key(self) -> str:
-        """A checksum of everything that decides what a rating means.
+        """A checksum of everything that decides what an answer means.
 
-        It covers the orders, the sounds and the question, but not the title, for example.
+        It covers the orders, the sounds and the questions, but not the title, for example.
         """
-        given = self.settings
+        if self.older is not None:
+            return older.key(self.older, self.stimuli, self.checksums)
         covered = [
-            given.question,
-            given.wording,
-            given.labels,
-            given.seed,
-            given.repeats,
-            given.per_listener,
-            [(one.file, one.item, one.role, one.description) for one in self.stimuli],
-            *([given.blocks, self.checksums] if given.blocks else []),
+            self.settings.seed,
+            [one.model_dump(mode="json") for one in self.settings.blocks],
+            [(one.file, one.item, one.role, one.block, one.description) for one in self.stimuli],
+            self.checksums,
         ]
         return checksum(json.dumps(covered).encode())
 
     @cached_property
-    def _cells(self) -> list[Cell] | None:
-        trials = self.of(TRIAL)
-        cells = [Cell(one.pair, tuple(one.factors.values())) for one in trials]
-        return cells if self.settings.blocks else None
+    def _turns(self) -> int:
+        """The number of orders of the blocks that have sounds."""
+        return order.rows(len(self.sounding)) if len(self.sounding) > 1 else 1
 
     @cached_property
-    def _orders(self) -> dict[int, tuple[Trial, ...]]:
+    def _orders(self) -> dict[int, tuple[Place, ...]]:
         return {}
 
-    def _order(self, row: int) -> tuple[Trial, ...]:
-        trials, catches = self.of(TRIAL), self.of(CATCH)
-        places = order.arrange(
-            len(trials),
-            row,
-            seed=self.settings.seed,
-            heard=self.settings.per_listener,
-            cells=self._cells,
-            repeats=self.settings.repeats,
-            catches=len(catches),
-        )
-        test = [
-            Trial((catches if place.catch else trials)[place.index], place.presentation, position)
-            for position, place in enumerate(places, start=1)
-        ]
-        return (*map(Trial, self.of(TRAINING)), *test)
+    def _order(self, row: int) -> tuple[Place, ...]:
+        """Return the screens of a row. Questionnaires stay at their places among the blocks."""
+        turn, within = row % self._turns, row // self._turns
+        count = len(self.sounding)
+        turns = iter(order.row(count, turn, seed=self.settings.seed) if count > 1 else range(count))
+        found: list[Place] = []
+        for part, given in enumerate(self.settings.blocks, start=1):
+            block = given if given not in self.sounding else self.sounding[next(turns)]
+            # Each block has its own seed, so that nobody hears two blocks in the same order.
+            seed = self.settings.seed + (
+                self.sounding.index(block) if block in self.sounding else 0
+            )
+            index = self.settings.blocks.index(block)
+            screens = block.screens(self.of(block), within, seed=seed)
+            found += [Place(index, part, screen) for screen in screens]
+        return tuple(found)
 
 
 def _read_stimuli(folder: Path) -> tuple[Stimulus, ...]:

@@ -11,10 +11,10 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from nst_lib.survey import blocks
+from nst_lib.survey import subsets
 from nst_lib.survey.answers import Answer, Answers
 from nst_lib.survey.assignment import SILENT, Presence, choose, heard_by
-from nst_lib.survey.blocks import Cell
+from nst_lib.survey.subsets import Cell
 from nst_lib.survey.files import ANSWERS_FILE
 from nst_lib.survey.order import arrange, row, rows
 from nst_lib.survey.survey import Survey
@@ -33,7 +33,7 @@ def table(cells: list[Cell], k: int, *, seed: int = 0) -> np.ndarray:
     """Return all rows, shape=(rows, k); of all items where `k` is their number."""
     n = len(cells)
     one = (lambda r: row(n, r, seed=seed)) if k == n else None
-    return np.array([one(r) if one else blocks.row(cells, k, r, seed=seed) for r in range(rows(n))])
+    return np.array([one(r) if one else subsets.row(cells, k, r, seed=seed) for r in range(rows(n))])
 
 
 def spread(counts: np.ndarray, axis: int | None = None) -> int:
