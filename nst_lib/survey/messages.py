@@ -15,7 +15,7 @@ _ACCEPTED = {
     "person": "a text of 1 to 200 characters",
     "answers": f"{CHECKS} whole numbers from 0 to 2; {channels.CHECKS} for the channels",
     "answer": "an object with the fields of its kind",
-    "plays": "a list of whole numbers from 0 to 1000, one for each sound",
+    "plays": "a list of whole numbers from 1 to 1000, one for each sound",
     "seconds": "a number from 0 to 86400",
     "code": "a withdrawal code",
     "k": "a whole number from 0",
@@ -65,7 +65,7 @@ class Answering(_Request):
     """The answer to a screen; its kind says what `answer` has to be."""
 
     answer: dict[str, Any]
-    plays: list[Annotated[int, Field(ge=0, le=1000), BeforeValidator(_whole)]] = Field(
+    plays: list[Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole)]] = Field(
         max_length=20
     )
     seconds: float = Field(ge=0, le=86400, allow_inf_nan=False)
