@@ -126,7 +126,7 @@ def _run(config: System, sounds: Sounds, session: Session, clock: Clock) -> Tran
     if config.inverts and session.inverted is None:
         with clock.stage("optimise"):
             start = problem.start_spectrogram()
-            S = config.finish(session.optimise_spectrogram(problem.loss, start))
+            S = config.finish(session.optimise_spectrogram(problem.loss, start, problem.transform))
         with clock.stage("invert"):
             w = session.invert(S, problem.transform, length=len(w), content=problem.w_content)
     if config.domain in ("waveform", "hybrid") and session.outcome != "stopped":

@@ -126,7 +126,8 @@ class Callbacks:
         Called after each evaluation of the loss with an :class:`nst_lib.core.optimise.Evaluation`.
     on_spectrogram : callable or None
         Called after that with a function that returns the spectrogram as it is now, shape
-        ``(freq, time)``; that function may be called for as long as the call lasts.
+        ``(freq, time)``, and with the transform that it belongs to: of a long sound, one with fewer
+        frames. The function may be called for as long as the call lasts.
     on_stage : callable or None
         Called with the name of each stage as it begins.
     on_inversion : callable or None
@@ -137,7 +138,7 @@ class Callbacks:
     """
 
     on_evaluation: Callable[[Evaluation], None] | None = None
-    on_spectrogram: Callable[[Callable[[], npt.NDArray[np.float32]]], None] | None = None
+    on_spectrogram: Callable[[Callable[[], npt.NDArray[np.float32]], Transform], None] | None = None
     on_stage: Callable[[str], None] | None = None
     on_inversion: Callable[[int, float], None] | None = None
     on_block: Callable[[int, int], None] | None = None
@@ -217,13 +218,15 @@ class Session:
         self.outcome = "finished"
         self._optimising = False
 
-    def optimise_spectrogram(self, loss: Callable[[Tensor], Losses], S: Tensor) -> Tensor:
+    def optimise_spectrogram(
+        self, loss: Callable[[Tensor], Losses], S: Tensor, transform: Transform
+    ) -> Tensor:
         """Return the best spectrogram, after all steps or, in domain "hybrid", half of them."""
         steps = self._config.steps
         return self._minimise(
             loss,
             S,
-            lambda S: S,
+            (lambda S: S, transform),
             domain="spectrogram",
             steps=steps - steps // 2 if self._config.domain == "hybrid" else steps,
         )
@@ -262,7 +265,7 @@ class Session:
             state = {"inverted": w.cpu(), "earlier": earlier, "convergence": self.convergence}
             self._saved.update(state, at_once=True)
         steps = self._config.steps - len(self.evaluations)
-        return self._minimise(loss, w, transform, domain="waveform", steps=steps)
+        return self._minimise(loss, w, (transform, transform), domain="waveform", steps=steps)
 
     def optimise_gains(
         self, loss: Callable[[Gains, Tensor], Losses], w: Tensor, transform: Transform
@@ -280,7 +283,7 @@ class Session:
         self.gains = self._minimise(
             loss_of_gains,
             shape.unchanged(),
-            lambda gains: transform(shape.long(gains)),
+            (lambda gains: transform(shape.long(gains)), transform),
             domain="gains",
             steps=self._config.steps,
         )
@@ -306,7 +309,7 @@ class Session:
         self,
         loss: Callable[[Tensor], Losses],
         start: Tensor,
-        spectrogram: Callable[[Tensor], Tensor],
+        picture: tuple[Callable[[Tensor], Tensor], Transform],
         *,
         domain: str,
         steps: int,
@@ -326,7 +329,7 @@ class Session:
             ),
             domain=domain,
             earlier=self.evaluations,
-            observer=self._observer(spectrogram),
+            observer=self._observer(*picture),
             resume=self._resume(domain),
         )
         self._optimising = False
@@ -337,13 +340,13 @@ class Session:
             self._saved.stop({domain: optimised.restart.to_dict()})
         return optimised.x
 
-    def _observer(self, spectrogram: Callable[[Tensor], Tensor]) -> Observer:
+    def _observer(self, spectrogram: Callable[[Tensor], Tensor], transform: Transform) -> Observer:
         show = self._callbacks.on_spectrogram
 
         def on_point(x: Tensor) -> None:
             assert show is not None
             S = spectrogram(x)
-            show(lambda: S.float().cpu().numpy())
+            show(lambda: S.float().cpu().numpy(), transform)
 
         return Observer(
             on_evaluation=self._callbacks.on_evaluation,

@@ -99,6 +99,16 @@ def test_a_long_result_has_few_frames(content, style, monkeypatch):
     assert seconds == pytest.approx(SECONDS, abs=0.1)
 
 
+def test_the_picture_of_now_has_the_time_axis_of_the_sound(content, style, monkeypatch):
+    monkeypatch.setattr(pipeline, "PICTURE_FRAMES", 100)
+    seen = []
+    callback = Callbacks(on_spectrogram=lambda now, transform: seen.append((now(), transform)))
+    transfer(content, style, settings(steps=1), callback=callback)
+    ((S, transform),) = seen
+    assert S.shape[1] <= 101
+    assert transform.times(S.shape[1])[-1] == pytest.approx(SECONDS, abs=0.1)
+
+
 @pytest.mark.parametrize("at", [1, 3])
 def test_stop_in_the_middle_of_an_evaluation_keeps_the_best_in_full_length(content, style, at):
     stop, seen = threading.Event(), []

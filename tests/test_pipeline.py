@@ -140,7 +140,7 @@ def fast():
 def test_default_preset(pair):
     stages, seen = [], []
     callback = Callbacks(
-        on_stage=stages.append, on_spectrogram=lambda now: seen.append(now().copy())
+        on_stage=stages.append, on_spectrogram=lambda now, _: seen.append(now().copy())
     )
     result = transfer(pair.content, pair.style, callback=callback)
     assert result.config == TransferConfig.from_preset("shaped").at(pair.content.sr)
@@ -323,7 +323,7 @@ def test_watching_shows_what_is_optimised(pair, fast):
         pair.content,
         pair.style,
         config,
-        callback=Callbacks(on_spectrogram=lambda now: seen.append(now().copy())),
+        callback=Callbacks(on_spectrogram=lambda now, _: seen.append(now().copy())),
     )
     assert len(seen) == 6
     assert {S.shape for S in seen} == {result.spectrograms["result"].shape}

@@ -305,7 +305,9 @@ class LiveTransfer:
         self._evaluations.append(evaluation)
         self._bar.value = evaluation.step + 1
 
-    def _on_spectrogram(self, current: Callable[[], npt.NDArray[np.float32]]) -> None:
+    def _on_spectrogram(
+        self, current: Callable[[], npt.NDArray[np.float32]], transform: Transform
+    ) -> None:
         now = time.perf_counter()
         if now < self._next:
             return
@@ -316,7 +318,7 @@ class LiveTransfer:
         left = f", {pace * (self.config.steps - done):.0f} s left" if done > first + 1 else ""
         style = last.losses["style"]
         self._text.value = f"evaluation {done} of {self.config.steps}{left}; style {style:.3g}"
-        self._draw(current(), self._transform, "Now")
+        self._draw(current(), transform, "Now")
         took = time.perf_counter() - now
         self._next = time.perf_counter() + max(INTERVAL, took * (1 - _SHARE) / _SHARE)
 

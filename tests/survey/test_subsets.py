@@ -33,7 +33,9 @@ def table(cells: list[Cell], k: int, *, seed: int = 0) -> np.ndarray:
     """Return all rows, shape=(rows, k); of all items where `k` is their number."""
     n = len(cells)
     one = (lambda r: row(n, r, seed=seed)) if k == n else None
-    return np.array([one(r) if one else subsets.row(cells, k, r, seed=seed) for r in range(rows(n))])
+    return np.array(
+        [one(r) if one else subsets.row(cells, k, r, seed=seed) for r in range(rows(n))]
+    )
 
 
 def spread(counts: np.ndarray, axis: int | None = None) -> int:
