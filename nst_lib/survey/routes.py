@@ -29,7 +29,7 @@ NOBODY = (
 )
 NOT_REQUESTED = "a sound was never requested; request all sounds and play them before you answer"
 TOO_EARLY = "these sounds cannot have been heard yet: they take {:.1f} s; answer after that"
-SCREENED_OUT = "this test needs headphones, and the headphone check was not passed"
+SCREENED_OUT = "this test needs headphones: the headphone check has to be passed first"
 
 Here = Annotated[State, Depends(state)]
 Who = Annotated[Participant, Depends(participant)]
@@ -209,8 +209,7 @@ def answer(here: Here, who: Who, k: PlaceNumber, given: messages.Answering) -> m
     read = block.read(screen, given.answer)
     if len(given.plays) != len(screen.sounds):
         raise AnswerError(f"wrong plays; accepted: {len(screen.sounds)} whole numbers")
-    if _screened_out(here, who) is not None:
-        raise HTTPException(403, SCREENED_OUT)
+    _need_headphones(here, who)
     if screen.sounds and k not in _answered(here, who):
         _need_heard(here, who, k)
     with _known():
@@ -273,6 +272,14 @@ def _screened_out(here: State, who: Participant) -> str | None:
     if platform is None or not platform.require_headphones or who.headphones is not False:
         return None
     return platform.screened_out_url or ""
+
+
+def _need_headphones(here: State, who: Participant) -> None:
+    """Refuse answers before the headphone check is passed, if that is required."""
+    platform = here.survey.settings.platform
+    required = platform is not None and platform.require_headphones
+    if required and not who.headphones and not who.simulated:
+        raise HTTPException(403, SCREENED_OUT)
 
 
 def _completion(here: State) -> messages.Completion | None:

@@ -92,6 +92,15 @@ class SurveySettings(Model):
         return cls(**given)
 
     @model_validator(mode="after")
+    def _headphones_fit(self) -> "SurveySettings":
+        required = self.platform is not None and self.platform.require_headphones
+        if required and self.headphones is None:
+            raise ValueError(
+                "require_headphones without a headphone check; accepted: headphones woods or huggins"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _blocks_fit(self) -> "SurveySettings":
         names = [one.name for one in self.blocks]
         for name in names:

@@ -97,6 +97,7 @@ class Survey:
             survey = cls.parse(settings, found, folder=folder)
         except ValueError as error:
             raise SurveyError(f"{folder}: {error}") from error
+        _ = survey.language  # a message file that is missing is an error now, and not on the page
         balanced = survey.older is None or survey.older.get("blocks") is True
         if not balanced and not (folder / CHECKSUMS_FILE).exists():
             return survey

@@ -46,7 +46,7 @@ class ABX(Comparisons):
         for position, place in enumerate(places, start=1):
             which = chosen[place % len(chosen)]
             times[which] += 1
-            corner = shares(rows, 4, seed=[seed, which, times[which]])[row % rows]
+            corner = shares(rows, 4, seed=(seed, which, times[which]))[row % rows]
             a, b = compared[which][::-1] if corner & 1 else compared[which]
             x = (a, b)[corner >> 1]
             found.append(Screen(name(a, b), (a, b, x), None, times[which], position))

@@ -6,6 +6,7 @@ is, and how answers are exported. A participant answers one screen after the oth
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -167,9 +168,11 @@ def need_references(stimuli: Sequence[Stimulus], judged: Sequence[Stimulus], nam
             )
 
 
-def shares(rows: int, parts: int, *, seed: Sequence[int]) -> np.ndarray:
+@lru_cache(maxsize=10000)
+def shares(rows: int, parts: int, *, seed: tuple[int, ...]) -> list[int]:
     """Return a number from 0 to `parts` - 1 for each row, as equally often as possible."""
-    return np.random.default_rng(seed).permutation(rows) * parts // rows
+    found: list[int] = (np.random.default_rng(seed).permutation(rows) * parts // rows).tolist()
+    return found
 
 
 def factor_columns(stimuli: Sequence[Stimulus], prefix: str = "") -> Columns:

@@ -87,7 +87,7 @@ class Pair(Comparisons):
         found = [screen(two, False) for two in zip(training[::2], training[1::2], strict=False)]
         for position, place in enumerate(places, start=1):
             which = len(compared) + place.index if place.catch else place.index
-            swap = shares(rows, 2, seed=[seed, which])[row % rows] != place.presentation - 1
+            swap = shares(rows, 2, seed=(seed, which))[row % rows] != place.presentation - 1
             two = (catches if place.catch else compared)[place.index]
             found.append(screen(two, bool(swap), place.presentation, position))
         return found
