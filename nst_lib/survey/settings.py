@@ -96,7 +96,8 @@ class SurveySettings(Model):
         required = self.platform is not None and self.platform.require_headphones
         if required and self.headphones is None:
             raise ValueError(
-                "require_headphones without a headphone check; accepted: headphones woods or huggins"
+                "require_headphones without a headphone check; accepted: headphones woods or "
+                "huggins"
             )
         return self
 
