@@ -151,6 +151,7 @@ class ParticipantSession(BaseModel):
     next: int | None
     checks: int
     headphones: bool | None
+    headphones_required: bool
     channel_checks: int
     channels: bool | None
     screened_out: str | None

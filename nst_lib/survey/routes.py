@@ -122,6 +122,7 @@ async def session(here: Here, who: Who) -> messages.ParticipantSession:
         next=following,
         checks=headphones.CHECKS if settings.headphones and who.headphones is None else 0,
         headphones=who.headphones,
+        headphones_required=_requires_headphones(here),
         channel_checks=channels.CHECKS if settings.channels and who.channels is None else 0,
         channels=who.channels,
         screened_out=_screened_out(here, who),
@@ -155,8 +156,8 @@ def check(here: Here, who: Who, given: messages.Headphones) -> messages.Passed:
         raise HTTPException(404)
     right = headphones.right(given.answers, kind=kind, seed=settings.seed)
     passed = right >= headphones.KINDS[kind]
-    required = settings.platform is not None and settings.platform.require_headphones
-    if required and not passed and who.headphones is None and who.id not in here.failed:
+    first = who.headphones is None and who.id not in here.failed
+    if _requires_headphones(here) and not passed and first:
         here.failed.add(who.id)
         return messages.Passed(passed=False, again=True)
     with _known():
@@ -274,11 +275,14 @@ def _screened_out(here: State, who: Participant) -> str | None:
     return platform.screened_out_url or ""
 
 
+def _requires_headphones(here: State) -> bool:
+    platform = here.survey.settings.platform
+    return platform is not None and platform.require_headphones
+
+
 def _need_headphones(here: State, who: Participant) -> None:
     """Refuse answers before the headphone check is passed, if that is required."""
-    platform = here.survey.settings.platform
-    required = platform is not None and platform.require_headphones
-    if required and not who.headphones and not who.simulated:
+    if _requires_headphones(here) and not who.headphones and not who.simulated:
         raise HTTPException(403, SCREENED_OUT)
 
 
