@@ -1,0 +1,43 @@
+/* An answer that is one of several labels. */
+
+import {make} from "./base.js";
+import {say} from "./texts.js";
+
+export class Choices {
+  /* Without numbers, the labels stand alone: they are short names. */
+  constructor(labels, {numbers = true, changed = () => {}} = {}) {
+    this.count = labels.length;
+    this.hint = "trial.choose";
+    this.keys = [[[String(1), String(labels.length)], "keys.choose"]];
+    const options = labels.map((label, n) => make("label", {},
+      make("input", {type: "radio", name: "choice", value: n}),
+      make("span", {}, ...(numbers ? [make("b", {}, String(n + 1)), " "] : []), label)));
+    const box = make("div", {class: labels.length > 5 && numbers ? "choices many" : "choices"}, ...options);
+    this.element = make("fieldset", {disabled: ""}, make("legend", {class: "quiet"}, say("trial.answer")), box);
+    this.element.addEventListener("change", changed);
+  }
+
+  /* Index of the label; null while there is no answer. */
+  get value() {
+    const input = this.element.querySelector(":checked");
+    return input ? Number(input.value) : null;
+  }
+
+  get open() {
+    return !this.element.disabled;
+  }
+
+  set open(on) {
+    this.element.disabled = !on;
+  }
+
+  has(key) {
+    return /^[1-9]$/.test(key) && Number(key) <= this.count;
+  }
+
+  press(key) {
+    const input = this.element.querySelector(`input[value="${Number(key) - 1}"]`);
+    input.focus();
+    if (!input.checked) input.click();
+  }
+}

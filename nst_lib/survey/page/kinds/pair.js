@@ -1,0 +1,27 @@
+/* Two sounds, A and B, alone or with a reference: which one is preferred, or neither. */
+
+import {Choices} from "../choices.js";
+import {say} from "../texts.js";
+import {Listening} from "./listening.js";
+
+export class Pair extends Listening {
+  static repeats = true;
+  static free = true;
+
+  static notes(block) {
+    return [...(block.reference ? [say("pair.reference")] : []), ...(block.ties ? [say("pair.ties")] : [])];
+  }
+
+  constructor({box, block, paths, changed, hint}) {
+    const {reference, ties} = block;
+    const names = [...(reference ? [say("player.reference")] : []), "A", "B"];
+    const input = new Choices(["A", "B", ...(ties ? [say("pair.tie")] : [])], {numbers: false, changed});
+    super({box, input, changed, hint, sounds: paths.map((path, n) => ({path, name: names[n]}))});
+    this.letters = reference ? {r: 0, a: 1, b: 2} : {a: 0, b: 1};
+  }
+
+  give() {
+    const {value} = this.input;
+    return {preferred: value < 2 ? value : null};
+  }
+}

@@ -1,0 +1,28 @@
+/* One sound, alone or beside a reference, and a place on a scale. */
+
+import {Choices} from "../choices.js";
+import {Line} from "../slider.js";
+import {say} from "../texts.js";
+import {Listening} from "./listening.js";
+
+export class Rating extends Listening {
+  static repeats = true;
+  static free = true;
+
+  static notes(block) {
+    return block.reference ? [say("rating.reference")] : [];
+  }
+
+  constructor({box, block, wording, paths, changed, hint}) {
+    const {labels, continuous, reference} = block;
+    const input = continuous ? new Line(wording, labels, {changed}) : new Choices(labels, {changed});
+    const names = reference ? [say("player.reference"), say("player.sound")] : [""];
+    super({box, input, changed, hint, sounds: paths.map((path, n) => ({path, name: names[n]}))});
+    this.continuous = continuous;
+    if (reference) this.letters = {r: 0, s: 1};
+  }
+
+  give() {
+    return {rating: this.continuous ? this.input.value : this.input.value + 1};
+  }
+}
