@@ -5,16 +5,17 @@ import {say} from "./texts.js";
 
 export class Choices {
   /* Without numbers, the labels stand alone: they are short names. */
-  constructor(labels, {numbers = true, changed = () => {}} = {}) {
+  constructor(labels, {numbers = true} = {}) {
+    this.changed = () => {};
     this.count = labels.length;
     this.hint = "trial.choose";
-    this.keys = [[[String(1), String(labels.length)], "keys.choose"]];
+    this.keys = [[["1", String(Math.min(labels.length, 9))], "keys.choose"]];
     const options = labels.map((label, n) => make("label", {},
       make("input", {type: "radio", name: "choice", value: n}),
       make("span", {}, ...(numbers ? [make("b", {}, String(n + 1)), " "] : []), label)));
     const box = make("div", {class: labels.length > 5 && numbers ? "choices many" : "choices"}, ...options);
     this.element = make("fieldset", {disabled: ""}, make("legend", {class: "quiet"}, say("trial.answer")), box);
-    this.element.addEventListener("change", changed);
+    this.element.addEventListener("change", () => this.changed());
   }
 
   /* Index of the label; null while there is no answer. */

@@ -44,8 +44,8 @@ export class Slider {
 
 /* A slider with labels along its line, in place of choices. */
 export class Line extends Slider {
-  constructor(name, labels, {changed = () => {}} = {}) {
-    super(name, {changed, describe: value => number(value)});
+  constructor(name, labels) {
+    super(name, {describe: value => number(value)});
     this.hint = "trial.slide";
     this.keys = [["keys.arrows", "keys.slide"]];
     const marks = make("div", {class: "marks", "aria-hidden": "true"}, ...labels.map(label => make("span", {}, label)));

@@ -40,7 +40,7 @@ function proceed(text = "") {
   else if (next === null) thanks();
   else if (sounds && !kept.loud) volume(again);
   else if (sounds && session.channel_checks && session.channels === null) channels(again, upcoming);
-  else if (sounds && session.checks && session.headphones === null && !kept.unchecked) headphones(again, upcoming);
+  else if (sounds && session.checks && session.headphones === null && (session.headphones_required || !kept.unchecked)) headphones(again, upcoming);
   else if (!prepare(next)) present(next);
   announce(text);
 }

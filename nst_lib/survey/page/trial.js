@@ -61,7 +61,8 @@ export function question({heading, progress, Kind, block, wording, paths, place 
 /* List the keys of a view. */
 function help(lines) {
   const name = key => make("kbd", {}, key);
-  const named = keys => typeof keys === "string" ? [name(say(keys))] : keys.length === 1 ? [name(keys[0])]
+  const named = keys => typeof keys === "string" ? [name(say(keys))]
+    : keys.length === 1 || Number(keys[1]) - Number(keys[0]) === 1 ? keys.flatMap(key => [name(key), " "])
     : say("keys.to", {a: "\n", b: "\n"}).split("\n").flatMap((text, n) => n ? [name(keys[n - 1]), text] : [text]);
   const all = [...lines, ["keys.enter", "keys.confirm"]];
   find("trial").querySelector("details").hidden = !lines.length;

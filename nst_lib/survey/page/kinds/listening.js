@@ -11,13 +11,15 @@ export class Listening {
     this.several = sounds.length > 1;
     const place = make("div", {class: "players"});
     box.append(place, input.element);
-    input.element.addEventListener("input", () => hint(""));
     this.players = new Players(place, sounds, {
       begun: () => { if (!input.open) hint(say("trial.playing")); },
       ended: whole => this.advise(whole),
     });
     this.begin();
-    input.changed = changed;
+    input.changed = () => {
+      hint("");
+      changed();
+    };
   }
 
   begin() {

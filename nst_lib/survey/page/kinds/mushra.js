@@ -23,12 +23,15 @@ export class Mushra {
     this.switcher = new Switcher({changed: () => this.refresh()});
     this.names = paths.map((_, n) => n ? say("mushra.sound", {n}) : say("mushra.reference"));
     this.sliders = paths.slice(1).map((_, n) => new Slider(this.names[n + 1], {
-      describe: value => this.describe(value), changed: () => this.refresh(),
+      describe: score => say("mushra.score", {score, label: this.label(score)}), changed: () => this.refresh(),
     }));
     this.buttons = paths.map((_, n) => this.button(n));
     this.scores = this.sliders.map(() => make("output", {class: "score", "aria-hidden": "true"}));
-    this.fieldset = make("fieldset", {disabled: ""}, make("legend", {class: "quiet"}, say("mushra.sounds")), this.scale(),
-      ...this.sliders.map((one, n) => make("div", {class: "row-of-sound"}, this.buttons[n + 1], one.input, this.scores[n])));
+    this.bands = this.sliders.map(() => make("span", {class: "band", "aria-hidden": "true"}));
+    const rows = make("div", {class: "scores"}, this.scale(),
+      ...this.sliders.map((one, n) => make("div", {class: "row-of-sound"}, this.buttons[n + 1], one.input, this.scores[n], this.bands[n])));
+    rows.style.setProperty("--labels", block.labels.length);
+    this.fieldset = make("fieldset", {disabled: ""}, make("legend", {class: "quiet"}, say("mushra.sounds")), rows);
     box.append(this.transport(), make("p", {class: "reference"}, this.buttons[0]), this.fieldset);
     this.buttons[0].disabled = true;
     hint(say("mushra.listen"));
@@ -58,9 +61,9 @@ export class Mushra {
     return make("div", {class: "bands", "aria-hidden": "true"}, ...bands);
   }
 
-  describe(value) {
-    const label = this.labels[Math.min(Math.floor(value / (100 / this.labels.length)), this.labels.length - 1)];
-    return say("mushra.score", {score: value, label});
+  /* The label of a score: those on a border belong to the upper part, but the highest has no part of its own. */
+  label(score) {
+    return this.labels[Math.min(Math.floor(score / 100 * this.labels.length), this.labels.length - 1)];
   }
 
   async load() {
@@ -131,7 +134,7 @@ export class Mushra {
     this.buttons.forEach((button, n) => button.setAttribute("aria-pressed", String(playing && n === chosen)));
     this.sliders.forEach(({value}, n) => {
       this.scores[n].textContent = value === null ? "" : number(value);
-      this.scores[n].title = value === null ? "" : this.describe(value);
+      this.bands[n].textContent = value === null ? "" : this.label(value);
     });
     if (plays.some(Boolean) || this.unrated.length < this.sliders.length) this.advise();
     this.changed();

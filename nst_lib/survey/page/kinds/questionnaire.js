@@ -67,14 +67,12 @@ export class Questionnaire {
     return [];
   }
 
-  constructor({box, block, changed, hint}) {
-    this.hint = hint;
+  constructor({box, block}) {
     this.names = block.fields.map(field => field.name);
     this.fields = block.fields.map((field, n) => fields[field.type](field, `field-${n}`, block.longest ?? 500));
     this.box = make("fieldset", {class: "questions"}, make("legend", {class: "quiet"}, block.title),
       ...this.fields.map(field => field.element));
     box.append(make("p", {class: "soft"}, say("questionnaire.optional")), this.box);
-    changed();
   }
 
   async load() { /* there are no sounds */ }
@@ -91,11 +89,9 @@ export class Questionnaire {
   give() {
     const wrong = this.fields.filter(field => field.problem());
     if (wrong.length) {
-      this.hint(wrong[0].problem());
       wrong[0].element.querySelector("input").focus();
       return null;
     }
-    this.hint("");
     const given = this.fields.map((field, n) => [this.names[n], field.value()]).filter(([, value]) => value !== "" && value.length !== 0);
     return {fields: Object.fromEntries(given)};
   }

@@ -15,7 +15,7 @@ export class Rating extends Listening {
 
   constructor({box, block, wording, paths, changed, hint}) {
     const {labels, continuous, reference} = block;
-    const input = continuous ? new Line(wording, labels, {changed}) : new Choices(labels, {changed});
+    const input = continuous ? new Line(wording, labels) : new Choices(labels);
     const names = reference ? [say("player.reference"), say("player.sound")] : [""];
     super({box, input, changed, hint, sounds: paths.map((path, n) => ({path, name: names[n]}))});
     this.continuous = continuous;
