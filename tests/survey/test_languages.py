@@ -86,3 +86,44 @@ class TestLanguage:
             for one in (code, "en")
         ]
         assert both[0] == both[1] != {}
+
+
+class TestMessages:
+    """The page asks for the messages that the files have."""
+
+    def used(self) -> set[str]:
+        page = FOLDER.with_name("page")
+        files = [*page.rglob("*.js"), page / "index.html"]
+        text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+        return {*re.findall(r"[\"'`]([a-z]+(?:\.[a-z_]+)?)[\"'`]", text)}
+
+    def made(self) -> set[str]:
+        """Names that the page puts together from the kinds and checks."""
+        kinds = ("rating", "pair", "abx", "mushra")
+        sides, order = ("left", "both", "right"), ("first", "second", "third")
+        texts = ("heading", "number", "text", "again", "passed", "failed")
+        return {
+            *(f"{kind}.{word}" for kind in kinds for word in ("number", "practice", "test")),
+            *(f"{check}.{word}" for check in ("channels", "headphones") for word in texts),
+            *(f"channels.{word}" for word in sides),
+            *(f"headphones.{word}" for word in order),
+            *(
+                f"headphones.{kind}{part}"
+                for kind in ("woods", "huggins")
+                for part in ("", "_wording")
+            ),
+            *(
+                f"player.{what}{named}"
+                for what in ("play", "again", "stop", "played")
+                for named in ("", "_named")
+            ),
+            *(f"questionnaire.{which}" for which in ("any", "range", "from", "to")),
+        }
+
+    def test_each_message_is_used_and_each_used_one_is_there(self) -> None:
+        messages = {*read("en")} - {"name", "direction", "survey"}
+        found = self.used() | self.made()
+        assert messages - found == set(), "nobody says this"
+        prefixes = {name.partition(".")[0] for name in messages if "." in name}
+        wanted = {name for name in found if "." in name and name.partition(".")[0] in prefixes}
+        assert wanted - messages == set(), "the page says what no file has"
