@@ -1,5 +1,5 @@
 /* Several sounds beside a reference, after Recommendation ITU-R BS.1534-3: the listener switches between them at one
-   common place, and gives each a score from 0 to 100. Its scales lie, where those of BS.1534 stand upright. */
+   common place, and gives each a score from 0 to 100. The scales are horizontal here, and vertical in BS.1534. */
 
 import {make} from "../base.js";
 import {trouble} from "../screens.js";
