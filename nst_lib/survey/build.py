@@ -34,6 +34,7 @@ from nst_lib.survey.files import (
     channels_file,
     headphones_file,
 )
+from nst_lib.survey.languages import Language
 from nst_lib.survey.older import FORMAT
 from nst_lib.survey.plan import Plan
 from nst_lib.survey.settings import SurveySettings
@@ -142,7 +143,7 @@ def build(
         "format": FORMAT,
         "title": title or words.survey["titles"][only[0] if len(only) == 1 else "several"],
         "language": Path(language).name,
-        "consent": consent or words.survey["consent"],
+        "consent": consent or _consent(words, blocks, platform),
         "thanks": words.survey["thanks"],
         "seed": seed,
         "rest_every": rest_every,
@@ -164,6 +165,15 @@ def build(
         text = json.dumps({**settings, **about}, indent=1, ensure_ascii=False)
         (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
     return target
+
+
+def _consent(words: Language, blocks: Plan, platform: Mapping[str, Any] | None) -> str:
+    """Return our text of the consent; its last paragraph stays the last one."""
+    *first, last = words.survey["consent"].split("\n\n")
+    asked = any(one["kind"] == "questionnaire" for one in blocks)
+    more = {"platform": platform is not None, "questionnaire": asked}
+    added = [words.survey["consent_more"][name] for name, there in more.items() if there]
+    return "\n\n".join([*first, *added, last])
 
 
 def _plan(

@@ -7,6 +7,7 @@ const words = name => name.replaceAll("_", " ");
 const KINDS = {
   rating: "ratings", pair: "paired preferences", abx: "ABX", mushra: "MUSHRA pages", questionnaire: "questionnaire",
 };
+const SHORT = {abx: "ABX", mushra: "MUSHRA"};
 const plural = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 
 /* The token comes in the fragment of the link, which browsers do not send. It is removed from the address. */
@@ -88,8 +89,8 @@ function exports(tables) {
     return one;
   };
   box.replaceChildren(...tables.map(name => make("p", {class: "row"},
-    button(`${name}.csv`, `${name[0].toUpperCase()}${name.slice(1)} (CSV)`, {class: "main"}),
-    button(`${name}_columns.csv`, `Meaning of the columns of ${name} (CSV)`))));
+    button(`${name}.csv`, `${SHORT[name] ?? name[0].toUpperCase() + name.slice(1)} (CSV)`, {class: "main"}),
+    button(`${name}_columns.csv`, `Meaning of the columns of ${SHORT[name] ?? name} (CSV)`))));
 }
 
 function show(state) {
