@@ -25,7 +25,7 @@ import soundfile as sf
 from nst_lib.opinions import reading
 from nst_lib.survey import export, headphones, serve
 from nst_lib.survey.answers import Answer, Answers
-from nst_lib.survey.app import PAGES
+from nst_lib.survey.app import TYPES, page_files
 from nst_lib.survey.build import build
 from nst_lib.survey.files import ANSWERS_FILE
 from nst_lib.survey.guard import HEADERS
@@ -35,11 +35,10 @@ from nst_lib.survey.limits import FORGET, Limiter, Rate, Rates, network
 from nst_lib.survey.serve import Server
 from nst_lib.survey.stimuli import SurveyError
 from nst_lib.survey.survey import Survey
-from nst_lib.survey.texts import ACR
 from nst_lib.survey.writer import connect
 from tests.surveys import (
+    ANSWER,
     JOIN,
-    RATING,
     bearer,
     make_survey,
     rate,
@@ -141,29 +140,38 @@ class TestParticipant:
     def test_from_consent_to_the_end(self, app):
         about = app.anybody.get("/api/survey").json()
         assert about["title"] == app.survey.settings.title
-        assert (about["open"], about["headphones"]) == (True, True)
-        assert about["labels"] == [f"{word} match" for word in ACR]
+        assert (about["open"], about["headphones"], about["channels"]) == (True, "woods", False)
+        assert (about["language"]["code"], about["language"]["direction"]) == ("en", "ltr")
         client = app.join()
         session = client.get("/api/session").json()
-        expected = app.survey.trials(app.row(client))
-        assert len(session["trials"]) == 1 + 6 + 1 + 2
-        assert session["trials"] == [
+        expected = [one.screen for one in app.survey.places(app.row(client))]
+        ((labels, block),) = [(one.pop("labels"), one) for one in session["blocks"]]
+        words = ("bad", "poor", "fair", "good", "excellent")
+        assert labels == [f"{word} match" for word in words]
+        rest = {"continuous": False, "reference": False}
+        assert block == {"name": "style", "kind": "rating", **rest}
+        assert len(session["screens"]) == 1 + 6 + 1 + 2
+        assert session["screens"] == [
             {
-                "training": trial.position == 0,
-                "wording": app.survey.words(trial.stimulus),
-                "seconds": 0.3,
+                "block": 0,
+                "training": screen.position == 0,
+                "sounds": [0.3],
+                "view": {
+                    "wording": "How well does this sound match the description "
+                    f"“{screen.stimuli[0].description}”?"
+                },
             }
-            for trial in expected
+            for screen in expected
         ]
         assert (session["answered"], session["next"], session["checks"]) == ([], 0, 6)
         assert session["rest_every"] == 10
-        for k, trial in enumerate(expected):
-            sound = client.get(f"/api/trials/{k}/sound")
+        for k, screen in enumerate(expected):
+            sound = client.get(f"/api/screens/{k}/sounds/0")
             assert sound.headers["content-type"] == "audio/wav"
-            assert sound.content == app.survey.sound(trial.stimulus.file).read_bytes()
-            reply = client.put(f"/api/trials/{k}/rating", json=RATING)
+            assert sound.content == app.survey.sound(screen.stimuli[0].file).read_bytes()
+            reply = client.put(f"/api/screens/{k}/answer", json=ANSWER)
             following = k + 1 if k + 1 < len(expected) else None
-            assert reply.json() == {"rating": 3, "next": following}
+            assert reply.json() == {"answer": {"rating": 3}, "next": following}
         session = client.get("/api/session").json()
         assert session["answered"] == list(range(len(expected)))
         assert session["next"] is None
@@ -171,7 +179,7 @@ class TestParticipant:
     def test_the_key_never_reaches_a_participant(self, app):
         client = app.join()
         replies = [client.get(path) for path in ("/", "/api/survey", "/api/session")]
-        replies += [client.get(f"/api/trials/{k}/sound") for k in range(10)]
+        replies += [client.get(f"/api/screens/{k}/sounds/0") for k in range(10)]
         seen = b"".join(
             reply.content + json.dumps(dict(reply.headers)).encode() for reply in replies
         )
@@ -184,21 +192,21 @@ class TestParticipant:
     def test_the_first_rating_counts_and_the_same_again_is_no_fault(self, app):
         client = app.join()
         first = rate(client, 0, 4)
-        again = client.put("/api/trials/0/rating", json={**RATING, "rating": 4, "plays": 9})
-        assert first.json() == again.json() == {"rating": 4, "next": 1}
-        other = client.put("/api/trials/0/rating", json={**RATING, "rating": 2})
+        again = client.put("/api/screens/0/answer", json=rating_body(4, plays=[9]))
+        assert first.json() == again.json() == {"answer": {"rating": 4}, "next": 1}
+        other = client.put("/api/screens/0/answer", json=rating_body(2))
         assert other.status_code == 409
-        assert other.json()["rating"] == 4
+        assert other.json()["answer"] == {"rating": 4}
         ((_, answer),) = app.answers.read_all()
-        assert (answer.rating, answer.plays) == (4, 1)
+        assert (answer.answer, answer.plays) == ({"rating": 4}, [1])
 
     def test_the_same_rating_from_many_at_once_is_kept_once(self, app):
         client, statuses = app.join(), []
-        client.get("/api/trials/1/sound")
+        client.get("/api/screens/1/sounds/0")
 
         def put(rating: int) -> None:
-            reply = client.put("/api/trials/1/rating", json={**RATING, "rating": rating})
-            statuses.append((reply.status_code, reply.json()["rating"]))
+            reply = client.put("/api/screens/1/answer", json=rating_body(rating))
+            statuses.append((reply.status_code, reply.json()["answer"]["rating"]))
 
         threads = [threading.Thread(target=put, args=(1 + n % 5,)) for n in range(20)]
         for thread in threads:
@@ -206,22 +214,26 @@ class TestParticipant:
         for thread in threads:
             thread.join()
         ((_, answer),) = app.answers.read_all()
-        assert Counter(statuses) == {(200, answer.rating): 4, (409, answer.rating): 16}
+        kept = answer.answer["rating"]
+        assert Counter(statuses) == {(200, kept): 4, (409, kept): 16}
 
     def test_a_repeat_is_a_rating_of_its_own(self, app):
         client = app.join()
-        trials = app.survey.trials(app.row(client))
-        (again,) = [k for k, trial in enumerate(trials) if trial.presentation == 2]
+        screens = [one.screen for one in app.survey.places(app.row(client))]
+        (again,) = [k for k, screen in enumerate(screens) if screen.presentation == 2]
         (first,) = [
             k
-            for k, trial in enumerate(trials)
-            if trial.stimulus == trials[again].stimulus and k != again
+            for k, screen in enumerate(screens)
+            if screen.name == screens[again].name and k != again
         ]
         for k, rating in ((first, 2), (again, 5)):
             assert rate(client, k, rating).status_code == 200
-        found = {(a.item, a.presentation, a.position): a.rating for _, a in app.answers.read_all()}
-        item = trials[again].stimulus.item
-        assert found == {(item, 1, first): 2, (item, 2, again): 5}
+        found = {
+            (a.screen, a.presentation, a.position): a.answer["rating"]
+            for _, a in app.answers.read_all()
+        }
+        name = screens[again].name
+        assert found == {(name, 1, first): 2, (name, 2, again): 5}
 
     def test_going_on_in_another_tab(self, app):
         client = app.join()
@@ -262,16 +274,19 @@ class TestHeadphones:
         assert client.get("/api/session").json()["headphones"] is None
         right = [one.quiet for one in headphones.checks(app.survey.settings.seed)]
         wrong = [(place + 1) % 3 for place in right]
-        assert client.put("/api/headphones", json={"answers": right}).json() == {"passed": True}
-        assert client.put("/api/headphones", json={"answers": wrong}).json() == {"passed": True}
+        assert client.put("/api/headphones", json={"answers": right}).json()["passed"]
+        assert client.put("/api/headphones", json={"answers": wrong}).json()["passed"]
         assert client.get("/api/session").json()["headphones"] is True
         other = app.join()
-        assert other.put("/api/headphones", json={"answers": wrong}).json() == {"passed": False}
+        assert other.put("/api/headphones", json={"answers": wrong}).json() == {
+            "passed": False,
+            "again": False,
+        }
         assert other.get("/api/session").json()["headphones"] is False
         assert rate_all(other) == 10
 
     def test_a_survey_without_a_check(self, make):
-        client = make(headphones=False).join()
+        client = make(headphones=None).join()
         assert client.get("/api/session").json()["checks"] == 0
         assert client.get("/api/headphones/0").status_code == 404
         assert client.put("/api/headphones", json={"answers": [0] * 6}).status_code == 404
@@ -290,7 +305,7 @@ class TestWithdrawal:
         assert kept not in everything(app.survey.folder)
         assert {who for who, _ in app.answers.read_all()} == {2}
         assert client.get("/api/session").status_code == 401
-        assert client.put("/api/trials/0/rating", json=RATING).status_code == 401
+        assert client.put("/api/screens/0/answer", json=ANSWER).status_code == 401
         again = app.anybody.post("/api/withdraw", json={"code": client.code})
         assert again.status_code == 404
 
@@ -314,7 +329,7 @@ class TestWithdrawal:
         kept = hashlib.sha256(token_of(client).encode()).hexdigest().encode()
         with closing(connect(app.survey.folder / ANSWERS_FILE)) as reader:
             reader.execute("BEGIN")
-            reader.execute("SELECT COUNT(*) FROM ratings").fetchall()
+            reader.execute("SELECT COUNT(*) FROM answers").fetchall()
             assert app.answers.withdraw(client.code)
             assert kept in everything(app.survey.folder)
         app.join()
@@ -329,12 +344,14 @@ class TestWithdrawal:
 
     def test_a_rating_under_way_is_lost_with_its_participant(self, app):
         app.join()
-        answer = Answer("a", "style", 1, 1, 3, 1, 1.0)
-        assert app.answers.rate(1, answer) == 3
+        answer = Answer("style", "a", 1, 1, ["a"], {"rating": 3}, [1], 1.0)
+        assert app.answers.answer(1, answer) == {"rating": 3}
         with pytest.raises(LookupError):
-            app.answers.rate(7, answer)
+            app.answers.answer(7, answer)
         with pytest.raises(LookupError):
-            app.answers.check_headphones(7, True)
+            app.answers.check_headphones(7, 6, passed=True)
+        with pytest.raises(LookupError):
+            app.answers.check_channels(7, passed=True)
         assert len(app.answers.read_all()) == 1
 
 
@@ -350,13 +367,17 @@ class TestAdmin:
             "simulated": 1,
             "headphones_passed": 0,
         }
-        assert [(c["transform"], c["pooling"], c["pair"]) for c in found["cells"]] == [
+        (block,) = found["blocks"]
+        assert (block["name"], block["kind"]) == ("style", "rating")
+        assert [(c["transform"], c["pooling"], c["pair"]) for c in block["cells"]] == [
             (one.factors["transform"], one.factors["pooling"], one.pair)
-            for one in app.survey.of("trial")
+            for one in app.survey.stimuli
+            if one.role == "trial"
         ]
-        assert sum(cell["ratings"] for cell in found["cells"]) == 7
-        assert (found["catches answered"], found["catches missed"]) == (2, 2)
-        assert "3" not in json.dumps(found["cells"])  # nothing of the ratings themselves
+        assert sum(cell["answers"] for cell in block["cells"]) == 7
+        assert (block["catches_answered"], block["catches_missed"]) == (2, 2)
+        assert "3" not in json.dumps(block["cells"])  # nothing of the ratings themselves
+        assert found["tables"] == ["ratings"]
 
     def test_sounds_of_one_condition_share_a_cell(self, make, tmp_path):
         table = "file,pooling\n0.wav,max\n1.wav,max\n2.wav,average\n"
@@ -364,8 +385,9 @@ class TestAdmin:
         folder = build(path.parent, tmp_path / "s", question="quality", table=path, repeats=0)
         app = App(folder)
         rate_all(app.join())
-        cells = app.admin.get("/api/admin").json()["cells"]
-        assert cells == [{"pooling": "max", "ratings": 2}, {"pooling": "average", "ratings": 1}]
+        (block,) = app.admin.get("/api/admin").json()["blocks"]
+        expected = [{"pooling": "max", "answers": 2}, {"pooling": "average", "answers": 1}]
+        assert block["cells"] == expected
         app.close()
 
     def test_exports(self, app):
@@ -374,10 +396,10 @@ class TestAdmin:
         assert reply.headers["content-type"].startswith("text/csv")
         table = pd.read_csv(io.StringIO(reply.text))
         assert len(table) == 9
-        columns = pd.read_csv(io.StringIO(app.admin.get("/api/admin/columns.csv").text))
+        columns = pd.read_csv(io.StringIO(app.admin.get("/api/admin/ratings_columns.csv").text))
         assert list(columns["column"]) == list(table.columns)
 
-    @pytest.mark.parametrize("path", ["", "/ratings.csv", "/columns.csv"])
+    @pytest.mark.parametrize("path", ["", "/ratings.csv", "/ratings_columns.csv"])
     def test_never_without_its_token(self, shared, path):
         participant = shared.join()
         wrong = shared.client(shared.token + "x")
@@ -410,9 +432,9 @@ class TestExport:
         found = reading.read(tmp_path / "r.csv")
         table = found.table
         assert list(table.columns) == [
-            *("listener", "item", "rating", "question", "pair", "transform", "pooling"),
-            *("presentation", "lowest", "highest", "position", "plays", "seconds"),
-            *("headphones", "complete", "simulated"),
+            *("listener", "item", "rating", "question", "scale", "pair", "transform", "pooling"),
+            *("presentation", "position", "part", "seconds", "lowest", "highest", "plays"),
+            *("headphones", "headphones_right", "channels", "complete", "simulated"),
         ]
         assert found.listeners == ["P001", "P002", "P003"]
         assert len(table) == 9 + 9 + 4  # without the training
@@ -434,19 +456,19 @@ class TestExport:
     def test_ratings_are_those_that_were_given(self, app):
         client = app.join()
         rate_all(client)
-        trials = app.survey.trials(app.row(client))
+        screens = [one.screen for one in app.survey.places(app.row(client))]
         table = export.table(app.survey, app.answers)
         given = [
-            (trial.stimulus.item, 1 + k % 5, trial.position, trial.presentation)
-            for k, trial in enumerate(trials)
-            if trial.position
+            (screen.name, 1 + k % 5, screen.position, screen.presentation)
+            for k, screen in enumerate(screens)
+            if screen.position
         ]
         columns = ["item", "rating", "position", "presentation"]
         assert list(table[columns].itertuples(index=False, name=None)) == given
         for _, row in table.iterrows():
             (one,) = (s for s in app.survey.stimuli if s.item == row["item"])
             assert row["transform"] == one.factors["transform"]
-            assert row["lowest"] == ("" if one.lowest is None else str(one.lowest))
+            assert row["lowest"] == ("" if one.lowest is None else one.lowest)
 
     def test_numbers_of_listeners_stay_when_one_withdraws(self, app):
         clients = [app.join() for _ in range(3)]
@@ -466,7 +488,7 @@ class TestExport:
         assert list(about["column"]) == list(table.columns)
         assert (about[["meaning", "values"]] != "").all(axis=None)
         values = dict(zip(about["column"], about["values"], strict=True))
-        assert values["transform"] == "stft, cqt; empty: a catch trial"
+        assert values["transform"] == "stft, cqt; empty: a sound that is in no condition"
 
     def test_the_command(self, app, nst, tmp_path):
         rate_all(app.join())
@@ -489,7 +511,7 @@ class TestExport:
         rate_all(app.join())
         written, about = export.write(app.survey.folder)
         downloads = [
-            app.admin.get(f"/api/admin/{name}.csv").text for name in ("ratings", "columns")
+            app.admin.get(f"/api/admin/{name}.csv").text for name in ("ratings", "ratings_columns")
         ]
         assert downloads == [path.read_text() for path in (written, about)]
         for text in downloads:
@@ -506,23 +528,33 @@ class TestExport:
     def test_nobody_has_rated(self, tmp_path):
         folder = make_survey(tmp_path)
         for _ in range(2):
-            with pytest.raises(SurveyError, match="nobody has rated yet; export the ratings after"):
+            with pytest.raises(
+                SurveyError, match="nobody has answered yet; export the answers after"
+            ):
                 export.write(folder)
             assert sorted(path.name for path in folder.glob("ratings*")) == []
             Answers(folder / ANSWERS_FILE, Survey.read(folder).key).close()
 
 
+def rating_body(rating: object, **others: object) -> dict[str, object]:
+    return {**ANSWER, "answer": {"rating": rating}, **others}
+
+
 BAD_BODIES = [
-    ({**RATING, "rating": 0}, "wrong rating; accepted: a whole number from 1 to 5"),
-    ({**RATING, "rating": 6}, "wrong rating; accepted: a whole number from 1 to 5"),
-    ({**RATING, "rating": 2.5}, "wrong rating; accepted: a whole number from 1 to 5"),
-    ({**RATING, "rating": "3"}, "wrong rating; accepted: a whole number from 1 to 5"),
-    ({**RATING, "rating": True}, "wrong rating; accepted: a whole number from 1 to 5"),
-    ({**RATING, "plays": 0}, "wrong plays; accepted: a whole number from 1 to 1000"),
-    ({**RATING, "seconds": -1}, "wrong seconds; accepted: a number from 0 to 86400"),
-    ({**RATING, "name": "x"}, "wrong body; accepted: JSON with the fields of this request"),
-    ({**RATING, "consent": True}, "wrong body; accepted: JSON with the fields of this request"),
-    ({"rating": 3, "plays": 1}, "wrong seconds; accepted: a number from 0 to 86400"),
+    *(
+        (rating_body(rating), "wrong rating; accepted: a whole number from 1 to 5")
+        for rating in (0, 6, 2.5, "3", True, None, [3])
+    ),
+    ({**ANSWER, "answer": {}}, "wrong answer; accepted: an object with the field rating and no"),
+    ({**ANSWER, "answer": {"rating": 3, "x": 1}}, "wrong answer; accepted: an object with the"),
+    ({**ANSWER, "answer": 3}, "wrong answer; accepted: an object with the fields of its kind"),
+    ({**ANSWER, "plays": [0]}, "wrong plays; accepted: a list of whole numbers from 1 to 1000"),
+    ({**ANSWER, "plays": 1}, "wrong plays; accepted: a list of whole numbers from 1 to 1000"),
+    ({**ANSWER, "plays": [1, 1]}, "wrong plays; accepted: 1 whole number"),
+    ({**ANSWER, "seconds": -1}, "wrong seconds; accepted: a number from 0 to 86400"),
+    ({**ANSWER, "name": "x"}, "wrong body; accepted: JSON with the fields of this request"),
+    ({**ANSWER, "consent": True}, "wrong body; accepted: JSON with the fields of this request"),
+    ({"answer": {"rating": 3}, "plays": [1]}, "wrong seconds; accepted: a number from 0 to 86400"),
     ([], "wrong body; accepted: JSON"),
     (None, "wrong body; accepted: JSON"),
 ]
@@ -533,7 +565,7 @@ class TestRefusals:
     @pytest.mark.parametrize(("body", "message"), BAD_BODIES)
     def test_ratings_that_are_none(self, shared, body, message):
         client, before = shared.join(), shared.answers.read_all()
-        reply = client.put("/api/trials/0/rating", json=body)
+        reply = client.put("/api/screens/0/answer", json=body)
         assert reply.status_code == 422
         assert list(reply.json()) == ["error"]
         assert reply.json()["error"].startswith(message)
@@ -542,15 +574,21 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "text",
         [
-            *(b"", b"{", b"\xff\xfe", b"[" * 4000, b'{"rating": NaN, "plays": 1, "seconds": 1}'),
-            *(b'{"rating": 1e999, "plays": 1, "seconds": 1}', b'{"\\ud800": 1}'),
-            b'{"rating": 3, "plays": 1, "seconds": Infinity}',
-            b'{"rating": ' + b"9" * 4000 + b', "plays": 1, "seconds": 1}',
+            *(
+                b"",
+                b"{",
+                b"\xff\xfe",
+                b"[" * 4000,
+                b'{"answer": {"rating": NaN}, "plays": [1], "seconds": 1}',
+            ),
+            *(b'{"answer": {"rating": 1e999}, "plays": [1], "seconds": 1}', b'{"\\ud800": 1}'),
+            b'{"answer": {"rating": 3}, "plays": [1], "seconds": Infinity}',
+            b'{"answer": {"rating": ' + b"9" * 4000 + b'}, "plays": [1], "seconds": 1}',
         ],
     )
     def test_bodies_that_are_no_json(self, shared, text):
         client = shared.join()
-        reply = client.put("/api/trials/0/rating", content=text, headers=JSON)
+        reply = client.put("/api/screens/0/answer", content=text, headers=JSON)
         assert reply.status_code == 422
         assert re.fullmatch(r"wrong \w+; accepted: .+", reply.json()["error"])
 
@@ -576,45 +614,47 @@ class TestRefusals:
         for answers in ([0] * 5, [0] * 7, [3] * 6, [True] * 6, "000000"):
             reply = client.put("/api/headphones", json={"answers": answers})
             assert reply.status_code == 422
-            assert reply.json() == {"error": "wrong answers; accepted: 6 whole numbers from 0 to 2"}
+            assert reply.json()["error"].startswith(
+                "wrong answers; accepted: 6 whole numbers from 0 to 2"
+            )
 
     def test_places_that_are_none(self, app):
         client = app.join()
-        assert client.get("/api/trials/9/sound").status_code == 200
-        reply = client.get("/api/trials/10/sound")
+        assert client.get("/api/screens/9/sounds/0").status_code == 200
+        reply = client.get("/api/screens/10/sounds/0")
         assert (reply.status_code, reply.json()["error"]) == (
             404,
-            "there is no sound 10; accepted: 0 to 9",
+            "there is no screen 10; accepted: 0 to 9",
         )
-        assert client.put("/api/trials/10/rating", json=RATING).status_code == 404
+        assert client.put("/api/screens/10/answer", json=ANSWER).status_code == 404
         for k in ("-1", "x", "1.5", "٣x", "1e3"):
-            reply = client.get(f"/api/trials/{k}/sound")
+            reply = client.get(f"/api/screens/{k}/sounds/0")
             assert reply.status_code == 422
             assert reply.json() == {"error": "wrong k; accepted: a whole number from 0"}
-        assert client.get(f"/api/trials/{'9' * 30}/sound").status_code == 404
+        assert client.get(f"/api/screens/{'9' * 30}/sounds/0").status_code == 404
 
     def test_size(self, app):
         client = app.join()
-        client.get("/api/trials/0/sound")
-        body = json.dumps(RATING).encode().ljust(4097)
+        client.get("/api/screens/0/sounds/0")
+        body = json.dumps(ANSWER).encode().ljust(4097)
         chunks = (body[n : n + 500] for n in range(0, len(body), 500))
         for content in (body, chunks):
-            reply = client.put("/api/trials/0/rating", content=content, headers=JSON)
+            reply = client.put("/api/screens/0/answer", content=content, headers=JSON)
             assert reply.status_code == 413
             assert reply.json() == {"error": "the body is too large; accepted: up to 4096 bytes"}
-        fits = client.put("/api/trials/0/rating", content=body[:4096], headers=JSON)
+        fits = client.put("/api/screens/0/answer", content=body[:4096], headers=JSON)
         assert fits.status_code == 200
 
     def test_type(self, app):
-        client, body = app.join(), json.dumps(RATING)
-        client.get("/api/trials/0/sound")
+        client, body = app.join(), json.dumps(ANSWER)
+        client.get("/api/screens/0/sounds/0")
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
             headers = {"content-type": kind} if kind else {}
-            reply = client.put("/api/trials/0/rating", content=body, headers=headers)
+            reply = client.put("/api/screens/0/answer", content=body, headers=headers)
             assert reply.status_code == 415
             assert reply.json()["error"].endswith("accepted: application/json")
         headers = {"content-type": "Application/JSON; charset=utf-8"}
-        assert client.put("/api/trials/0/rating", content=body, headers=headers).is_success
+        assert client.put("/api/screens/0/answer", content=body, headers=headers).is_success
 
 
 NEEDS_TOKEN = [
@@ -622,8 +662,8 @@ NEEDS_TOKEN = [
     ("GET", "/api/loudness", None),
     ("GET", "/api/headphones/0", None),
     ("PUT", "/api/headphones", {"answers": [0] * 6}),
-    ("GET", "/api/trials/0/sound", None),
-    ("PUT", "/api/trials/0/rating", RATING),
+    ("GET", "/api/screens/0/sounds/0", None),
+    ("PUT", "/api/screens/0/answer", ANSWER),
 ]
 
 
@@ -640,7 +680,7 @@ class TestSecurity:
         assert {reply.status_code for reply in replies} == {401}
         assert len({reply.text for reply in replies}) == 1
         assert {reply.headers["www-authenticate"] for reply in replies} == {"Bearer"}
-        shared.anybody.get("/api/trials/0/sound", headers=bearer(token))
+        shared.anybody.get("/api/screens/0/sounds/0", headers=bearer(token))
         assert shared.anybody.request(method, path, json=body, headers=bearer(token)).is_success
 
     def test_a_participant_reaches_only_what_is_theirs(self, app):
@@ -649,7 +689,7 @@ class TestSecurity:
         session = two.get("/api/session").json()
         assert (session["answered"], session["next"]) == ([], 0)
         rate_all(two, rating=1)
-        given = Counter((who, answer.rating) for who, answer in app.answers.read_all())
+        given = Counter((who, one.answer["rating"]) for who, one in app.answers.read_all())
         assert given == {(1, 5): 10, (2, 1): 10}
         assert app.row(one) != app.row(two)
         one.post("/api/withdraw", json={"code": two.code})
@@ -661,8 +701,8 @@ class TestSecurity:
             *("/../survey.json", "/%2e%2e/survey.json", "/..%2fstimuli.csv", "/survey.json"),
             *("/stimuli.csv", "/answers.sqlite", "/sounds/loudness.wav", "/page/index.html"),
             *("//etc/passwd", "/%2fetc/passwd", "/index.html", "/app.py", "/survey.js/../app.py"),
-            *("/api/trials/..%2f..%2fsurvey.json/sound", "/api/trials/../../stimuli.csv"),
-            *("/api/headphones/..%2f0", "/api/trials/0/sound/..", "/survey.css%00.html"),
+            *("/api/screens/..%2f..%2fsurvey.json/sounds/0", "/api/screens/../../stimuli.csv"),
+            *("/api/headphones/..%2f0", "/api/screens/0/sounds/0/..", "/survey.css%00.html"),
             *("/docs", "/redoc", "/openapi.json", "/api", "/api/", "/admin/", "/app.token"),
         ],
     )
@@ -676,15 +716,15 @@ class TestSecurity:
     def test_headers_on_every_answer(self, app):
         client = app.join()
         replies = [
-            *(app.anybody.get(path) for path in (*PAGES, "/nothing", "/api/nothing")),
+            *(app.anybody.get(path) for path in (*page_files(), "/nothing", "/api/nothing")),
             *(app.anybody.get(path) for path in ("/api/survey", "/api/session", "/api/admin")),
             *(
                 client.get(path)
-                for path in ("/api/session", "/api/loudness", "/api/trials/99/sound")
+                for path in ("/api/session", "/api/loudness", "/api/screens/99/sounds/0")
             ),
-            client.put("/api/trials/0/rating", json={}),
-            client.put("/api/trials/0/rating", content="x" * 5000),
-            client.put("/api/trials/0/rating", content="x"),
+            client.put("/api/screens/0/answer", json={}),
+            client.put("/api/screens/0/answer", content="x" * 5000),
+            client.put("/api/screens/0/answer", content="x"),
             client.request("OPTIONS", "/api/session"),
             client.request("DELETE", "/api/session"),
             client.request("HEAD", "/"),
@@ -705,7 +745,7 @@ class TestSecurity:
         assert "unsafe" not in policy
 
     def test_a_fault_of_our_own_says_nothing_and_has_the_headers(self, app, caplog):
-        app.answers.rated = None
+        app.answers.answered = None
         reply = app.join().get("/api/session")
         assert reply.status_code == 500
         assert reply.json() == {"error": "the server has an internal error; try again later"}
@@ -714,7 +754,7 @@ class TestSecurity:
 
     def test_a_disk_that_is_full(self, app):
         client = app.join()
-        client.get("/api/trials/0/sound")
+        client.get("/api/screens/0/sounds/0")
         connection = app.answers._writer._connection
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages}")
@@ -728,7 +768,7 @@ class TestSecurity:
         assert reply.headers["retry-after"] == "5"
         assert len(app.answers.participants()) == 1 + joined
         connection.execute("PRAGMA max_page_count = 100000")
-        assert client.put("/api/trials/0/rating", json=RATING).is_success
+        assert client.put("/api/screens/0/answer", json=ANSWER).is_success
 
     def test_only_hashes_of_secrets_are_kept(self, app):
         client = app.join()
@@ -757,7 +797,7 @@ class TestSecurity:
                 client.headers.update(bearer(reply.json()["token"]))
                 rate_all(client)
                 client.get("/api/nothing")
-                client.put("/api/trials/0/rating", content=b"{")
+                client.put("/api/screens/0/answer", content=b"{")
                 assert "server" not in client.get("/").headers
             with httpx.Client(base_url=server.url) as client:
                 client.get("/%00%ff?token=secret")
@@ -772,7 +812,10 @@ class TestSecurity:
         columns = sqlite3.connect(folder / ANSWERS_FILE)
         with closing(columns):
             names = [row[1] for row in columns.execute("PRAGMA table_info(participants)")]
-        assert names == ["id", "token", "code", "row", "simulated", "headphones"]
+        assert names == [
+            *("id", "token", "code", "row", "simulated", "headphones"),
+            *("headphones_right", "channels", "person"),
+        ]
 
 
 class TestHeard:
@@ -780,12 +823,12 @@ class TestHeard:
 
     def test_never_asked_for(self, app):
         for simulated in (True, False):
-            reply = app.join(simulated=simulated).put("/api/trials/0/rating", json=RATING)
+            reply = app.join(simulated=simulated).put("/api/screens/0/answer", json=ANSWER)
             assert (reply.status_code, reply.json()) == (
                 403,
                 {
-                    "error": "this sound was never requested; "
-                    "request it and play it before you rate it"
+                    "error": "a sound was never requested; "
+                    "request all sounds and play them before you answer"
                 },
             )
         assert app.answers.read_all() == []
@@ -793,15 +836,17 @@ class TestHeard:
     def test_too_soon(self, make):
         client = (app := make(seconds=1.5)).join(simulated=False)
         began = time.monotonic()
-        client.get("/api/trials/0/sound")
-        reply = client.put("/api/trials/0/rating", json=RATING)
+        client.get("/api/screens/0/sounds/0")
+        reply = client.put("/api/screens/0/answer", json=ANSWER)
         assert (reply.status_code, reply.headers["retry-after"]) == (403, "2")
-        assert reply.json()["error"].startswith("this sound of 1.5 s cannot have been heard yet")
+        assert reply.json()["error"].startswith(
+            "these sounds cannot have been heard yet: they take 1.4 s"
+        )
         time.sleep(1)
-        client.get("/api/trials/0/sound")  # as a reload does, which does not begin anew
+        client.get("/api/screens/0/sounds/0")  # as a reload does, which does not begin anew
         assert rate(client, 0).status_code == 200
         assert time.monotonic() - began >= 0.9 * 1.5
-        assert client.put("/api/trials/0/rating", json=RATING).status_code == 200
+        assert client.put("/api/screens/0/answer", json=ANSWER).status_code == 200
         assert len(app.answers.read_all()) == 1
 
     def test_one_sound_at_a_time(self):
@@ -809,17 +854,17 @@ class TestHeard:
         heard = Heard(lambda: now[0])
         for k in range(3):
             heard.fetch(1, k)
-        assert heard.wait(1, 0, 5.0) == pytest.approx(4.5)
+        assert heard.wait(1, 0, 4.5) == pytest.approx(4.5)
         now[0] += 4.5
-        assert heard.wait(1, 0, 5.0) == 0
-        assert heard.wait(1, 0, 5.0) == 0  # sent twice
-        assert heard.wait(1, 1, 5.0) == pytest.approx(4.5)
+        assert heard.wait(1, 0, 4.5) == 0
+        assert heard.wait(1, 0, 4.5) == 0  # sent twice
+        assert heard.wait(1, 1, 4.5) == pytest.approx(4.5)
         now[0] += 4.0
-        assert heard.wait(1, 0, 5.0) == 0  # and once more, which keeps nothing back
+        assert heard.wait(1, 0, 4.5) == 0  # and once more, which keeps nothing back
         now[0] += 0.5
-        assert heard.wait(1, 1, 5.0) == 0
-        assert heard.wait(2, 1, 5.0) is None
-        assert heard.wait(1, 3, 5.0) is None
+        assert heard.wait(1, 1, 4.5) == 0
+        assert heard.wait(2, 1, 4.5) is None
+        assert heard.wait(1, 3, 4.5) is None
 
     def test_a_simulation_need_not_wait_and_is_marked(self, make):
         app = make(seconds=30)
@@ -833,11 +878,11 @@ class TestHeard:
             token = client.post("/api/participants", json=body).json()["token"]
             client.headers.update(bearer(token))
             rate(client, 0)
-            client.get("/api/trials/1/sound")
+            client.get("/api/screens/1/sounds/0")
         with Server(folder) as server, httpx.Client(base_url=server.url) as client:
             client.headers.update(bearer(token))
-            assert client.put("/api/trials/0/rating", json=RATING).status_code == 200  # kept
-            assert client.put("/api/trials/1/rating", json=RATING).status_code == 403
+            assert client.put("/api/screens/0/answer", json=ANSWER).status_code == 200  # kept
+            assert client.put("/api/screens/1/answer", json=ANSWER).status_code == 403
             assert rate(client, 1).status_code == 200
 
 
@@ -908,7 +953,7 @@ class TestLimits:
         one, two = app.join(), app.join()
         statuses = [one.get("/api/session").status_code for _ in range(4)]
         assert statuses == [200, 200, 200, 429]
-        reply = one.put("/api/trials/0/rating", json=RATING)
+        reply = one.put("/api/screens/0/answer", json=ANSWER)
         assert reply.json() == {"error": "too many requests; try again later"}
         assert 0 < int(reply.headers["retry-after"]) <= 100
         assert reply.headers.items() >= HEADERS.items()
@@ -1054,10 +1099,9 @@ class TestServer:
 
     def test_pages_are_served_while_they_are_there(self, app):
         folder = Path(export.__file__).with_name("page")
-        for path, (name, kind) in PAGES.items():
+        files = page_files()
+        assert {"/", "/admin", "/survey.js", "/kinds/pair.js"} <= {*files}
+        for path, file in files.items():
             reply = app.anybody.get(path)
-            if (folder / name).exists():
-                assert reply.content == (folder / name).read_bytes()
-                assert reply.headers["content-type"].split(";")[0] == kind
-            else:
-                assert reply.status_code == 404
+            assert reply.content == (folder / file.relative_to(folder)).read_bytes()
+            assert reply.headers["content-type"].split(";")[0] == TYPES[file.suffix]

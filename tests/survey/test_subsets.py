@@ -1,6 +1,7 @@
 """Parts of a list of sounds: what is balanced, exactly; and who gets which, while others leave."""
 
 import heapq
+import json
 import math
 import os
 import time
@@ -14,9 +15,9 @@ import pytest
 from nst_lib.survey import subsets
 from nst_lib.survey.answers import Answer, Answers
 from nst_lib.survey.assignment import SILENT, Presence, choose, heard_by
-from nst_lib.survey.subsets import Cell
 from nst_lib.survey.files import ANSWERS_FILE
 from nst_lib.survey.order import arrange, row, rows
+from nst_lib.survey.subsets import Cell
 from nst_lib.survey.survey import Survey
 from tests.surveys import make_survey
 
@@ -192,7 +193,7 @@ class TestStore:
 
     @pytest.fixture
     def made(self, tmp_path):
-        folder = make_survey(tmp_path, headphones=False)
+        folder = make_survey(tmp_path, headphones=None)
         survey, clock = Survey.read(folder), [0.0]
 
         def opened() -> Answers:
@@ -208,9 +209,10 @@ class TestStore:
 
     @staticmethod
     def rate(survey: Survey, answers: Answers, who: tuple[int, int], start: int, stop: int) -> None:
-        for trial in survey.trials(who[1])[start:stop]:
-            given = (trial.stimulus.item, "style", trial.presentation, trial.position)
-            answers.rate(who[0], Answer(*given, rating=3, plays=1, seconds=1.0))
+        for place in survey.places(who[1])[start:stop]:
+            screen = place.screen
+            given = ("style", screen.name, screen.presentation, screen.position, screen.items)
+            answers.answer(who[0], Answer(*given, {"rating": 3}, [1], 1.0))
 
     def test_who_has_left_frees_the_row_and_who_has_finished_does_not(self, made):
         survey, clock, opened = made
@@ -284,12 +286,20 @@ def test_a_survey_of_an_older_version_keeps_its_orders(tmp_path):
     folder = make_survey(tmp_path, per_listener=4)
     new = Survey.read(folder)
     path = folder / "survey.json"
-    path.write_text(path.read_text().replace(' "blocks": true', ' "was": true'))
+    today = json.loads(path.read_text())
+    (block,) = today["blocks"]
+    older = {name: block[name] for name in ("wording", "labels", "repeats", "per_listener")}
+    kept = {name: today[name] for name in ("title", "consent", "thanks", "seed", "rest_every")}
+    path.write_text(
+        json.dumps({**older, **kept, "question": "style", "headphones": True, "open": True})
+    )
     old = Survey.read(folder)
-    assert (new.settings.blocks, old.settings.blocks) == (True, False)
+    assert new.settings.blocks[0].balanced
+    assert not old.settings.blocks[0].balanced
     assert new.key != old.key
-    items = [one.item for one in old.of("trial")]
+    items = [one.item for one in old.stimuli if one.role == "trial"]
     for r in range(old.rows):
-        first = [t.stimulus.item for t in old.trials(r) if t.presentation == 1 and t.position]
+        screens = [one.screen for one in old.places(r)]
+        first = [one.name for one in screens if one.presentation == 1 and one.position]
         assert [i for i in first if i in items] == [items[k] for k in row(6, r, seed=0)[:4]]
-    assert old.heard.sum(0).tolist() == [4] * 6
+    assert sorted(old.heard.sum(0).tolist()) == [*[4] * 6, *[6] * 2]  # two are catch trials
