@@ -45,7 +45,7 @@ def make_survey(folder: Path) -> Path:
         sf.write(folder / name, 0.1 * generator.standard_normal(round(SECONDS * SR)), SR)
     (folder / "sounds.csv").write_text("\n".join(["file", *names]) + "\n")
     table, out = folder / "sounds.csv", folder / "survey"
-    return build(folder, out, question="quality", table=table, repeats=0, headphones=False)
+    return build(folder, out, question="quality", table=table, repeats=0, headphones=None)
 
 
 class Participants:

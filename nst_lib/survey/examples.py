@@ -78,7 +78,12 @@ def of_quality(
 
 
 def of_description(
-    own: Sequence[Recording], rest: Sequence[Recording], pairs: Sequence[PairFiles], *, folder: Path
+    own: Sequence[Recording],
+    rest: Sequence[Recording],
+    pairs: Sequence[PairFiles],
+    *,
+    folder: Path,
+    same_pair: bool = False,
 ) -> tuple[list[Stimulus], dict[str, Make]]:
     """Return training items and catch trials for a question about a description.
 
@@ -90,6 +95,9 @@ def of_description(
         The pairs, one of which gives the mixture.
     folder : Path
         The folder of the files.
+    same_pair : bool
+        Whether a recording of something else counts as of the pair whose description it has. So it
+        is compared with the reference of that pair.
 
     Returns
     -------
@@ -107,7 +115,8 @@ def of_description(
             unlike = _unlike(one, [two for two in left if two not in kept]) or _unlike(one, kept)
             for two in unlike[:1]:
                 left.remove(two)
-                poor = replace(two, description=one.description, pair=one.pair)
+                whose = one.pair if same_pair else two.pair
+                poor = replace(two, description=one.description, pair=whose)
                 found.append(_stimulus(role, poor, right=(None, POOR)))
     made: dict[str, Make] = {}
     used = [{one.pair for one in found if one.role == role} for role in (CATCH, TRAINING)]

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nst_lib.base.files import checksum
-from nst_lib.survey.stimuli import Stimulus
+from nst_lib.survey.stimuli import Stimulus, SurveyError
 
 #: What survey.json of a survey of today says, and that of an older one does not.
 FORMAT = 2
+#: Texts that every survey has.
+_TEXTS = ("title", "question", "wording", "labels")
 #: Settings that are now those of the block.
 _OF_BLOCK = ("wording", "labels", "repeats", "per_listener")
 
@@ -22,7 +24,16 @@ def is_older(found: Mapping[str, Any]) -> bool:
 
 
 def modern(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of an older survey.json as that of today."""
+    """Return the content of an older survey.json as that of today.
+
+    Raises
+    ------
+    SurveyError
+        If a text is missing.
+    """
+    for name in _TEXTS:
+        if name not in found:
+            raise SurveyError(f"{name} is missing; accepted: a text")
     block = {name: found[name] for name in _OF_BLOCK if name in found}
     if "question" in found:
         block["name"] = found["question"]

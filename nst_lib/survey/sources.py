@@ -136,7 +136,13 @@ def from_batch(
     made: dict[str, Make] = {}
     if with_examples:
         found, made = _examples(
-            done, trials, store.folder, question=question, texts=texts, seed=seed
+            done,
+            trials,
+            store.folder,
+            question=question,
+            texts=texts,
+            same_pair=with_references,
+            seed=seed,
         )
     everything = [*trials, *_named(found, factors)]
     if with_references:
@@ -189,6 +195,7 @@ def _examples(
     *,
     question: str,
     texts: Mapping[str, str],
+    same_pair: bool,
     seed: int,
 ) -> tuple[list[Stimulus], dict[str, Make]]:
     """Return training items and catch trials, made from recordings that equal no trial."""
@@ -210,7 +217,7 @@ def _examples(
         for one in done
         if one["style"] != one["content"]
     ]
-    return examples.of_description(first, rest, pairs, folder=folder)
+    return examples.of_description(first, rest, pairs, folder=folder, same_pair=same_pair)
 
 
 def _named(found: Sequence[Stimulus], factors: Mapping[str, str]) -> list[Stimulus]:

@@ -95,9 +95,9 @@ class Survey:
         settings, found = read_json(folder / SETTINGS_FILE), _read_stimuli(folder)
         try:
             survey = cls.parse(settings, found, folder=folder)
+            _ = survey.language  # a message file that is missing is an error now, not on the page
         except ValueError as error:
             raise SurveyError(f"{folder}: {error}") from error
-        _ = survey.language  # a message file that is missing is an error now, and not on the page
         balanced = survey.older is None or survey.older.get("blocks") is True
         if not balanced and not (folder / CHECKSUMS_FILE).exists():
             return survey

@@ -20,7 +20,7 @@ from nst_lib.survey.answers import Answers
 from nst_lib.survey.build import build
 from nst_lib.survey.files import ANSWERS_FILE
 from nst_lib.survey.serve import Server
-from nst_lib.survey.stimuli import SurveyError
+from nst_lib.survey.stimuli import Stimulus, SurveyError
 from nst_lib.survey.survey import Survey
 from tests.surveys import NST, TABLE, make_survey, served, write_sounds
 
@@ -50,8 +50,17 @@ def files_of(folder: Path) -> dict[str, bytes]:
     }
 
 
+def of(survey: Survey, role: str) -> list[Stimulus]:
+    return [one for one in survey.stimuli if one.role == role]
+
+
+def wording(survey: Survey, name: str) -> str:
+    """Return the question about a sound, as participants read it."""
+    return next(one.screen.wording for one in survey.places(0) if one.screen.name == name)
+
+
 def items(survey: Survey, role: str) -> dict[str, tuple[str, str, int | None, int | None]]:
-    return {s.item: (s.pair, s.description, s.lowest, s.highest) for s in survey.of(role)}
+    return {s.item: (s.pair, s.description, s.lowest, s.highest) for s in of(survey, role)}
 
 
 class TestTable:
@@ -69,10 +78,8 @@ class TestTable:
             "training": 1,
             "catch": 2,
         }
-        assert survey.factors == ("transform", "pooling")
-        assert survey.words(survey.of("trial")[3]) == (
-            "How well does this sound match the description “a saw”?"
-        )
+        assert {tuple(one.factors) for one in survey.stimuli} == {("transform", "pooling")}
+        assert wording(survey, "d") == "How well does this sound match the description “a saw”?"
 
     def test_sounds_are_those_of_the_table_as_pcm_16(self, tmp_path):
         survey = Survey.read(make_survey(tmp_path))
@@ -109,8 +116,8 @@ class TestTable:
             "one": ("", "", None, None),
             "two": ("", "", None, None),
         }
-        assert survey.factors == ()
-        assert [t.presentation for t in survey.trials(0)] == [1, 1, 2, 2]
+        assert {tuple(one.factors) for one in survey.stimuli} == {()}
+        assert [one.screen.presentation for one in survey.places(0)] == [1, 1, 2, 2]
 
     @pytest.mark.parametrize(
         ("old", "new", "message"),
@@ -131,11 +138,11 @@ class TestTable:
                 "a hen,,",
                 "row 9, column lowest: a catch trial needs `lowest`",
             ),
-            ("a hen,4,", "a hen,6,", "row 9, column lowest: '6'; accepted: 1 to 5"),
+            ("a hen,4,", "a hen,6,", "item 'good': right answer 6; accepted: 1 to 5"),
             (
                 "a hen,4,",
                 "a hen,4,3",
-                "column lowest: 4 is above `highest`; accepted: 1 to 3",
+                "column lowest: 4 is above `highest`; accepted: up to 3",
             ),
             (
                 "a saw,,\n5",
@@ -242,9 +249,11 @@ class TestHeadphones:
         right = [one.quiet for one in headphones.checks(0)]
         one_wrong = [(right[0] + 1) % 3, *right[1:]]
         two_wrong = [(right[0] + 1) % 3, (right[1] + 1) % 3, *right[2:]]
-        assert headphones.passed(right, seed=0)
-        assert headphones.passed(one_wrong, seed=0)
-        assert not headphones.passed(two_wrong, seed=0)
+        counted = [
+            headphones.right(one, kind="woods", seed=0) for one in (right, one_wrong, two_wrong)
+        ]
+        assert counted == [6, 5, 4]
+        assert headphones.KINDS["woods"] == 5
 
 
 @pytest.mark.kernel
@@ -254,9 +263,11 @@ class TestBatch:
         result = nst("survey", "build", batch, "--question", "style", "--out", "survey")
         assert (result.returncode, result.stderr) == (0, "")
         lines = result.stdout.splitlines()
-        assert lines[0].startswith("sounds: 4 trial, 3 training, 2 catch; a participant rates 11")
-        assert re.fullmatch(r"levels: -\d+\.\d to -\d+\.\d LUFS(; --loudness .*)?", lines[1])
-        assert lines[2] == "survey"
+        assert lines[0] == "blocks: style (rating)"
+        sounds = "sounds: 4 trial, 3 training, 2 catch; a participant gives 11 answers"
+        assert lines[1].startswith(sounds)
+        assert re.fullmatch(r"levels: -\d+\.\d to -\d+\.\d LUFS(; --loudness .*)?", lines[2])
+        assert lines[3] == "survey"
         settings = json.loads((tmp_path / "survey" / "survey.json").read_text())
         assert settings["source"] == "batch grid"
         assert str(tmp_path) not in json.dumps(settings)
@@ -264,12 +275,12 @@ class TestBatch:
     def test_it_is_in_the_folder_of_the_batch_by_default(self, batch, tmp_path):
         copy = shutil.copytree(batch, tmp_path / "copy")
         assert build(copy, question="content") == copy / "survey_content"
-        assert Survey.read(copy / "survey_content").settings.question == "content"
+        assert Survey.read(copy / "survey_content").settings.blocks[0].name == "content"
 
     def test_trials_are_the_conditions(self, batch, tmp_path):
         survey = Survey.read(build(batch, tmp_path / "s", question="content"))
         conditions = json.loads((batch / "batch.json").read_text())["conditions"]
-        trials = survey.of("trial")
+        trials = of(survey, "trial")
         assert [one.item for one in trials] == [one["id"] for one in conditions]
         assert [one.factors for one in trials] == [one["factors"] for one in conditions]
         assert [one.pair for one in trials] == [one["pair"] for one in conditions]
@@ -292,16 +303,16 @@ class TestBatch:
     @pytest.mark.parametrize("seed", range(4))
     def test_catch_trials_and_training(self, batch, tmp_path, seed):
         survey = Survey.read(build(batch, tmp_path / "s", question="style", seed=seed))
-        right, wrong = survey.of("catch")
+        right, wrong = of(survey, "catch")
         assert (right.lowest, right.highest) == (4, None)
         assert (wrong.lowest, wrong.highest) == (None, 2)
         assert right.description == wrong.description == right.pair.split(" over ")[0]
         assert wrong.pair != right.pair
-        original, unrelated, mixed = survey.of("training")
+        original, unrelated, mixed = of(survey, "training")
         assert original.description == unrelated.description == original.pair.split(" over ")[0]
         assert unrelated.pair != original.pair
         assert mixed.description == mixed.pair.split(" over ")[0]
-        assert {one.lowest for one in survey.of("training")} == {None}
+        assert {one.lowest for one in of(survey, "training")} == {None}
         inputs = {path.name: sf.read(path)[0] for path in (batch / "inputs").iterdir()}
         used = set()
         for one in (right, wrong, original, unrelated):
@@ -327,8 +338,8 @@ class TestBatch:
         (copy / "batch.json").write_text(json.dumps(about))
         result = nst("survey", "build", copy, "--question", question, "--out", "s", "--repeats", 0)
         assert (result.returncode, result.stderr) == (0, "")
-        assert result.stdout.splitlines()[0].startswith("sounds: 2 trial, 1 training, 2 catch;")
-        assert result.stdout.splitlines()[1] == (
+        assert result.stdout.splitlines()[1].startswith("sounds: 2 trial, 1 training, 2 catch;")
+        assert result.stdout.splitlines()[2] == (
             f"only {made} training and catch sounds: the batch has no more recordings that are "
             "different from each other and from the trials"
         )
@@ -344,7 +355,7 @@ class TestBatch:
         marker["files"][result.name] = hashlib.sha256(result.read_bytes()).hexdigest()
         (run / "done").write_text(json.dumps(marker))
         survey = Survey.read(build(copy, tmp_path / "s", question="style"))
-        assert len(survey.of("trial")) == 4
+        assert len(of(survey, "trial")) == 4
         for one in survey.stimuli:
             heard, _ = sf.read(survey.sound(one.file))
             assert one.role == "trial" or abs(np.corrcoef(heard, y)[0, 1]) < 0.95
@@ -352,8 +363,10 @@ class TestBatch:
     def test_quality_has_no_descriptions(self, batch, tmp_path):
         survey = Survey.read(build(batch, tmp_path / "s", question="quality"))
         assert {one.description for one in survey.stimuli} == {""}
-        assert [(one.lowest, one.highest) for one in survey.of("catch")] == [(4, None)] * 2
-        assert survey.words(survey.of("trial")[0]) == "How good is the quality of this sound?"
+        assert [(one.lowest, one.highest) for one in of(survey, "catch")] == [(4, None)] * 2
+        assert (
+            wording(survey, of(survey, "trial")[0].item) == "How good is the quality of this sound?"
+        )
 
     def test_descriptions(self, batch, tmp_path):
         texts = {"hen": "a hen that clucks", "snoring": "a sleeper"}
@@ -371,9 +384,9 @@ class TestBatch:
         gone = about["conditions"][0]["id"]
         shutil.rmtree(copy / "runs" / gone)
         survey = Survey.read(build(copy, tmp_path / "s", question="style"))
-        assert survey.factors == ("transform", "seed")
+        assert tuple(survey.stimuli[0].factors) == ("transform", "seed")
         assert gone not in items(survey, "trial")
-        assert len(survey.of("trial")) == 3
+        assert len(of(survey, "trial")) == 3
 
     def test_no_batch(self, batch, tmp_path):
         with pytest.raises(ValueError, match="holds no batch"):
@@ -445,13 +458,20 @@ class TestRead:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"labels": ["bad", "good"]}, "labels=['bad', 'good']; accepted: five texts"),
-            ({"labels": [" ", *"abcd"]}, "labels=[' ', 'a', 'b', 'c', 'd']; accepted: five texts"),
-            ({"labels": "good"}, "labels='good'; accepted: five texts"),
+            ({"labels": ["bad"]}, "labels=['bad']; accepted: two to eleven texts"),
+            ({"labels": [" ", "a"]}, "labels=[' ', 'a']; accepted: two to eleven texts"),
+            ({"labels": ["a", "a"]}, "labels of block 'style': two are equal; accepted: all diff"),
+            ({"labels": "good"}, "labels='good'; accepted: two to eleven texts"),
+            ({"kind": "vote"}, "kind of a block 'vote'; accepted: rating, pair, abx, mushra, que"),
+            ({"name": "a b"}, "name='a b'; accepted: a name of letters, digits, - and _"),
+            ({"size": 1}, "unknown setting of a block 'size'; accepted: kind, name, wording,"),
             ({"repeats": True}, "repeats=True; accepted: a whole number [0 or more]"),
-            ({"headphones": 1}, "headphones=1; accepted: true or false"),
+            ({"headphones": 1}, "headphones=1; accepted: a word or null [woods | huggins]"),
             ({"title": " "}, "title=' '; accepted: a text"),
-            ({"question": "size"}, "question='size'; accepted: a word [style | content | quality]"),
+            ({"blocks": []}, "blocks=(); accepted: a list of blocks"),
+            ({"blocks": [3]}, "block 3; accepted: a mapping with kind, name and more"),
+            ({"language": "xx"}, "language 'xx'; "),
+            ({"platform": {"name": "x"}}, "name='x'; accepted: a word [prolific | mturk | list]"),
             ({"per_listener": 1}, "per_listener=1; accepted: 2 to 6"),
             ({"per_listener": "all"}, "per_listener='all'; accepted: a whole number or null"),
         ],
@@ -459,7 +479,12 @@ class TestRead:
     def test_settings_that_somebody_changed(self, tmp_path, change, message):
         folder = make_survey(tmp_path)
         path = folder / "survey.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+        settings = json.loads(path.read_text())
+        if {*change} & {"title", "headphones", "blocks", "language", "platform"}:
+            settings |= change
+        else:
+            settings["blocks"][0] |= change
+        path.write_text(json.dumps(settings))
         with pytest.raises(SurveyError, match=re.escape(f"{folder}: {message}")):
             Survey.read(folder)
 
@@ -468,7 +493,7 @@ class TestRead:
         path = folder / "survey.json"
         path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
         (tmp_path / "yes.txt").write_text("Yes?", encoding="utf-8-sig")
-        assert Survey.read(folder).settings.question == "style"
+        assert Survey.read(folder).settings.blocks[0].name == "style"
         table = ("tones", "--table", "tones/sounds.csv", "--question", "style")
         result = nst("survey", "build", *table, "--out", "made", "--consent", "yes.txt")
         assert (result.returncode, result.stderr) == (0, "")
@@ -506,7 +531,8 @@ class TestRead:
         survey = Survey.read(folder)
         Answers(folder / ANSWERS_FILE, survey.key).close()
         assert (survey.settings.title, survey.settings.open) == ("New", False)
-        for change in ({"seed": 7}, {"wording": "Is it loud?"}):
+        (block,) = settings["blocks"]
+        for change in ({"seed": 7}, {"blocks": [{**block, "wording": "Is it loud?"}]}):
             path.write_text(json.dumps({**settings, **change}))
             with pytest.raises(SurveyError, match="has answers to other sounds or settings"):
                 Answers(folder / ANSWERS_FILE, Survey.read(folder).key)
@@ -570,7 +596,7 @@ class TestSounds:
     ):
         folder = make_survey(tmp_path)
         path = folder / "survey.json"
-        settings = json.loads(path.read_text())
+        settings = json.loads((Path(__file__).with_name("older") / "survey.json").read_text())
         del settings["blocks"], settings["wanted"]
         path.write_text(json.dumps(settings))
         (folder / "sounds.sha256").unlink()
@@ -613,18 +639,18 @@ class TestCommands:
     def test_texts_and_options(self, nst, tmp_path):
         write_sounds(tmp_path / "tones")
         (tmp_path / "consent.txt").write_text("Yes?\n\nSure?\n")
-        options = ("--title", "Birds & saws", "--consent", "consent.txt", "--no-headphones")
+        options = ("--title", "Birds & saws", "--consent", "consent.txt", "--headphones", "none")
         more = ("--per-listener", 4, "--repeats", 0, "--rest-every", 3, "--seed", 9)
         command = ("survey", "build", "tones", "--table", "tones/sounds.csv")
         result = nst(*command, "--question", "style", "--out", "made", *options, *more)
         assert (result.returncode, result.stderr) == (0, "")
-        assert result.stdout.splitlines()[1].endswith("dBFS; --loudness makes them equal")
+        assert result.stdout.splitlines()[2].endswith("dBFS; --loudness makes them equal")
         survey = Survey.read(tmp_path / "made")
         assert (survey.settings.title, survey.settings.consent) == ("Birds & saws", "Yes?\n\nSure?")
-        assert not survey.settings.headphones
-        assert (survey.settings.per_listener, survey.settings.repeats) == (4, 0)
+        assert survey.settings.headphones is None
+        assert (survey.settings.blocks[0].per_listener, survey.settings.blocks[0].repeats) == (4, 0)
         assert (survey.settings.rest_every, survey.settings.seed) == (3, 9)
-        assert len(survey.trials(0)) == 1 + 4 + 2
+        assert len(survey.places(0)) == 1 + 4 + 2
 
     @pytest.mark.process
     def test_help_does_not_load_the_web_server(self, tmp_path):

@@ -1,8 +1,8 @@
 """A listening test under load, under fire and under `kill -9`, through HTTP.
 
-Two hundred simulated participants rate at once: they reload, send twice, and hang up before the
-answer is there, while the server is killed twice and comes back at the same port. Afterwards every
-rating that was acknowledged is in the export, none twice.
+Two hundred simulated participants answer all kinds of blocks at once: they reload, send twice,
+leave, and hang up before the reply is there, while the server is killed twice and comes back at the
+same port. Afterwards every answer that was acknowledged is in the export, none twice.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import hypothesis
 import numpy as np
+import pandas as pd
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase
@@ -34,13 +35,29 @@ from tests.surveys import JOIN, Process, bearer, make_survey, write_sounds
 pytestmark = pytest.mark.process
 
 PARTICIPANTS, KILLS, WITHDRAWALS = 200, 2, 20
+#: Those who leave in the middle of the test.
+DROPPED = range(30, 50)
 TABLE = """\
-file,item,role,condition,lowest
-0.wav,a,trial,max,
-1.wav,b,trial,average,
-2.wav,c,trial,max,
-3.wav,d,catch,,4
+file,item,role,pair,condition,lowest,highest
+0.wav,a,trial,hens,max,,
+1.wav,b,trial,hens,average,,
+2.wav,c,trial,saws,max,,
+3.wav,d,trial,saws,average,,
+4.wav,e,catch,hens,,4,
+5.wav,f,catch,hens,,,2
+6.wav,g,reference,hens,,,
+7.wav,h,reference,saws,,,
 """
+FIELDS = [{"name": "age", "text": "How old?", "type": "number"}]
+PLAN = [
+    {"kind": "questionnaire", "name": "before", "title": "You", "fields": FIELDS},
+    {"kind": "rating", "question": "quality", "repeats": 1},
+    {"kind": "pair", "question": "quality", "name": "better"},
+    {"kind": "abx", "repeats": 1},
+    {"kind": "mushra", "question": "style", "name": "page"},
+]
+#: Number of answers of each kind in the test of one participant.
+ANSWERS = {"before": 1, "quality": 4 + 2 + 1, "better": 2 + 1, "abx": 2, "page": 2}
 ALWAYS = Rate(burst=1e9, per_second=1e9)
 
 
@@ -49,8 +66,8 @@ class Crowd:
     """Participants that are as careless as people and networks are."""
 
     url: str
-    #: (token, place) -> rating, as soon as the server has said so.
-    acknowledged: dict[tuple[str, int], int] = field(default_factory=dict)
+    #: (token, place) -> answer, as soon as the server has said so.
+    acknowledged: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     #: Tokens of those who withdrew, as soon as the server has said so.
     gone: set[str] = field(default_factory=set)
     troubles: int = 0
@@ -96,23 +113,34 @@ class Crowd:
             k, reload = 0, True
             while True:
                 if reload:
-                    k = (await self.ask(client, "GET", "/api/session")).json()["next"]
-                if k is None:
+                    session = (await self.ask(client, "GET", "/api/session")).json()
+                    k = session["next"]
+                if k is None or (number in DROPPED and k > number % 10):
                     break
-                sound = await self.ask(client, "GET", f"/api/trials/{k}/sound")
-                assert sound.content.startswith(b"RIFF")
+                screen = session["screens"][k]
+                kind = session["blocks"][screen["block"]]["kind"]
+                for n in range(len(screen["sounds"])):
+                    sound = await self.ask(client, "GET", f"/api/screens/{k}/sounds/{n}")
+                    assert sound.content.startswith(b"RIFF")
                 what = chance.integers(4)
                 reload = what < 2
-                k = await self.rate(client, joined["token"], k, 1 + (number + k) % 5, what)
+                given = answer_to(kind, len(screen["sounds"]), number + k)
+                k = await self.answer(client, joined["token"], k, given, what)
             if number < WITHDRAWALS:
                 await self.ask(client, "POST", "/api/withdraw", json={"code": joined["code"]})
                 self.gone.add(joined["token"])
 
-    async def rate(
-        self, client: httpx.AsyncClient, token: str, k: int, rating: int, what: int
+    async def answer(
+        self,
+        client: httpx.AsyncClient,
+        token: str,
+        k: int,
+        given: tuple[dict[str, Any], list[int]],
+        what: int,
     ) -> int | None:
-        """Send a rating: hang up (0), once, or twice at the same time (3); return what is next."""
-        path, body = f"/api/trials/{k}/rating", {"rating": rating, "plays": 1, "seconds": 1.0}
+        """Send an answer: hang up (0), once, or twice at the same time (3); return what is next."""
+        path, (answer, plays) = f"/api/screens/{k}/answer", given
+        body = {"answer": answer, "plays": plays, "seconds": 1.0}
         if what == 0:
             await self.hang_up(path, token, body)
             return k
@@ -122,9 +150,21 @@ class Crowd:
         if 403 in {reply.status_code for reply in replies}:
             return k  # a server that came back does not know of the sound: ask for it again
         for reply in replies:
-            assert (reply.status_code, reply.json()["rating"]) == (200, rating), reply.text
-            self.acknowledged[token, k] = rating
+            assert (reply.status_code, reply.json()["answer"]) == (200, answer), reply.text
+            self.acknowledged[token, k] = answer
         return reply.json()["next"]
+
+
+def answer_to(kind: str, sounds: int, n: int) -> tuple[dict[str, Any], list[int]]:
+    """Return an answer to a screen, and how often each sound was played."""
+    answers = {
+        "questionnaire": {"fields": {"age": n % 90}},
+        "rating": {"rating": 1 + n % 5},
+        "pair": {"preferred": (0, 1, None)[n % 3]},
+        "abx": {"chosen": n % 2},
+        "mushra": {"scores": [float((n + k) % 101) for k in range(sounds - 1)]},
+    }
+    return answers[kind], [1] * sounds
 
 
 async def run(server: Process, folder: Path, log: Path) -> tuple[Crowd, Process]:
@@ -133,7 +173,7 @@ async def run(server: Process, folder: Path, log: Path) -> tuple[Crowd, Process]
     crowd = Crowd(server.url)
     tasks = [asyncio.create_task(crowd.take_part(n)) for n in range(PARTICIPANTS)]
     for kill in range(1, KILLS + 1):
-        while len(crowd.acknowledged) < 700 * kill / (KILLS + 1):
+        while len(crowd.acknowledged) < 2000 * kill / (KILLS + 1):
             await asyncio.sleep(0.01)
             assert not any(task.done() and task.exception() for task in tasks)
         server.kill()
@@ -144,8 +184,7 @@ async def run(server: Process, folder: Path, log: Path) -> tuple[Crowd, Process]
 
 def test_two_hundred_at_once_and_a_server_that_is_killed(tmp_path):
     table = write_sounds(tmp_path / "tones", TABLE)
-    options = {"question": "quality", "table": table, "repeats": 1}
-    folder = build(table.parent, tmp_path / "survey", **options)
+    folder = build(table.parent, tmp_path / "survey", plan=PLAN, table=table, headphones=None)
     server = Process(folder, log=tmp_path / "log")
     try:
         crowd, server = asyncio.run(run(server, folder, tmp_path / "log"))
@@ -155,32 +194,41 @@ def test_two_hundred_at_once_and_a_server_that_is_killed(tmp_path):
     finally:
         server.kill()
     assert crowd.troubles > 0
-    assert len(crowd.acknowledged) > 700
+    assert len(crowd.acknowledged) > 2000
     assert text.count("\n") == 3  # nothing that somebody would have to be told of
 
     survey = Survey.read(folder)
     with closing(Answers(folder / ANSWERS_FILE, survey.key)) as answers:
         people = {token: answers.participant(token) for token, _ in crowd.acknowledged}
         rows = [one.row for one in answers.participants()]
-    export.write(folder, tmp_path / "ratings.csv")
-    found = reading.read(tmp_path / "ratings.csv").table  # which refuses a rating given twice
-    columns = ("listener", "item", "presentation", "position", "rating")
-    found["position"] = found["position"].astype(int)
-    kept = set(found[list(columns)].itertuples(index=False, name=None))
-    assert len(kept) == len(found) == 5 * (PARTICIPANTS - WITHDRAWALS)
-    for (token, k), rating in crowd.acknowledged.items():
+        kept = {
+            (who, one.block, one.screen, one.presentation): one.answer
+            for who, one in answers.read_all()
+        }
+    for (token, k), given in crowd.acknowledged.items():
         if token in crowd.gone:
             assert people[token] is None
             continue
-        trial = survey.trials(people[token].row)[k]
-        who = f"P{people[token].id:03}"
-        place = (trial.stimulus.item, trial.presentation, trial.position)
-        assert (who, *place, rating) in kept
-    assert set(found["complete"]) == {"yes"}
-    assert overview["participants"]["finished"] == PARTICIPANTS - WITHDRAWALS
+        place = survey.places(people[token].row)[k]
+        block, screen = survey.settings.blocks[place.block].name, place.screen
+        assert kept[people[token].id, block, screen.name, screen.presentation] == given
+    files = {path.stem: path for path in export.write(folder, tmp_path / "ratings.csv")}
+    found = reading.read(files["ratings"]).table  # which refuses a rating given twice
+    finished = PARTICIPANTS - WITHDRAWALS - len(DROPPED)
+    assert (found["complete"] == "yes").sum() == finished * ANSWERS["quality"]
+    for name, table_name in (("better", "preferences"), ("abx", "abx"), ("page", "mushra")):
+        frame = pd.read_csv(files[table_name], keep_default_na=False)
+        sounds = 5 if table_name == "mushra" else 1  # two conditions, the reference, two anchors
+        whole = frame[frame["complete"] == "yes"]
+        assert len(whole) == finished * ANSWERS[name] * sounds
+        assert not whole.duplicated(["listener", *list(frame)[1:-9]]).any()
+    before = pd.read_csv(files["questionnaire"], keep_default_na=False)
+    assert before["listener"].is_unique
+    assert (before["complete"] == "yes").sum() == finished
+    assert overview["participants"]["finished"] == finished
     # Who lost the answer to their consent came twice, and those who withdrew left their rows.
     counts = np.bincount(rows, minlength=survey.rows)
-    assert counts.max() - counts.min() <= WITHDRAWALS
+    assert counts.max() - counts.min() <= WITHDRAWALS + len(DROPPED)
 
 
 def test_a_kill_in_the_middle_of_a_write_leaves_all_or_nothing(tmp_path):
@@ -188,12 +236,12 @@ def test_a_kill_in_the_middle_of_a_write_leaves_all_or_nothing(tmp_path):
     server = Process(folder, log=tmp_path / "log")
     reply = httpx.post(f"{server.url}api/participants", json=JOIN).json()
     who = bearer(reply["token"])
-    sound = "api/trials/0/sound"
+    sound = "api/screens/0/sounds/0"
     httpx.get(f"{server.url}{sound}", headers=who)
     url = httpx.URL(server.url)
-    text = json.dumps({"rating": 4, "plays": 1, "seconds": 1.0})
+    text = json.dumps({"answer": {"rating": 4}, "plays": [1], "seconds": 1.0})
     head = (
-        "PUT /api/trials/0/rating HTTP/1.1\r\nHost: localhost\r\n"
+        "PUT /api/screens/0/answer HTTP/1.1\r\nHost: localhost\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n"
         f"Authorization: Bearer {reply['token']}\r\n\r\n"
     )
@@ -205,8 +253,9 @@ def test_a_kill_in_the_middle_of_a_write_leaves_all_or_nothing(tmp_path):
         session = client.get("/api/session").json()
         assert session["answered"] in ([], [0])
         client.get(f"/{sound}")
-        answer = client.put("/api/trials/0/rating", json={"rating": 4, "plays": 1, "seconds": 2.0})
-        assert answer.json() == {"rating": 4, "next": 1}
+        body = {"answer": {"rating": 4}, "plays": [1], "seconds": 2.0}
+        reply = client.put("/api/screens/0/answer", json=body)
+        assert reply.json() == {"answer": {"rating": 4}, "next": 1}
 
 
 @pytest.mark.parametrize("who", ["participant", "admin", "nobody"])
@@ -223,10 +272,11 @@ def test_the_api_is_as_its_schema_says(tmp_path, who):
         for path in raw["paths"].values():
             for operation in path.values():
                 for parameter in operation.get("parameters", []):
-                    parameter["schema"]["maximum"] = 12  # else nearly none is that of a trial
+                    if parameter["schema"].get("type") == "integer":
+                        parameter["schema"]["maximum"] = 12  # else nearly none is that of a screen
         schema = schemathesis.openapi.from_dict(raw)
         operations = [result.ok() for result in schema.get_all_operations()]
-        assert len(operations) == 12
+        assert len(operations) == 13
         statuses = set()
         for operation in operations:
             for mode in GenerationMode:
