@@ -72,10 +72,16 @@ class Participants:
             client.headers["Authorization"] = f"Bearer {joined['token']}"
             k = (await self.ask(client, "session", "/api/session"))["next"]
             while k is not None:
-                await self.ask(client, "sound", f"/api/trials/{k}/sound")
+                await self.ask(client, "sound", f"/api/screens/{k}/sounds/0")
                 await asyncio.sleep(self.think * chance.uniform(0.8, 1.2))
-                body = {"rating": int(chance.integers(1, 6)), "plays": 1, "seconds": self.think}
-                k = (await self.ask(client, "rating", f"/api/trials/{k}/rating", json=body))["next"]
+                body = {
+                    "answer": {"rating": int(chance.integers(1, 6))},
+                    "plays": [1],
+                    "seconds": self.think,
+                }
+                k = (await self.ask(client, "rating", f"/api/screens/{k}/answer", json=body))[
+                    "next"
+                ]
             if self.count == 1:
                 code = {"code": joined["code"]}
                 await self.ask(client, "withdrawal", "/api/withdraw", json=code)
