@@ -30,7 +30,7 @@ from nst_lib.survey.files import ANSWERS_FILE
 from nst_lib.survey.limits import Rate, Rates
 from nst_lib.survey.serve import Server
 from nst_lib.survey.survey import Survey
-from tests.surveys import JOIN, Process, bearer, make_survey, write_sounds
+from tests.surveys import JOIN, Process, bearer, make_survey, rate, write_sounds
 
 pytestmark = pytest.mark.process
 
@@ -58,6 +58,8 @@ PLAN = [
 ]
 #: Number of answers of each kind in the test of one participant.
 ANSWERS = {"before": 1, "quality": 4 + 2 + 1, "better": 2 + 1, "abx": 2, "page": 2}
+#: Largest screen and largest sound that fuzzing asks for.
+MOST = {"k": 12, "n": 1}
 ALWAYS = Rate(burst=1e9, per_second=1e9)
 
 
@@ -266,14 +268,17 @@ def test_the_api_is_as_its_schema_says(tmp_path, who):
         everybody = Rates(participant=ALWAYS, admin=ALWAYS, register=ALWAYS, unknown=ALWAYS)
         app.state.survey = replace(app.state.survey, rates=everybody)
         joined = httpx.post(f"{server.url}api/participants", json=JOIN).json()
+        with httpx.Client(base_url=server.url, headers=bearer(joined["token"])) as client:
+            for k in range(7):
+                rate(client, k)
         tokens = {"participant": joined["token"], "admin": server.admin_url.partition("#")[2]}
         headers = bearer(tokens[who]) if who in tokens else {}
         raw = app.openapi()
         for path in raw["paths"].values():
             for operation in path.values():
                 for parameter in operation.get("parameters", []):
-                    if parameter["schema"].get("type") == "integer":
-                        parameter["schema"]["maximum"] = 12  # else nearly none is that of a screen
+                    if parameter["name"] in MOST:  # else nearly none is that of a screen
+                        parameter["schema"]["maximum"] = MOST[parameter["name"]]
         # What an answer is depends on the kind of the block; this survey has one block.
         answering = raw["components"]["schemas"]["Answering"]["properties"]
         rating = {"type": "integer", "minimum": 1, "maximum": 5}
