@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from nst_lib import __version__
-from nst_lib.survey import identity, messages
+from nst_lib.survey import messages
 from nst_lib.survey.answers import Answers, hash_secret
 from nst_lib.survey.guard import Guard
 from nst_lib.survey.hosts import Hosts
@@ -33,7 +33,9 @@ _MESSAGES = {
 }
 
 
-def create_app(survey: Survey, answers: Answers, admin_token: str, hosts: Hosts) -> FastAPI:
+def create_app(
+    survey: Survey, answers: Answers, admin_token: str, hosts: Hosts, key: bytes | None = None
+) -> FastAPI:
     """Return the app of a survey.
 
     Parameters
@@ -46,6 +48,8 @@ def create_app(survey: Survey, answers: Answers, admin_token: str, hosts: Hosts)
         The token of the admin view.
     hosts : Hosts
         The host names under which the server answers.
+    key : bytes or None
+        Key under which the identities of participants are hashed, if they have some.
     """
     app = FastAPI(
         title="Listening test",
@@ -54,7 +58,6 @@ def create_app(survey: Survey, answers: Answers, admin_token: str, hosts: Hosts)
         redirect_slashes=False,
         separate_input_output_schemas=False,
     )
-    key = None if survey.settings.platform is None else identity.read_key(survey.folder)
     app.state.survey = State(survey, answers, hash_secret(admin_token), key)
     pages = APIRouter(include_in_schema=False)
     for path, file in page_files().items():

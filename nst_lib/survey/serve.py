@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Any, Self
 
-from nst_lib.survey import LOOPBACK
+from nst_lib.survey import LOOPBACK, identity
 from nst_lib.survey.answers import Answers
 from nst_lib.survey.files import ANSWERS_FILE
 from nst_lib.survey.hosts import Hosts, public_name
@@ -79,6 +79,8 @@ class Server:
         self.public = f"{public_url.rstrip('/')}/" if public_url else None
         self.survey = Survey.read(folder)
         self.survey.validate_sounds()
+        platform = self.survey.settings.platform
+        key = None if platform is None else identity.read_key(self.survey.folder)
         self._token = secrets.token_urlsafe(32)
         self._answers = Answers(self.survey.folder / ANSWERS_FILE, self.survey.key)
         try:
@@ -88,7 +90,7 @@ class Server:
             raise
         self._name: tuple[str, int] = self._socket.getsockname()[:2]
         config = uvicorn.Config(
-            create_app(self.survey, self._answers, self._token, Hosts(self._name[0], name)),
+            create_app(self.survey, self._answers, self._token, Hosts(self._name[0], name), key),
             http=Connection,
             backlog=WAITING,
             callback_notify=lambda: check(self._server.server_state.connections),
