@@ -221,6 +221,7 @@ def _sounds(
             source,
             question=one.get("question", "style"),
             descriptions=descriptions,
+            scale=(0, 100) if one.get("continuous") else (1, len(one.get("labels", range(5)))),
             with_examples=kind in ("rating", "pair"),
             with_references=kind == "mushra" or bool(one.get("reference")),
             seed=seed,

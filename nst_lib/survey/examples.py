@@ -18,8 +18,9 @@ from pathlib import Path
 from nst_lib.survey.recordings import Make, degraded, mixture
 from nst_lib.survey.stimuli import CATCH, TRAINING, Stimulus
 
-#: The lowest right answer to a good catch trial, and the highest right answer to a poor one.
-GOOD, POOR = 4, 2
+#: The lowest right answer to a good catch trial, and the highest right answer to a poor one, as
+#: shares of the scale: 4 and 2 of five points.
+GOOD, POOR = 0.75, 0.25
 #: The number of training items and catch trials, if there are enough recordings.
 EXAMPLES = {"style": 5, "content": 5, "quality": 4}
 
@@ -134,7 +135,7 @@ def _unlike(one: Recording, others: Sequence[Recording]) -> list[Recording]:
 
 
 def _stimulus(
-    role: str, one: Recording, *, right: tuple[int | None, int | None] = (None, None)
+    role: str, one: Recording, *, right: tuple[float | None, float | None] = (None, None)
 ) -> Stimulus:
     """Return a recording as a stimulus.
 

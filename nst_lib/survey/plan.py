@@ -99,9 +99,9 @@ def _complete(
     if kind == "abx":
         return {"name": "abx", **one, "kind": kind}
     if question not in QUESTIONS:
-        raise SurveyError(
-            f"block of the kind {kind}: question {question!r}; {hint(str(question), QUESTIONS)}"
-        )
+        known = ", ".join(QUESTIONS)
+        advice = f"accepted: {known}" if question is None else hint(str(question), QUESTIONS)
+        raise SurveyError(f"block of the kind {kind}: question {question!r}; {advice}")
     reference = kind == "mushra" or bool(one.get("reference"))
     if reference and question not in ABOUT_A_RECORDING:
         raise SurveyError(

@@ -89,6 +89,7 @@ def from_batch(
     *,
     question: str,
     descriptions: Mapping[str, str] | None = None,
+    scale: tuple[float, float] = (1, 5),
     with_examples: bool = True,
     with_references: bool = False,
     seed: int = 0,
@@ -103,6 +104,8 @@ def from_batch(
         The recording of a pair with which participants compare the result; for "quality", none.
     descriptions : mapping of str to str or None
         Clip or category -> its description. The default is the category, without underscores.
+    scale : tuple of float
+        Lowest and highest rating, for the right answers to catch trials.
     with_examples : bool
         Whether there are catch trials and training items.
     with_references : bool
@@ -144,10 +147,18 @@ def from_batch(
             same_pair=with_references,
             seed=seed,
         )
-    everything = [*trials, *_named(found, factors)]
+    everything = [*trials, *_named([_on(scale, one) for one in found], factors)]
     if with_references:
         everything += _references(done, question, factors)
     return SoundSet(name, store.folder, everything, made, EXAMPLES[question] if found else 0)
+
+
+def _on(scale: tuple[float, float], one: Stimulus) -> Stimulus:
+    """Return a catch trial whose right answers are ratings, and not shares of the scale."""
+    low, high = scale
+    limits = [None if at is None else low + at * (high - low) for at in (one.lowest, one.highest)]
+    lowest, highest = (int(at) if at is not None and at.is_integer() else at for at in limits)
+    return replace(one, lowest=lowest, highest=highest)
 
 
 def _references(

@@ -25,23 +25,6 @@ from nst_lib.survey.survey import Survey
 from tests.surveys import NST, TABLE, make_survey, served, write_sounds
 
 
-@pytest.fixture(scope="module")
-def batch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two pairs of simulated recordings with two transforms."""
-    folder = tmp_path_factory.mktemp("batch")
-    grid = {
-        "dataset": "synthetic",
-        "pairs": [["snoring", "hand_saw"], ["hen", "car_horn"]],
-        "factors": {"transform": ["stft", "cqt"]},
-        "settings": {"steps": 0, "duration": 0.5, "n_iter": 2},
-    }
-    (folder / "grid.yaml").write_text(json.dumps(grid))
-    command = [NST, "batch", "grid.yaml", "--out", "out"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder / "out"
-
-
 def files_of(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()

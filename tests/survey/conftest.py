@@ -1,0 +1,26 @@
+"""A small batch, from which the tests of the survey build listening tests."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.surveys import NST
+
+
+@pytest.fixture(scope="session")
+def batch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pairs of simulated recordings with two transforms."""
+    folder = tmp_path_factory.mktemp("batch")
+    grid = {
+        "dataset": "synthetic",
+        "pairs": [["snoring", "hand_saw"], ["hen", "car_horn"]],
+        "factors": {"transform": ["stft", "cqt"]},
+        "settings": {"steps": 0, "duration": 0.5, "n_iter": 2},
+    }
+    (folder / "grid.yaml").write_text(json.dumps(grid))
+    command = [NST, "batch", "grid.yaml", "--out", "out"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "out"
