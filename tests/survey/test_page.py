@@ -619,6 +619,30 @@ class TestKinds:
         ]
         assert all(int(row["plays"]) >= 1 for row in rows)
 
+    @pytest.mark.parametrize("kind", ["mushra", "rating"])
+    def test_a_sound_that_is_broken_on_its_way(self, pairs, tmp_path, visit, kind):
+        """It is requested again."""
+        with Server(
+            plan_of(pairs, tmp_path / "survey", {"kind": kind, "question": "style"})
+        ) as server:
+            page = visit(server.url)
+            page.check("#agree")
+            page.get_by_role("button", name="Begin").click()
+            broken = [b"RIFF....WAVE"]
+
+            def breaks(route: Route) -> None:
+                if broken:
+                    route.fulfill(body=broken.pop(), content_type="audio/wav")
+                else:
+                    route.continue_()
+
+            page.route("**/sounds/0", breaks)
+            set_volume(page)
+            go_on(page)
+            expect(page.locator("#said")).to_contain_text("Loading it again")
+            page.locator("#task .play:enabled").wait_for()
+            expect(page.locator("#said")).to_be_empty()
+
     def test_questionnaires(self, pairs, tmp_path, visit):
         fields = [
             {"name": "age", "text": "Age?", "type": "number", "lowest": 18, "highest": 99},

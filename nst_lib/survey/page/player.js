@@ -9,14 +9,15 @@ import {number, say} from "./texts.js";
 const WHOLE = 0.9;  // share of a sound that must have been played when it ends; the server uses it too
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-/* One sound. It has a name if there are several on the screen. */
+/* One sound. It has a name and a key if there are several on the screen. */
 export class Player {
-  constructor(box, path, {name = "", loop = false, begun = () => {}, ended = () => {}} = {}) {
+  constructor(box, path, {name = "", key = "Space", loop = false, begun = () => {}, ended = () => {}} = {}) {
     box.append(find("player").content.cloneNode(true));
     const row = box.lastElementChild;
     [this.audio, this.button, this.bar, this.time] = row.children;
     Object.assign(this, {path, name, begun, ended, plays: 0, over: false, heard: false});
     this.bar.setAttribute("aria-label", this.say("played"));
+    this.button.setAttribute("aria-keyshortcuts", key);
     this.audio.loop = loop;
     this.button.onclick = () => this.toggle();
     for (const type of ["play", "pause", "loadedmetadata", "timeupdate"])
@@ -111,11 +112,11 @@ export class Player {
   }
 }
 
-/* Several sounds on one screen: [{path, name}]. When one begins, the others stop. */
+/* The sounds of a screen: [{path}], or several [{path, name, key}]. When one begins, the others stop. */
 export class Players {
   constructor(box, sounds, {begun = () => {}, ended = () => {}} = {}) {
-    this.all = sounds.map(({path, name}) => {
-      const player = new Player(box, path, {name, ended, begun: () => {
+    this.all = sounds.map(({path, name, key}) => {
+      const player = new Player(box, path, {name, key, ended, begun: () => {
         this.last = player;
         for (const other of this.all) if (other !== player) other.stop();
         begun();

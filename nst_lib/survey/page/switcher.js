@@ -12,7 +12,7 @@ let context = null;  // begins with the first sound that is played, as browsers 
 
 export class Switcher {
   constructor({changed = () => {}} = {}) {
-    Object.assign(this, {changed, buffers: [], own: [], heard: [], plays: [], chosen: 0, loop: true, tracks: null});
+    Object.assign(this, {changed, buffers: [], own: [], heard: [], plays: [], chosen: 0, loop: true, wanted: false, tracks: null});
   }
 
   /* Decode sounds, and make all of them as long as the longest. */
@@ -41,10 +41,11 @@ export class Switcher {
   }
 
   async play() {
-    if (this.playing || !this.buffers.length) return;
+    if (!this.buffers.length) return;
+    this.wanted = true;
     context ??= new AudioContext({latencyHint: "interactive"});
     await context.resume();
-    if (this.playing) return;
+    if (this.playing || !this.wanted) return;
     this.begun = this.marked = context.currentTime + LEAD;
     this.tracks = this.buffers.map((buffer, n) => {
       const source = new AudioBufferSourceNode(context, {buffer, loop: this.loop});
@@ -61,6 +62,7 @@ export class Switcher {
   }
 
   stop() {
+    this.wanted = false;
     if (!this.playing) return;
     this.mark();
     clearInterval(this.timer);

@@ -20,8 +20,7 @@ export class ABX extends Listening {
 
   constructor({box, paths, changed, hint}) {
     const input = new Choices(["A", "B"], {numbers: false});
-    super({box, input, changed, hint, sounds: paths.map((path, n) => ({path, name: NAMES[n]}))});
-    this.letters = {a: 0, b: 1, x: 2};
+    super({box, input, changed, hint, sounds: paths.map((path, n) => ({path, name: NAMES[n], key: NAMES[n]}))});
   }
 
   give() {

@@ -5,9 +5,10 @@ import {Players} from "../player.js";
 import {list, say} from "../texts.js";
 
 export class Listening {
-  /* sounds: [{path, name}]; input: Choices or a Line */
+  /* sounds: as Players takes them; input: Choices or a Line */
   constructor({box, sounds, input, changed, hint}) {
     Object.assign(this, {input, hint});
+    this.sounds = sounds;
     this.several = sounds.length > 1;
     const place = make("div", {class: "players"});
     box.append(place, input.element);
@@ -46,15 +47,15 @@ export class Listening {
   }
 
   get keys() {
-    const names = Object.entries(this.letters ?? {}).map(([key, n]) =>
-      [[key.toUpperCase()], "keys.play_named", {name: this.players.all[n].name}]);
+    const names = this.sounds.filter(one => one.key).map(({key, name}) => [[key], "keys.play_named", {name}]);
     return [["keys.space", this.several ? "keys.play_next" : "keys.play"], ...names, ...this.input.keys];
   }
 
   /* Handle a key; return whether it is one of this screen. */
   press(key) {
+    const n = this.sounds.findIndex(one => one.key === key.toUpperCase());
     if (key === " ") this.players.toggle();
-    else if (key.toLowerCase() in (this.letters ?? {})) this.players.all[this.letters[key.toLowerCase()]].toggle();
+    else if (n >= 0) this.players.all[n].toggle();
     else if (!this.input.has(key)) return false;
     else if (this.input.open) this.input.press(key);
     else this.hint(say(this.several ? "trial.first_all" : "trial.first"));

@@ -3,8 +3,9 @@
 
 import {make} from "../base.js";
 import {trouble} from "../screens.js";
-import {sound} from "../server.js";
+import {discard, pause, sound} from "../server.js";
 import {Slider} from "../slider.js";
+import {announce} from "../status.js";
 import {Switcher} from "../switcher.js";
 import {list, number, say} from "../texts.js";
 
@@ -68,10 +69,25 @@ export class Mushra {
 
   async load() {
     const loaded = await Promise.all(this.paths.map(path => sound(path)));
-    await this.switcher.load(loaded.map(one => one.blob));
+    try {
+      await this.switcher.load(loaded.map(one => one.blob));
+    } catch {
+      await this.again();
+      return;
+    }
     if (this.over) return;
     this.fieldset.disabled = this.main.disabled = this.buttons[0].disabled = false;
     this.refresh();
+  }
+
+  /* Load sounds anew that the browser could not decode. */
+  async again() {
+    if (this.over) return;
+    announce(say("player.broken"));
+    this.paths.forEach(discard);
+    await pause(2);
+    await this.load();
+    announce("");
   }
 
   toggle() {

@@ -14,10 +14,10 @@ export class Pair extends Listening {
 
   constructor({box, block, paths, changed, hint}) {
     const {reference, ties} = block;
-    const names = [...(reference ? [say("player.reference")] : []), "A", "B"];
+    const two = [{name: "A", key: "A"}, {name: "B", key: "B"}];
+    const named = reference ? [{name: say("player.reference"), key: "R"}, ...two] : two;
     const input = new Choices(["A", "B", ...(ties ? [say("pair.tie")] : [])], {numbers: false});
-    super({box, input, changed, hint, sounds: paths.map((path, n) => ({path, name: names[n]}))});
-    this.letters = reference ? {r: 0, a: 1, b: 2} : {a: 0, b: 1};
+    super({box, input, changed, hint, sounds: paths.map((path, n) => ({path, ...named[n]}))});
   }
 
   give() {

@@ -16,10 +16,9 @@ export class Rating extends Listening {
   constructor({box, block, wording, paths, changed, hint}) {
     const {labels, continuous, reference} = block;
     const input = continuous ? new Line(wording, labels) : new Choices(labels);
-    const names = reference ? [say("player.reference"), say("player.sound")] : [""];
-    super({box, input, changed, hint, sounds: paths.map((path, n) => ({path, name: names[n]}))});
+    const named = [{name: say("player.reference"), key: "R"}, {name: say("player.sound"), key: "S"}];
+    super({box, input, changed, hint, sounds: paths.map((path, n) => ({path, ...(reference && named[n])}))});
     this.continuous = continuous;
-    if (reference) this.letters = {r: 0, s: 1};
   }
 
   give() {
