@@ -94,7 +94,7 @@ def sound_of(server: Server) -> tuple[httpx.Client, bytes]:
     client = httpx.Client(base_url=server.url, timeout=30)
     token = client.post("/api/participants", json=JOIN).json()["token"]
     client.headers["Authorization"] = f"Bearer {token}"
-    return client, head("GET", "/api/trials/0/sound", f"Authorization: Bearer {token}")
+    return client, head("GET", "/api/screens/0/sounds/0", f"Authorization: Bearer {token}")
 
 
 @contextlib.contextmanager
@@ -159,7 +159,7 @@ def test_between_two_requests_there_is_more_time(server, connect):
 def test_who_is_slow_but_steady_gets_the_whole_sound(server, connect):
     client, sound = sound_of(server)
     with closing(client):
-        whole = client.get("/api/trials/0/sound").content
+        whole = client.get("/api/screens/0/sounds/0").content
     connection, got = connect(sound), b""
     while not got.endswith(whole):
         got += connection.recv(3000)
