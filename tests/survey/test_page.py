@@ -480,6 +480,29 @@ class TestKinds:
         assert 55 <= given[0] <= 65, "a page is about ten"
         assert given[1] == middle == pytest.approx(50, abs=1)
 
+    @pytest.mark.parametrize("direction", ["ltr", "rtl"])
+    def test_on_a_phone_the_line_is_upright(self, pairs, tmp_path, visit, direction):
+        """All labels are read, the last one at the top, and the slider follows the finger."""
+        block = {"kind": "rating", "question": "quality", "continuous": True, "repeats": 0}
+        with Server(plan_of(pairs, tmp_path / "survey", block)) as server:
+            page = visit(server.url, viewport={"width": 320, "height": 800})
+            join(page)
+            page.evaluate("dir => { document.documentElement.dir = dir }", direction)
+            go_on(page)
+            listen(page)
+            slider = page.get_by_role("slider")
+            box, labels = slider.bounding_box(), page.locator(".marks span")
+            assert box["height"] > 4 * box["width"]
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= 320
+            middles = []
+            for k in range(5):
+                place = labels.nth(k).bounding_box()
+                middles.append(place["y"] + place["height"] / 2)
+                page.mouse.click(box["x"] + box["width"] / 2, middles[-1])
+                assert float(slider.input_value()) == pytest.approx(25 * k, abs=2)
+            assert middles == sorted(middles, reverse=True)
+
     def test_a_scale_of_eleven_points(self, pairs, tmp_path, visit):
         labels = [f"{n} %" for n in range(0, 101, 10)]
         block = {"kind": "rating", "question": "quality", "labels": labels, "repeats": 0}
@@ -490,6 +513,12 @@ class TestKinds:
             listen(page)
             expect(page.get_by_role("radio")).to_have_count(11)
             page.get_by_role("radio", name="11 100 %").check()
+            for width, lines in ((320, 11), (580, 1), (1000, 1)):
+                page.set_viewport_size({"width": width, "height": 700})
+                tops = page.locator(".choices label").evaluate_all(
+                    "all => all.map(one => one.getBoundingClientRect().top)"
+                )
+                assert len({*tops}) == lines, "a scale does not break"
             confirm(page)
             listen(page)
             confirm(page, "9")

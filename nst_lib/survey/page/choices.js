@@ -3,6 +3,14 @@
 import {make} from "./base.js";
 import {say} from "./texts.js";
 
+const FEW = 6, SHORT = 6;  // number of labels that fit into a line, and of letters where there are more
+
+/* A scale never breaks into lines: many labels stand close together or, if they are long, one below the other. */
+function layout(labels) {
+  if (labels.length <= FEW) return "";
+  return labels.every(label => label.length <= SHORT) ? "close" : "below";
+}
+
 export class Choices {
   /* Without numbers, the labels stand alone: they are short names. */
   constructor(labels, {numbers = true} = {}) {
@@ -13,7 +21,8 @@ export class Choices {
     const options = labels.map((label, n) => make("label", {},
       make("input", {type: "radio", name: "choice", value: n}),
       make("span", {}, ...(numbers ? [make("b", {}, String(n + 1)), " "] : []), label)));
-    const box = make("div", {class: labels.length > 5 && numbers ? "choices many" : "choices"}, ...options);
+    const box = make("div", {class: `choices ${layout(labels)}`}, ...options);
+    box.style.setProperty("--count", labels.length);
     this.element = make("fieldset", {disabled: ""}, make("legend", {class: "quiet"}, say("trial.answer")), box);
     this.element.addEventListener("change", () => this.changed());
   }
