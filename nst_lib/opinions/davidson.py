@@ -73,6 +73,41 @@ class Design:
         """Number of parameters."""
         return int(self.X.shape[1]) + self.ties
 
+    def differences(self, parameters: Array) -> Array:
+        """Return d of each cell, shape ``(..., cells)``, of parameters of shape ``(..., P)``."""
+        worths = parameters[..., : self.count - 1] @ self.contrasts.T
+        d = worths[..., self.first] - worths[..., self.second]
+        return np.asarray(d + parameters[..., self.count - 1, None] if self.order else d)
+
+    def net(self, values: Array) -> Array:
+        """Return sums over cells, + where a condition is first and - where it is second.
+
+        Parameters
+        ----------
+        values : Array, shape=(..., cells)
+            A value for each cell.
+
+        Returns
+        -------
+        Array, shape=(..., conditions)
+        """
+        square = self._square(values)
+        return np.asarray(square.sum(axis=-1) - square.sum(axis=-2))
+
+    def laplacian(self, values: Array) -> Array:
+        """Return the Laplacian of the graph of comparisons with these weights of its cells.
+
+        The shapes are ``(..., cells)`` and ``(..., conditions, conditions)``.
+        """
+        square = self._square(values)
+        square = square + np.swapaxes(square, -1, -2)
+        return np.asarray(square.sum(axis=-1)[..., None] * np.eye(self.count) - square)
+
+    def _square(self, values: Array) -> Array:
+        square = np.zeros((*values.shape[:-1], self.count, self.count))
+        square[..., self.first, self.second] = values
+        return square
+
     @property
     def prior(self) -> Array:
         """The answers that are added to separated data, shape ``(cells, 3)``."""
@@ -206,11 +241,11 @@ def fit(answers: Array, design: Design) -> Fit:
     """
     if len(design.groups()) > 1 or not design.identified():
         raise ValueError("the comparisons do not identify the parameters")
-    direction = separation(answers, design)
-    added = 0.0 if direction is None else design.prior
-    parameters, information, _ = newton((answers + added)[None], design)
-    best = parameters if direction is None else newton(answers[None], design)[0]
-    loglik = float(logliks(answers[None], best, design)[0])
+    parameters, information, finite = newton(answers[None], design)
+    direction = None if finite[0] else separation(answers, design)
+    loglik = float(logliks(answers[None], parameters, design)[0])
+    if direction is not None:
+        parameters, information, _ = newton((answers + design.prior)[None], design)
     return Fit(design, parameters[0], information[0], answers, direction, loglik=loglik)
 
 
@@ -270,7 +305,7 @@ def newton(answers: Array, design: Design) -> tuple[Array, Array, npt.NDArray[np
         step *= np.minimum(1, _LONGEST / np.maximum(np.abs(step).max(axis=1), 1e-300))[:, None]
         parameters = np.clip(parameters + step, -3 * _FINITE, 3 * _FINITE)
     flat = np.abs(gradient).max(axis=1) <= _FLAT * total
-    large = np.abs(parameters[:, : design.X.shape[1]] @ design.X.T).max(axis=1)
+    large = np.abs(design.differences(parameters)).max(axis=1)
     regular = np.linalg.cond(information) < 1e9
     finite = flat & (large < _FINITE) & (np.abs(parameters[:, -1]) < _FINITE) & regular
     return parameters, information, finite
@@ -287,6 +322,7 @@ def separation(answers: Array, design: Design) -> Array | None:
     Array or None, shape=(conditions,)
         How the worths change in this direction; None if there is a finite maximum.
     """
+    from scipy import sparse
     from scipy.optimize import linprog
 
     zero = np.zeros((len(design.X), 1))
@@ -304,7 +340,7 @@ def separation(answers: Array, design: Design) -> Array | None:
     n, size = rows.shape
     found = linprog(
         np.concatenate([np.zeros(size), -np.ones(n)]),
-        A_ub=np.hstack([-rows, np.eye(n)]),
+        A_ub=sparse.hstack([-sparse.csr_array(rows), sparse.eye_array(n)]),
         b_ub=np.zeros(n),
         bounds=[(-n, n)] * size + [(0, 1)] * n,
     )
@@ -361,7 +397,7 @@ def probabilities(difference: Array, tie: float) -> Array:
 
 def _log_probabilities(parameters: Array, design: Design) -> Array:
     """Return log-probabilities, shape ``(..., cells, 3)``; that of an impossible tie is -inf."""
-    d = parameters[..., : design.X.shape[1]] @ design.X.T
+    d = design.differences(parameters)
     ties = parameters[..., -1:] if design.ties else np.full_like(parameters[..., :1], -np.inf)
     utilities = np.stack([d / 2, -d / 2, np.broadcast_to(ties, d.shape)], axis=-1)
     return np.asarray(utilities - np.logaddexp.reduce(utilities, axis=-1, keepdims=True))
@@ -370,9 +406,16 @@ def _log_probabilities(parameters: Array, design: Design) -> Array:
 def _gradient(answers: Array, p: Array, design: Design) -> Array:
     """Return gradients by the parameters, shape ``(..., P)``."""
     excess = answers - answers.sum(axis=-1, keepdims=True) * p
-    parts = [(excess[..., 0] - excess[..., 1]) / 2 @ design.X]
+    return _by_parameters((excess[..., 0] - excess[..., 1]) / 2, excess[..., 2], design)
+
+
+def _by_parameters(d: Array, tie: Array, design: Design) -> Array:
+    """Return derivatives by the parameters from those by d and by log v, shape ``(..., P)``."""
+    parts = [design.net(d)[..., 1:]]
+    if design.order:
+        parts.append(d.sum(axis=-1, keepdims=True))
     if design.ties:
-        parts.append(excess[..., 2].sum(axis=-1, keepdims=True))
+        parts.append(tie.sum(axis=-1, keepdims=True))
     return np.concatenate(parts, axis=-1)
 
 
@@ -380,12 +423,14 @@ def _information(n: Array, p: Array, design: Design) -> Array:
     """Return information matrices, shape ``(..., P, P)``, of n answers in each cell."""
     win, lose, tie = np.moveaxis(p, -1, 0)
     variance = n * (win + lose - (win - lose) ** 2) / 4
-    size = design.size
+    both, ties = -n * (win - lose) / 2 * tie, n * tie * (1 - tie)
+    k, size = design.count - 1, design.size
     information = np.empty((*n.shape[:-1], size, size))
-    worths = (design.X.T * variance[..., None, :]) @ design.X
-    information[..., : design.X.shape[1], : design.X.shape[1]] = worths
+    information[..., :k, :k] = design.laplacian(variance)[..., 1:, 1:]
+    if design.order:
+        row = _by_parameters(variance, both, design)
+        information[..., k, :] = information[..., :, k] = row
     if design.ties:
-        both = -(n * (win - lose) / 2 * tie) @ design.X
-        information[..., -1, :-1] = information[..., :-1, -1] = both
-        information[..., -1, -1] = (n * tie * (1 - tie)).sum(axis=-1)
+        row = _by_parameters(both, ties, design)
+        information[..., -1, :] = information[..., :, -1] = row
     return information

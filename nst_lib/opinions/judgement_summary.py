@@ -117,9 +117,9 @@ def _pairs(analysis: Preferences) -> "pd.DataFrame":
 def _tests(analysis: Preferences) -> "pd.DataFrame":
     table = analysis.tests.copy()
     F = table["statistic"] == "F"
-    table["df"] = np.where(
-        F, table["df1"].map("{:g}, ".format) + table["df2"].map("{:g}".format), table["df1"]
-    )
+    both = table["df1"].map("{:g}, ".format) + table["df2"].map("{:g}".format)
+    table["df"] = np.where(F, both, table["df1"]).astype(str)
+    table.loc[table["value"].isna(), "df"] = ""
     return rounded(table[["test", "statistic", "value", "df", "p", "p simulated"]])
 
 

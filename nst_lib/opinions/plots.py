@@ -134,6 +134,7 @@ def worths(ax: "Axes", analysis: Preferences, *, title: str = "") -> "Axes":
     low, high = ("boot low", "boot high") if boot else ("low", "high")
     y = np.arange(len(table))
     ends = [table["worth"] - table[low], table[high] - table["worth"]]
+    ends = [end.clip(lower=0) for end in ends]
     ax.errorbar(table["worth"], y, xerr=ends, fmt="o", color=_INK, capsize=4, markersize=5, lw=1.5)
     ax.axvline(0, color="grey", lw=1, ls=":")
     ax.set(yticks=y, yticklabels=table["condition"], ylim=(len(table) - 0.5, -0.5), title=title)

@@ -36,7 +36,7 @@ from scipy import special
 
 from nst_lib.opinions import davidson
 from nst_lib.opinions.choices import TIE, Choices, describe
-from nst_lib.opinions.paired import with_holm
+from nst_lib.opinions.paired import ratio, with_holm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +45,10 @@ Array = npt.NDArray[np.float64]
 #: Number of simulated sets of answers for the tests of the model.
 SIMULATIONS = 999
 _CHUNK = 100
+#: Largest number of values of an array that a chunk of draws needs.
+_VALUES = 4_000_000
+#: A standard error below this is zero, and a covariance above this condition is singular.
+_TINY, _SINGULAR = 1e-9, 1e12
 #: Names of conditions that a message lists.
 _SHOWN = 6
 
@@ -196,6 +200,11 @@ class Preferences:
                 "had no finite estimate; half an answer was added there for each outcome of each "
                 "comparison."
             )
+        if self.listeners > 1 and np.isnan(self._hotelling()[0]):
+            found.append(
+                f"{self.listeners} listeners and {len(self.names)} conditions: no test over "
+                "listeners, because there are too few listeners or they agree too well."
+            )
         if self.listeners == 1:
             found.append("One listener: the intervals are as if all answers were independent.")
         return found
@@ -242,8 +251,9 @@ class Preferences:
         generator = np.random.default_rng(self.seed)
         n, m = self.answers.shape[:2]
         found, separated = [], 0
-        for first in range(0, self.n_boot, _CHUNK):
-            size = min(_CHUNK, self.n_boot - first)
+        chunk = _chunk(self.model.design)
+        for first in range(0, self.n_boot, chunk):
+            size = min(chunk, self.n_boot - first)
             a, b = (generator.multinomial(k, np.full(k, 1 / k), size) for k in (n, m))
             drawn = (a @ self.answers.reshape(n, -1)).reshape(size, m, -1)
             drawn = np.einsum("sm,smc->sc", b, drawn).reshape(size, -1, 3)
@@ -270,7 +280,7 @@ class Preferences:
             np.add.at(tied, cells[:, side], answers[:, 2])
             np.add.at(total, cells[:, side], answers.sum(axis=1))
         worths = self.model.worths
-        half = self._uncertainty[1] * np.sqrt(np.diag(self._worth_covariance))
+        half = self._uncertainty[1] * np.sqrt(np.maximum(0, np.diag(self._worth_covariance)))
         chances = davidson.probabilities(worths, self.model.tie)
         columns: dict[str, Any] = {"condition": self.names, "answers": total.astype(int)}
         columns |= {"won": won.astype(int), "tied": tied.astype(int), "worth": worths}
@@ -297,9 +307,9 @@ class Preferences:
             contrast = np.zeros(len(self.names))
             contrast[[a, b]] = -1, 1
             difference = float(contrast @ worths)
-            error = float(np.sqrt(contrast @ self._worth_covariance @ contrast))
-            ratio = abs(difference) / error
-            p = special.ndtr(-ratio) if n < 2 else special.stdtr(n - 1, -ratio)
+            error = float(np.sqrt(max(0.0, float(contrast @ self._worth_covariance @ contrast))))
+            t = ratio(abs(difference), error) if error > _TINY else np.nan
+            p = special.ndtr(-t) if n < 2 else special.stdtr(n - 1, -t)
             row = {"a": self.names[a], "b": self.names[b], "answers": int(counts.sum())}
             row |= dict(zip(("won a", "won b", "tied"), counts.astype(int).tolist(), strict=True))
             row |= dict(zip(("P a", "P b", "P tie"), chances.tolist(), strict=True))
@@ -330,8 +340,8 @@ class Preferences:
         ]
         if self.model.design.order:
             without = davidson.fit(self.model.answers, self._design(order=False))
-            ratio = 2 * (self.model.loglik - without.loglik)
-            rows.append(("no effect of the order, likelihood ratio", "chi2", ratio, 1, np.nan))
+            value = 2 * (self.model.loglik - without.loglik)
+            rows.append(("no effect of the order, likelihood ratio", "chi2", value, 1, np.nan))
         rows.append(
             ("goodness of fit, likelihood ratio", "G2", self.model.deviance, self.model.df, np.nan)
         )
@@ -355,9 +365,9 @@ class Preferences:
     def _hotelling(self) -> tuple[float, int, float]:
         """Return the F of Hotelling's test of equal worths and its degrees of freedom."""
         q, n = len(self.names) - 1, self.listeners
-        if n <= q:
-            return np.nan, q, np.nan
         part = self._uncertainty[0][:q, :q]
+        if n <= q or np.linalg.cond(part) > _SINGULAR:
+            return np.nan, q, np.nan
         own = self.model.parameters[:q]
         T2 = float(own @ np.linalg.solve(part, own))
         return (n - q) / ((n - 1) * q) * T2, q, float(n - q)
@@ -446,22 +456,22 @@ class Preferences:
         return cast(dict[str, Any], plain(found))
 
 
+def _chunk(design: davidson.Design) -> int:
+    """Return how many models are fitted at once."""
+    return max(1, min(_CHUNK, _VALUES // max(3 * len(design.first), design.count**2)))
+
+
 def _scores(parts: Array, p: Array, design: davidson.Design) -> Array:
     """Return scores by the log-worths of all conditions, shape ``(..., parts, conditions)``."""
-    eye = np.eye(design.count)
-    signs = eye[design.first] - eye[design.second]
     excess = parts - parts.sum(axis=-1, keepdims=True) * p
-    return cast(Array, (excess[..., 0] - excess[..., 1]) / 2 @ signs)
+    return design.net((excess[..., 0] - excess[..., 1]) / 2)
 
 
 def _spread(model: davidson.Fit, parts: Array) -> float:
     """Return the standard deviation of the worths of parts of the answers."""
     design, p = model.design, model.probabilities
-    eye = np.eye(design.count)
-    signs = eye[design.first] - eye[design.second]
     variance = (p[:, 0] + p[:, 1] - (p[:, 0] - p[:, 1]) ** 2) / 4
-    weights = parts.sum(axis=-1) * variance
-    information = np.einsum("gc,ci,cj->gij", weights, signs, signs)
+    information = design.laplacian(parts.sum(axis=-1) * variance)
     squares = (_scores(parts, p, design) ** 2).sum()
     expected = np.trace(information, axis1=1, axis2=2).sum()
     return float(np.sqrt(max(0.0, (squares - expected) / (information**2).sum())))
@@ -475,7 +485,7 @@ def _simulate(analysis: Preferences, parts: Array) -> tuple[float, float]:
     p = model.probabilities / model.probabilities.sum(axis=1, keepdims=True)
     reached = np.zeros(2)
     given = np.array([(_scores(parts, model.probabilities, design) ** 2).sum(), model.deviance])
-    size = max(1, min(_CHUNK, int(2e6 / n.size)))
+    size = max(1, min(_chunk(design), _VALUES // (3 * n.size)))
     for first in range(0, SIMULATIONS, size):
         count = min(size, SIMULATIONS - first)
         drawn = generator.multinomial(np.broadcast_to(n, (count, *n.shape)), p).astype(float)

@@ -5,11 +5,13 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 
-from nst_lib.opinions import choice_simulation, davidson
+from nst_lib.opinions import choice_simulation, davidson, plots
 from nst_lib.opinions.analysis import ALL, SCREENED
 from nst_lib.opinions.choices import check, describe, read
+from nst_lib.opinions.judgement_summary import summary
 from nst_lib.opinions.judgements import analyse
 from nst_lib.opinions.preferences import Preferences
 from nst_lib.opinions.screening import Rules
@@ -220,6 +222,27 @@ class TestModel:
         assert found.conditions["boot low"].isna().all()
         assert (found.conditions["low"] < found.conditions["high"]).all()
         assert np.isnan(found.tests["p"][1])
+
+    @pytest.mark.parametrize("words", [("first",), ("tie",), ("tie", "first"), ("first", "second")])
+    @pytest.mark.parametrize("count", [1, 2, 7])
+    def test_few_or_equal_answers_have_a_summary_without_nan(self, words, count):
+        rows = [
+            (f"l{k % 3}", *(("a", "b") if k % 2 else ("b", "a")), words[k % len(words)])
+            for k in range(count)
+        ]
+        table = pd.DataFrame(rows, columns=["listener", "first", "second", "preferred"])
+        judged = analyse(check(table), n_boot=20)
+        assert "nan" not in summary(judged)
+        found = judged.analyses[""][ALL]
+        assert np.isfinite(found.conditions["worth"]).all()
+        plots.worths(Figure().subplots(), found)
+
+    def test_too_few_listeners_for_the_test_over_listeners(self):
+        found = simulated(listeners=3)
+        assert np.isnan(found.tests["p"][1])
+        assert any(
+            text.startswith("3 listeners and 4 conditions: no test") for text in found.remarks
+        )
 
     def test_a_condition_that_always_wins(self):
         table = answers(
