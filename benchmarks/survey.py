@@ -1,13 +1,15 @@
 """Measure how fast a listening test answers 200 participants at a time: benchmarks/survey.json.
 
 The server and the participants run on this machine. Each participant consents, and then loads,
-hears and rates sounds of five seconds, one after the other. There are three cases:
+hears and rates sounds of five seconds, one after the other. There are four cases:
 
 - "listening": each participant rates about every six seconds, as people do who listen.
 - "worst": each participant rates as soon as the server has answered.
 - "attacked": one participant listens and withdraws, while 260 connections stall and one client
   registers and withdraws as fast as it can over several connections. The result also says after how
   many seconds the last stalled connection was closed.
+- "one core": the server has one core, and the participants have the others. There are more and more
+  of them, each from an address of their own, until 95 of 100 ratings take longer than 100 ms.
 
 Latencies are in milliseconds.
 """
@@ -35,6 +37,8 @@ ROOT = Path(__file__).parents[1]
 NST = Path(sys.executable).with_name("nst")
 PARTICIPANTS, TRIALS, THINK = 200, 10, 6.0
 STALLED, AT_ONCE = 260, 4
+#: Numbers of participants that one core is tried with, and the longest latency in milliseconds.
+MORE, LONGEST = (200, 300, 400, 500, 600, 800, 1000), 100.0
 SECONDS, SR = 5.0, 44100
 
 
@@ -51,8 +55,10 @@ def make_survey(folder: Path) -> Path:
 class Participants:
     """Many participants at the same time, with the latency of each request."""
 
-    def __init__(self, url: str, think: float, count: int = PARTICIPANTS) -> None:
-        self.url, self.think, self.count = url, think, count
+    def __init__(
+        self, url: str, think: float, count: int = PARTICIPANTS, *, trials: int = TRIALS
+    ) -> None:
+        self.url, self.think, self.count, self.trials = url, think, count, trials
         self.took: dict[str, list[float]] = defaultdict(list)
 
     async def ask(self, client: httpx.AsyncClient, name: str, path: str, **options) -> dict | None:
@@ -65,13 +71,16 @@ class Participants:
 
     async def take_part(self, number: int) -> None:
         chance = np.random.default_rng(number)
-        async with httpx.AsyncClient(base_url=self.url, verify=False, timeout=60) as client:
+        address = {"X-Forwarded-For": f"198.51.{number // 250}.{number % 250}"}
+        async with httpx.AsyncClient(
+            base_url=self.url, verify=False, timeout=60, headers=address
+        ) as client:
             await asyncio.sleep(self.think * chance.random())
             body = {"consent": True, "simulated": self.think == 0}
             joined = await self.ask(client, "consent", "/api/participants", json=body)
             client.headers["Authorization"] = f"Bearer {joined['token']}"
             k = (await self.ask(client, "session", "/api/session"))["next"]
-            while k is not None:
+            while k is not None and k < self.trials:
                 await self.ask(client, "sound", f"/api/screens/{k}/sounds/0")
                 await asyncio.sleep(self.think * chance.uniform(0.8, 1.2))
                 body = {
@@ -165,12 +174,41 @@ async def take_part(url: str, think: float) -> dict:
     return await Participants(url, think).run()
 
 
-def measure(task: Callable[[str], Coroutine[None, None, dict]]) -> dict:
+async def take_part_in_three(url: str, count: int) -> dict:
+    return await Participants(url, THINK, count, trials=3).run()
+
+
+def one_core() -> dict:
+    """Give the server one core; return the p95 of ratings for each number of participants."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    found = {}
+    for count in MORE:
+        os.sched_setaffinity(0, {first})  # which the server inherits
+        task = partial(take_part_in_three, count=count)
+        found[count] = measure(task, cores=set(others), behind_proxy=True)["rating"]["p95"]
+        os.sched_setaffinity(0, {first, *others})
+        if found[count] > LONGEST:
+            break
+    return {"p95 by participants": found}
+
+
+def measure(
+    task: Callable[[str], Coroutine[None, None, dict]],
+    *,
+    cores: set[int] | None = None,
+    behind_proxy: bool = False,
+) -> dict:
+    """Serve a survey and run a task, on some cores, or as a proxy that forwards addresses."""
     with tempfile.TemporaryDirectory() as name:
         survey = make_survey(Path(name))
         command = [NST, "survey", "serve", survey, "--port", "0"]
+        command += ["--public-url", "http://localhost"] if behind_proxy else []
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            url = server.stdout.readline().split()[-1]
+            lines = [server.stdout.readline() for _ in range(3)]
+            address = lines[2].split()[-1].rstrip("`.")
+            url = f"http://{address}/" if behind_proxy else lines[0].split()[-1]
+            if cores is not None:
+                os.sched_setaffinity(0, cores)
             try:
                 return asyncio.run(task(url))
             finally:
@@ -184,6 +222,7 @@ def main() -> None:
         "listening": measure(partial(take_part, think=THINK)),
         "worst": measure(partial(take_part, think=0.0)),
         "attacked": measure(attack),
+        "one core": one_core(),
     }
     text = json.dumps(found, indent=2)
     (ROOT / "benchmarks" / "survey.json").write_text(text + "\n", encoding="utf-8")
