@@ -9,10 +9,10 @@ variant does not, the reason is given.
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nst_lib.opinions import conditions, design, factorial, prediction, ranks, reliability
 from nst_lib.opinions.mixed import MixedModel
@@ -207,20 +207,6 @@ class Opinions:
         callback : callable or None
             Called after each analysis with the number of finished analyses and their total.
         """
-        total = sum(len(variants) for variants in self.analyses.values())
-        questions: dict[str, Any] = {}
-        done = 0
-        for question, variants in self.analyses.items():
-            found = questions[question] = {
-                "excluded": self.excluded[question],
-                "warning": self.warning(question),
-                "not analysed": self.missing[question],
-            }
-            for name, analysis in variants.items():
-                found[name] = analysis.as_dict()
-                done += 1
-                if callback is not None:
-                    callback(done, total)
         head = {
             "source": self.ratings.source,
             "notes": list(self.ratings.notes),
@@ -231,7 +217,46 @@ class Opinions:
             "levels": {name: levels(self.ratings.opinions[name]) for name in self.factors},
             "rules": dict(self.rules),
         }
-        return json.dumps({**plain(head), "questions": questions}, indent=2, ensure_ascii=False)
+        found = {**plain(head), "questions": questions(self, callback)}
+        return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+class Analysed(Protocol):
+    """What :func:`questions` needs: the attributes of :class:`Opinions` that it reads."""
+
+    @property
+    def excluded(self) -> Mapping[str, dict[str, str]]:
+        """Question -> listener whom the rules leave out -> reason."""
+
+    @property
+    def missing(self) -> Mapping[str, dict[str, str]]:
+        """Question -> variant that is not analysed -> reason."""
+
+    @property
+    def analyses(self) -> Mapping[str, Mapping[str, Any]]:
+        """Question -> variant -> analysis, which has a method `as_dict`."""
+
+    def warning(self, question: str) -> str:
+        """Return a warning if the rules leave out many listeners."""
+
+
+def questions(found: Analysed, callback: Callable[[int, int], object] | None) -> dict[str, Any]:
+    """Return the results of all questions as numbers and text; see :meth:`Opinions.to_json`."""
+    total = sum(len(variants) for variants in found.analyses.values())
+    done = 0
+    results: dict[str, Any] = {}
+    for question, variants in found.analyses.items():
+        result = results[question] = {
+            "excluded": found.excluded[question],
+            "warning": found.warning(question),
+            "not analysed": found.missing[question],
+        }
+        for name, analysis in variants.items():
+            result[name] = analysis.as_dict()
+            done += 1
+            if callback is not None:
+                callback(done, total)
+    return results
 
 
 def analyse(

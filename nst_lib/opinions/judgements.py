@@ -6,10 +6,9 @@ Each question is analysed with all listeners, and without the listeners whom the
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nst_lib.opinions.abx import Abx
-from nst_lib.opinions.analysis import ALL, SCREENED, plain, too_many
+from nst_lib.opinions.analysis import ALL, SCREENED, plain, questions, too_many
 from nst_lib.opinions.choices import ABX, Choices
 from nst_lib.opinions.preferences import Preferences
 from nst_lib.opinions.screening import Rules
@@ -57,20 +56,6 @@ class Judgements:
         callback : callable or None
             Called after each analysis with the number of finished analyses and their total.
         """
-        total = sum(len(variants) for variants in self.analyses.values())
-        questions: dict[str, Any] = {}
-        done = 0
-        for question, variants in self.analyses.items():
-            found = questions[question] = {
-                "excluded": self.excluded[question],
-                "warning": self.warning(question),
-                "not analysed": self.missing[question],
-            }
-            for name, analysis in variants.items():
-                found[name] = analysis.as_dict()
-                done += 1
-                if callback is not None:
-                    callback(done, total)
         head = {
             "source": self.choices.source,
             "kind": self.choices.kind,
@@ -79,7 +64,8 @@ class Judgements:
             "factors": list(self.factors),
             "rules": dict(self.rules),
         }
-        return json.dumps({**plain(head), "questions": questions}, indent=2, ensure_ascii=False)
+        found = {**plain(head), "questions": questions(self, callback)}
+        return json.dumps(found, indent=2, ensure_ascii=False)
 
 
 def analyse(

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import soundfile as sf
+import yaml
 
 from nst_lib.base.files import file_checksum
 from nst_lib.survey.stimuli import Stimulus, SurveyError
@@ -70,6 +72,22 @@ def validate_checksums(folder: Path, checksums: Mapping[str, str]) -> None:
             raise SurveyError(f"{path}: cannot read ({error.strerror}); {REBUILD}") from error
         if found != expected:
             raise SurveyError(f"{path}: was changed after the survey was built; {REBUILD}")
+
+
+def read_yaml(path: Path, *, advice: str) -> Any:
+    """Return the content of a YAML file.
+
+    Raises
+    ------
+    SurveyError
+        If the file cannot be read. The message ends with the advice.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SurveyError(f"{path}: cannot read ({error.strerror}); {advice}") from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise SurveyError(f"{path}: {' '.join(str(error).split())}; {advice}") from error
 
 
 def seconds(path: Path) -> float:

@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nst_lib.base.validation import hint
 from nst_lib.survey import kinds
+from nst_lib.survey.files import read_yaml
 from nst_lib.survey.languages import Language
 from nst_lib.survey.stimuli import SurveyError
 
@@ -56,12 +55,7 @@ def read(path: str | os.PathLike[str]) -> Plan:
         If the file cannot be read, or has other content.
     """
     advice = "write a YAML list of blocks, such as `- {kind: rating, question: style}`"
-    try:
-        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SurveyError(f"{path}: cannot read ({error.strerror}); {advice}") from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise SurveyError(f"{path}: {' '.join(str(error).split())}; {advice}") from error
+    found = read_yaml(Path(path), advice=advice)
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found) or not found:
         raise SurveyError(f"{path}: is no list of blocks; {advice}")
     return found

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from nst_lib.base.validation import hint
 from nst_lib.batch.grid import word
 from nst_lib.batch.store import Store
 from nst_lib.survey import examples, recordings, stimuli
 from nst_lib.survey.examples import EXAMPLES, PairFiles, Recording
+from nst_lib.survey.files import read_yaml
 from nst_lib.survey.recordings import Make
 from nst_lib.survey.stimuli import (
     ANCHOR,
@@ -307,12 +307,7 @@ def read_descriptions(path: str | os.PathLike[str]) -> dict[str, str]:
         If the file cannot be read, or has other content.
     """
     advice = "write a YAML file with lines like `hen: a clucking hen`"
-    try:
-        given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SurveyError(f"{path}: cannot read ({error.strerror}); {advice}") from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise SurveyError(f"{path}: {' '.join(str(error).split())}; {advice}") from error
+    given = read_yaml(Path(path), advice=advice)
     if not isinstance(given, dict) or not all(
         isinstance(text, str) and text.strip() for pair in given.items() for text in pair
     ):
