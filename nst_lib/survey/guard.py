@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nst_lib.survey.hosts import Hosts
 
 #: The largest body of a request, in bytes.
-MOST_BYTES = 4096
+MOST_BYTES = 65536
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "media-src blob:; img-src 'self' data:; base-uri 'none'; form-action 'none'; "

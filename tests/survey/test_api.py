@@ -28,7 +28,7 @@ from nst_lib.survey.answers import Answer, Answers
 from nst_lib.survey.app import TYPES, page_files
 from nst_lib.survey.build import build
 from nst_lib.survey.files import ANSWERS_FILE
-from nst_lib.survey.guard import HEADERS
+from nst_lib.survey.guard import HEADERS, MOST_BYTES
 from nst_lib.survey.heard import Heard
 from nst_lib.survey.hosts import Hosts
 from nst_lib.survey.limits import FORGET, Limiter, Rate, Rates, network
@@ -636,13 +636,13 @@ class TestRefusals:
     def test_size(self, app):
         client = app.join()
         client.get("/api/screens/0/sounds/0")
-        body = json.dumps(ANSWER).encode().ljust(4097)
-        chunks = (body[n : n + 500] for n in range(0, len(body), 500))
+        body = json.dumps(ANSWER).encode().ljust(MOST_BYTES + 1)
+        chunks = (body[n : n + 500] for n in range(0, len(body), 5000))
         for content in (body, chunks):
             reply = client.put("/api/screens/0/answer", content=content, headers=JSON)
             assert reply.status_code == 413
-            assert reply.json() == {"error": "the body is too large; accepted: up to 4096 bytes"}
-        fits = client.put("/api/screens/0/answer", content=body[:4096], headers=JSON)
+            assert reply.json() == {"error": "the body is too large; accepted: up to 65536 bytes"}
+        fits = client.put("/api/screens/0/answer", content=body[:MOST_BYTES], headers=JSON)
         assert fits.status_code == 200
 
     def test_type(self, app):
@@ -723,7 +723,7 @@ class TestSecurity:
                 for path in ("/api/session", "/api/loudness", "/api/screens/99/sounds/0")
             ),
             client.put("/api/screens/0/answer", json={}),
-            client.put("/api/screens/0/answer", content="x" * 5000),
+            client.put("/api/screens/0/answer", content="x" * 70000),
             client.put("/api/screens/0/answer", content="x"),
             client.request("OPTIONS", "/api/session"),
             client.request("DELETE", "/api/session"),
