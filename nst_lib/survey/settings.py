@@ -10,7 +10,8 @@ from pydantic import model_validator
 from nst_lib.base.validation import Model, setting
 from nst_lib.survey import kinds
 from nst_lib.survey.kinds.block import Block, Text
-from nst_lib.survey.stimuli import SurveyError
+from nst_lib.survey.kinds.questionnaire import Questionnaire
+from nst_lib.survey.stimuli import TAKEN_TODAY, SurveyError
 
 #: URL parameter in which each platform gives the identity of a participant.
 PARAMETERS = {"prolific": "PROLIFIC_PID", "mturk": "workerId", "list": "participant"}
@@ -107,6 +108,18 @@ class SurveySettings(Model):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two blocks are called {name!r}; give each its own name")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> "SurveySettings":
+        asked = [one for one in self.blocks if isinstance(one, Questionnaire)]
+        names = [name for one in asked for name in one.columns(())]
+        for name in names:
+            if name in TAKEN_TODAY or names.count(name) > 1:
+                raise ValueError(
+                    f"the questionnaires would export two columns {name!r}, the name of a block "
+                    "and of its question; rename one"
+                )
         return self
 
 
