@@ -637,7 +637,7 @@ class TestRefusals:
         client = app.join()
         client.get("/api/screens/0/sounds/0")
         body = json.dumps(ANSWER).encode().ljust(MOST_BYTES + 1)
-        chunks = (body[n : n + 500] for n in range(0, len(body), 5000))
+        chunks = (body[n : n + 5000] for n in range(0, len(body), 5000))
         for content in (body, chunks):
             reply = client.put("/api/screens/0/answer", content=content, headers=JSON)
             assert reply.status_code == 413
