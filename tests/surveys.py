@@ -32,13 +32,13 @@ file,item,role,pair,transform,pooling,description,lowest,highest
 """
 
 
-def write_sounds(folder: Path, table: str = TABLE, *, seconds: float = 0.3) -> Path:
+def write_sounds(folder: Path, table: str = TABLE, *, seconds: float = 0.3, sr: int = 8000) -> Path:
     """Write a table and its sounds, tones of different pitch and level; return the table."""
     folder.mkdir(exist_ok=True)
-    time = np.arange(round(8000 * seconds)) / 8000
+    time = np.arange(round(sr * seconds)) / sr
     for n, line in enumerate(table.splitlines()[1:]):
         tone = 10 ** (-(10 + n) / 20) * np.sin(2 * np.pi * (300 + 50 * n) * time)
-        sf.write(folder / line.split(",")[0], tone, 8000)
+        sf.write(folder / line.split(",")[0], tone, sr)
     path = folder / "sounds.csv"
     path.write_text(table)
     return path

@@ -286,7 +286,8 @@ def _summarise(folder: Path, *, same_loudness: bool) -> None:
     """Print the numbers of sounds, how long a participant takes, and the levels of a new survey."""
     from nst_lib.survey.files import SETTINGS_FILE
     from nst_lib.survey.settings import read_json
-    from nst_lib.survey.stimuli import CATCH, ROLES, TRAINING
+    from nst_lib.survey.sources import ANCHORS
+    from nst_lib.survey.stimuli import ANCHOR, CATCH, REFERENCE, ROLES, TRAINING
     from nst_lib.survey.survey import Survey
 
     survey, about = Survey.read(folder), read_json(folder / SETTINGS_FILE)
@@ -303,6 +304,13 @@ def _summarise(folder: Path, *, same_loudness: bool) -> None:
         print(
             f"only {others} of {about['wanted']} training and catch sounds: the batch has no more "
             "recordings that are different from each other and from the trials"
+        )
+    pages = [one for one in survey.settings.blocks if one.kind == "mushra"]
+    given = [one.role for block in pages for one in survey.of(block)]
+    if given.count(ANCHOR) < len(ANCHORS) * given.count(REFERENCE):
+        print(
+            f"only {given.count(ANCHOR)} of {len(ANCHORS) * given.count(REFERENCE)} anchors: the "
+            "others need a higher sampling rate of the references"
         )
     low, high, unit = (about["levels"][name] for name in ("lowest", "highest", "unit"))
     equal = same_loudness or high - low < AUDIBLE

@@ -46,6 +46,11 @@ def degraded(path: Path, *, seed: int) -> tuple[audio.Audio, int]:
     return _as_loud((y * (1 + 10 ** (-Q / 20) * noise)).astype(np.float32), y, sr), sr
 
 
+def has_anchor(path: Path, cutoff: float) -> bool:
+    """Whether the sampling rate of a sound leaves something above the cutoff of an anchor."""
+    return cutoff + TRANSITION < probe(path).sr / 2
+
+
 def anchor(path: Path, cutoff: float) -> tuple[audio.Audio, int]:
     """Return a sound without its high frequencies, and its sampling rate: an anchor of BS.1534-3.
 
@@ -54,13 +59,11 @@ def anchor(path: Path, cutoff: float) -> tuple[audio.Audio, int]:
     path : Path
         The sound file.
     cutoff : float > 0
-        Highest frequency that is kept, in Hz: 3500 or 7000. The recommendation
-        demands 25 dB less at 500 Hz above it, and 50 dB at 1000 Hz; the filter falls by 60 dB
-        within 500 Hz. It has linear phase and no delay.
+        Highest frequency that is kept, in Hz: 3500 or 7000; see :func:`has_anchor`. The
+        recommendation demands 25 dB less at 500 Hz above it, and 50 dB at 1000 Hz; the filter falls
+        by 60 dB within 500 Hz. It has linear phase and no delay.
     """
     y, sr = read(path)
-    if cutoff + TRANSITION >= sr / 2:
-        return y, sr
     taps, beta = kaiserord(STOP, TRANSITION / (sr / 2))
     filtered = firwin(taps | 1, cutoff + TRANSITION / 2, window=("kaiser", beta), fs=sr)
     kept, _ = audio.guard(fftconvolve(y, filtered, mode="same").astype(np.float32))

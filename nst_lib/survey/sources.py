@@ -174,13 +174,18 @@ def _references(
 
 
 def with_anchors(found: SoundSet) -> SoundSet:
-    """Return the sounds with the anchors of BS.1534-3, made from each reference."""
+    """Return the sounds with the anchors of BS.1534-3, made from each reference.
+
+    A reference whose sampling rate is too low for an anchor does not get this one.
+    """
     made = dict(found.made)
     stimuli = list(found.stimuli)
     for one in found.stimuli:
         if one.role != REFERENCE:
             continue
         for cutoff in ANCHORS:
+            if not recordings.has_anchor(found.folder / one.file, cutoff):
+                continue
             file = f"{one.file} below {cutoff:g} Hz"
             made[file] = partial(recordings.anchor, found.folder / one.file, cutoff)
             name = f"anchor {cutoff / 1000:g} kHz {one.pair}"

@@ -49,7 +49,7 @@ GIVEN = {
 
 
 def make(folder: Path, plan: list[dict[str, Any]] = PLAN, **options: Any) -> Path:
-    table = write_sounds(folder / "tones", TABLE + REFERENCES)
+    table = write_sounds(folder / "tones", TABLE + REFERENCES, sr=16000)
     given = {"headphones": None, "table": table, **options}
     return build(table.parent, folder / "survey", plan=plan, **given)
 
@@ -195,6 +195,15 @@ class TestAnchors:
             assert abs(change(name, 100, cutoff - 50)) < 0.1
             assert change(name, cutoff + 500, cutoff + 1000) < -25
             assert change(name, cutoff + 1000, 20000) < -50
+
+    def test_a_sampling_rate_that_is_too_low_gives_none_and_a_line_says_so(self, tmp_path, nst):
+        write_sounds(tmp_path / "tones", TABLE + REFERENCES, sr=14000)
+        command = ("survey", "build", "tones", "--table", "tones/sounds.csv", "--out", "made")
+        done = nst(*command, "--question", "style", "--kind", "mushra")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "only 2 of 4 anchors: the others need a higher sampling rate" in done.stdout
+        found = [one.item for one in Survey.read(tmp_path / "made").stimuli if one.role == "anchor"]
+        assert found == ["anchor 3.5 kHz hens", "anchor 3.5 kHz saws"]
 
     def test_a_page_has_at_most_twelve_sounds(self):
         block = kinds.KINDS["mushra"](name="m", wording="?", labels=[*"abcde"])

@@ -185,7 +185,7 @@ async def run(server: Process, folder: Path, log: Path) -> tuple[Crowd, Process]
 
 
 def test_two_hundred_at_once_and_a_server_that_is_killed(tmp_path):
-    table = write_sounds(tmp_path / "tones", TABLE)
+    table = write_sounds(tmp_path / "tones", TABLE, sr=16000)
     folder = build(table.parent, tmp_path / "survey", plan=PLAN, table=table, headphones=None)
     server = Process(folder, log=tmp_path / "log")
     try:
