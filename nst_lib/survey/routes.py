@@ -156,9 +156,8 @@ def check(here: Here, who: Who, given: messages.Headphones) -> messages.Passed:
         raise HTTPException(404)
     right = headphones.right(given.answers, kind=kind, seed=settings.seed)
     passed = right >= headphones.KINDS[kind]
-    first = who.headphones is None and who.id not in here.failed
-    if _requires_headphones(here) and not passed and first:
-        here.failed.add(who.id)
+    failed = not passed and who.headphones is None
+    if failed and _requires_headphones(here) and here.may_try_again("headphones", who.id):
         return messages.Passed(passed=False, again=True)
     with _known():
         kept = here.answers.check_headphones(who.id, right, passed=passed)
@@ -180,8 +179,8 @@ def check_channels(here: Here, who: Who, given: messages.Channels) -> messages.P
     if not settings.channels:
         raise HTTPException(404)
     passed = channels.passed(given.answers, seed=settings.seed)
-    if not passed and who.channels is None and -who.id not in here.failed:
-        here.failed.add(-who.id)
+    failed = not passed and who.channels is None
+    if failed and here.may_try_again("channels", who.id):
         return messages.Passed(passed=False, again=True)
     with _known():
         return messages.Passed(passed=here.answers.check_channels(who.id, passed=passed))

@@ -43,8 +43,8 @@ class State:
         Counts the requests.
     heard : Heard
         Knows which participant can have heard which sound.
-    failed : set of int
-        Participants who failed a check once, and may try again.
+    failed : set of tuple
+        Name of a check and number of a participant who failed it once, and may try again.
     """
 
     survey: Survey
@@ -54,7 +54,13 @@ class State:
     rates: Rates = field(default_factory=Rates)
     limiter: Limiter = field(default_factory=Limiter)
     heard: Heard = field(default_factory=Heard)
-    failed: set[int] = field(default_factory=set)
+    failed: set[tuple[str, int]] = field(default_factory=set)
+
+    def may_try_again(self, check: str, who: int) -> bool:
+        """Whether a participant has failed a check for the first time. It counts from now on."""
+        first = (check, who) not in self.failed
+        self.failed.add((check, who))
+        return first
 
     def take(self, key: object, rate: Rate) -> float:
         """Count a request. Return how long it has to wait (s); refuse it if that is too long."""
