@@ -10,7 +10,15 @@ from nst_lib.opinions.analysis import ALL, SIMULATED_CHOICES
 from nst_lib.opinions.choices import ABX, describe
 from nst_lib.opinions.judgements import Judgements
 from nst_lib.opinions.preferences import Preferences
-from nst_lib.opinions.summary import first_rows, indented, known, p_text, rounded
+from nst_lib.opinions.summary import (
+    first_rows,
+    indented,
+    known,
+    left_out,
+    not_analysed,
+    p_text,
+    rounded,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,11 +48,7 @@ def _lines(judgements: Judgements) -> Iterator[str]:
     for question, variants in judgements.analyses.items():
         yield ""
         yield f"{question or what}: {'; '.join(describe(variants[ALL].choices))}"
-        left = judgements.excluded[question]
-        yield f"  left out by the rules: {'nobody' if not left else ''}".rstrip()
-        yield from (f"    {name}: {why}" for name, why in left.items())
-        if judgements.warning(question):
-            yield f"  WARNING: {judgements.warning(question)}"
+        yield from left_out(judgements, question)
         for name, analysis in variants.items():
             yield ""
             full = name == ALL
@@ -52,8 +56,7 @@ def _lines(judgements: Judgements) -> Iterator[str]:
                 yield from _abx(analysis, name, full=full)
             else:
                 yield from _preferences(analysis, name, full=full)
-        for name, why in judgements.missing[question].items():
-            yield f"  {name}: not analysed, because {why}"
+        yield from not_analysed(judgements, question)
 
 
 def _preferences(analysis: Preferences, name: str, *, full: bool) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nst_lib.opinions.analysis import ALL, SIMULATED, UNBIASED, Analysis, Opinions
+from nst_lib.opinions.analysis import ALL, SIMULATED, UNBIASED, Analysed, Analysis, Opinions
 from nst_lib.opinions.conditions import NO_RATINGS, layout
 from nst_lib.opinions.factorial import categorical
 from nst_lib.opinions.ratings import describe
@@ -32,6 +32,21 @@ def summary(opinions: Opinions) -> str:
     return "\n".join(_lines(opinions))
 
 
+def left_out(found: Analysed, question: str) -> Iterator[str]:
+    """Yield which listeners the rules leave out of a question, and a warning if they are many."""
+    left = found.excluded[question]
+    yield f"  left out by the rules: {'nobody' if not left else ''}".rstrip()
+    yield from (f"    {name}: {why}" for name, why in left.items())
+    if found.warning(question):
+        yield f"  WARNING: {found.warning(question)}"
+
+
+def not_analysed(found: Analysed, question: str) -> Iterator[str]:
+    """Yield which variants of a question are not analysed, and why."""
+    for name, why in found.missing[question].items():
+        yield f"  {name}: not analysed, because {why}"
+
+
 def _lines(opinions: Opinions) -> Iterator[str]:
     if opinions.ratings.simulated:
         yield SIMULATED
@@ -42,11 +57,7 @@ def _lines(opinions: Opinions) -> Iterator[str]:
         everyone = variants[ALL]
         yield ""
         yield f"{question or 'ratings'}: {'; '.join(describe(everyone.ratings))}"
-        left = opinions.excluded[question]
-        yield f"  left out by the rules: {'nobody' if not left else ''}".rstrip()
-        yield from (f"    {name}: {why}" for name, why in left.items())
-        if opinions.warning(question):
-            yield f"  WARNING: {opinions.warning(question)}"
+        yield from left_out(opinions, question)
         for name, analysis in variants.items():
             yield ""
             yield f"  MOS, {name}{_over(analysis, name)}"
@@ -54,8 +65,7 @@ def _lines(opinions: Opinions) -> Iterator[str]:
             if len(analysis.hidden):
                 yield "    hidden reference and anchors, which are in no test"
                 yield indented(_hidden(analysis))
-        for name, why in opinions.missing[question].items():
-            yield f"  {name}: not analysed, because {why}"
+        yield from not_analysed(opinions, question)
         yield ""
         yield from _models(variants)
         if len(everyone.wilcoxon) and (everyone.wilcoxon["n"] > 0).any():

@@ -157,6 +157,18 @@ def references(stimuli: Sequence[Stimulus]) -> dict[str, Stimulus]:
     return {one.pair: one for one in stimuli if one.role == REFERENCE}
 
 
+def need_descriptions(judged: Sequence[Stimulus], wording: str) -> None:
+    """Raise SurveyError if a question shows the description of a sound that has none."""
+    if "{description}" not in wording:
+        return
+    for one in judged:
+        if not one.description:
+            raise SurveyError(
+                f"item {one.item!r} has no description; give each sound one, because the question "
+                f"is {wording!r}"
+            )
+
+
 def need_references(stimuli: Sequence[Stimulus], judged: Sequence[Stimulus], name: str) -> None:
     """Raise SurveyError if a sound that is judged has no reference."""
     known = references(stimuli)

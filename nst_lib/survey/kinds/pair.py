@@ -11,6 +11,7 @@ from nst_lib.survey.kinds.block import (
     Given,
     Screen,
     Text,
+    need_descriptions,
     need_references,
     only,
     references,
@@ -53,13 +54,7 @@ class Pair(Comparisons):
                 "participant hears"
             )
         trials = [one for one in stimuli if one.role == TRIAL]
-        if "{description}" in self.wording:
-            for one in trials:
-                if not one.description:
-                    raise SurveyError(
-                        f"item {one.item!r} has no description; give each sound one, because the "
-                        f"question is {self.wording!r}"
-                    )
+        need_descriptions(trials, self.wording)
         if self.reference:
             need_references(stimuli, trials, self.name)
 

@@ -18,6 +18,7 @@ from nst_lib.survey.kinds.block import (
     Screen,
     Text,
     factor_columns,
+    need_descriptions,
     need_references,
     number,
     only,
@@ -79,13 +80,7 @@ class Rating(Block):
                 "participant hears"
             )
         judged = [one for one in stimuli if one.role in (TRIAL, TRAINING, CATCH)]
-        if "{description}" in self.wording:
-            for one in judged:
-                if not one.description:
-                    raise SurveyError(
-                        f"item {one.item!r} has no description; give each sound one, because the "
-                        f"question is {self.wording!r}"
-                    )
+        need_descriptions(judged, self.wording)
         low, high = self.scale
         for one in judged:
             for limit in (one.lowest, one.highest):
