@@ -6,7 +6,7 @@ READY := .venv/.ready
 LIBRARY := $(shell find nst_lib -type f -not -name '*.pyc')
 LESSONS := $(patsubst notebooks/%,out/docs/lessons/%,$(wildcard notebooks/*.ipynb))
 # Lessons with widgets that need a kernel: on a page they are figures.
-LIVE := 00_% 04_% 07_%
+LIVE := 00_% 07_% 11_%
 
 .PHONY: demo check test lab docs lint audit bench front systems lessons ear lock clean
 .DELETE_ON_ERROR:
@@ -43,7 +43,7 @@ out/docs/lessons/%.ipynb: notebooks/%.ipynb $(LIBRARY) | $(READY)
 	@mkdir -p $(@D)
 	$(BIN)/papermill --log-level WARNING --cwd notebooks $(if $(filter $(LIVE),$*),-p interactive False) $< $@
 
-out/docs/gallery/index.html: notebooks/conditions/milacic2020.yaml notebooks/04_transfer.ipynb $(LIBRARY) | $(READY)
+out/docs/gallery/index.html: notebooks/conditions/milacic2020.yaml notebooks/07_transfer.ipynb $(LIBRARY) | $(READY)
 	$(BIN)/nst batch $< --out out/docs/batch --set preset=fast
 	$(BIN)/nst gallery out/docs/batch --to $(@D)
 

@@ -27,7 +27,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 #: The word for the data of lessons without recordings.
 TABLES = "tables"
 #: Lessons that would write into the repository, with the parameter for another folder.
-ELSEWHERE = {"04_transfer": "out"}
+ELSEWHERE = {"07_transfer": "out"}
 
 
 def execute(lesson: Path, target: Path, dataset: str) -> float:

@@ -25,7 +25,7 @@ from nst_lib.sound import audio
 from nst_lib.sound.datasets import RecordedClip, SyntheticClip
 
 #: The notebook that is run for each condition, in a checkout.
-NOTEBOOK = Path(nst_lib.__file__).parents[1] / "notebooks" / "04_transfer.ipynb"
+NOTEBOOK = Path(nst_lib.__file__).parents[1] / "notebooks" / "07_transfer.ipynb"
 #: The shortest time between two writes of the status, in seconds: to a folder, and to a URL.
 _INTERVALS = (1.0, 15.0)
 
@@ -78,7 +78,7 @@ def plan(grid: Grid, out: str | os.PathLike[str], *, notebook: Path = NOTEBOOK) 
     out : path or URL
         The place for the results.
     notebook : Path
-        The notebook to execute. It must take the parameters of 04_transfer and write the same
+        The notebook to execute. It must take the parameters of 07_transfer and write the same
         files.
 
     Raises

@@ -83,7 +83,7 @@ def batch(
     notebook: Annotated[
         Path,
         typer.Option(
-            help="The notebook to execute for each condition; by default lesson 4.",
+            help="The notebook to execute for each condition; by default lesson 7.",
             show_default=False,
         ),
     ] = driver.NOTEBOOK,

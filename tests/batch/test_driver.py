@@ -166,7 +166,7 @@ def test_what_changed_is_run_and_the_rest_is_not(nst, folder):
 
 
 def test_a_changed_notebook_is_a_changed_condition(nst, folder, tmp_path):
-    notebook = nbformat.read(ROOT / "notebooks" / "04_transfer.ipynb", as_version=4)
+    notebook = nbformat.read(ROOT / "notebooks" / "07_transfer.ipynb", as_version=4)
     notebook.cells[-1].source += "More exercises."  # of the lesson, which a batch does not run
     path = tmp_path / "mine.ipynb"
     nbformat.write(notebook, path)
@@ -302,7 +302,7 @@ def test_changed_weights_are_noticed(tmp_path):
 
 
 def test_a_notebook_that_fails_is_kept_with_its_traceback(nst, tmp_path):
-    notebook = nbformat.read(ROOT / "notebooks" / "04_transfer.ipynb", as_version=4)
+    notebook = nbformat.read(ROOT / "notebooks" / "07_transfer.ipynb", as_version=4)
     cell = nbformat.v4.new_code_cell("if pooling == 'max':\n    raise ArithmeticError('no\\nway')")
     notebook.cells.insert(4, cell)
     nbformat.write(notebook, tmp_path / "mine.ipynb")
@@ -337,7 +337,7 @@ def test_limits(nst, tmp_path, option, state, reason):
 
 
 def test_a_dead_kernel_is_replaced_but_not_for_ever(nst, tmp_path):
-    notebook = nbformat.read(ROOT / "notebooks" / "04_transfer.ipynb", as_version=4)
+    notebook = nbformat.read(ROOT / "notebooks" / "07_transfer.ipynb", as_version=4)
     notebook.cells.insert(4, nbformat.v4.new_code_cell("import os\nos.kill(os.getpid(), 9)"))
     nbformat.write(notebook, tmp_path / "mine.ipynb")
     write_grid(tmp_path, factors={})

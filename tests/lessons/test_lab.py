@@ -182,8 +182,8 @@ def test_lesson_4_moves_stops_and_resumes(run_all, lab):
     endless = {"preset": "fast", "steps": 5000, "settings": '{"duration": 2.0, "n_iter": 4}'}
     left_out = {"compare": 0, "lasting": 0}
     page = run_all(
-        "04_transfer",
-        lesson("04_transfer", interactive=True, out=out, **left_out, **endless),
+        "07_transfer",
+        lesson("07_transfer", interactive=True, out=out, **left_out, **endless),
     )
     picture = page.locator(".widget-image").first
     seen = set()

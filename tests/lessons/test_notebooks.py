@@ -31,7 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "00_tour": {"duration": 1.0, "steps": 8},
     "01_listen": {"duration": 1.0},
     "02_spectrograms": {"duration": 1.5, "n_iter": 2},
-    "03_random_features": {
+    "05_random_features": {
         "duration": 1.0,
         "channels": 16,
         "shown": 4,
@@ -41,7 +41,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "limit_widths": [8, 16],
         "steps": 4,
     },
-    "04_transfer": {
+    "07_transfer": {
         "channels": 16,
         "steps": 4,
         "settings": '{"sr": 22050, "duration": 1.0, "mono": true, "n_iter": 2}',
@@ -49,7 +49,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "narrow": 16,
         "lasting": 20.0,
     },
-    "05_inversion": {
+    "09_inversion": {
         "quick": False,
         "duration": 1.0,
         "rounds": [1, 2],
@@ -58,8 +58,8 @@ SMALL: dict[str, dict[str, Any]] = {
         "seeds": 1,
         "steps": 2,
     },
-    "06_scores": {"duration": 1.0, "steps": 6, "unrelated": 3, "snrs": [20, 0]},
-    "07_listening_test": {
+    "10_scores": {"duration": 1.0, "steps": 6, "unrelated": 3, "snrs": [20, 0]},
+    "11_listening_test": {
         "duration": 1.0,
         "steps": 2,
         "pairs": 2,
@@ -67,9 +67,9 @@ SMALL: dict[str, dict[str, Any]] = {
         "n_sims": 2,
         "interactive": False,
     },
-    "08_mos_statistics": {"n_boot": 200, "n_sims": 3},
-    "09_experiment": {},
-    "10_systems": {
+    "12_mos_statistics": {"n_boot": 200, "n_sims": 3},
+    "14_experiment": {},
+    "15_systems": {
         "quick": False,
         "dataset": "synthetic",
         "duration": 1.6,
@@ -248,13 +248,13 @@ def test_defines_nothing_that_the_library_has(name: str) -> None:
 
 
 def test_unknown_parameter_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"04_transfer: parameter chanels; accepted: content, .*"):
-        execute("04_transfer", tmp_path, {"chanels": 16})
+    with pytest.raises(ValueError, match=r"07_transfer: parameter chanels; accepted: content, .*"):
+        execute("07_transfer", tmp_path, {"chanels": 16})
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("name", ["00_tour", "04_transfer"])
+@pytest.mark.parametrize("name", ["00_tour", "07_transfer"])
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -280,7 +280,7 @@ def test_recordings_that_are_not_there_are_said(
 def test_experiment_refuses_an_unknown_split(tmp_path: Path) -> None:
     message = "split 'poling'; accepted: transform, pooling, layer_weights"
     with pytest.raises(papermill.PapermillExecutionError, match=message):
-        execute("09_experiment", tmp_path, {"split": "poling"})
+        execute("14_experiment", tmp_path, {"split": "poling"})
 
 
 @pytest.mark.kernel
@@ -290,9 +290,9 @@ def test_experiment_refuses_an_unknown_split(tmp_path: Path) -> None:
         ("00_tour", 2),
         ("01_listen", 3),
         ("02_spectrograms", 7),
-        ("05_inversion", 6),
-        ("06_scores", 9),
-        ("07_listening_test", 4),
+        ("09_inversion", 6),
+        ("10_scores", 9),
+        ("11_listening_test", 4),
     ],
 )
 def test_lesson_runs_with_its_solutions(name: str, figures: int, tmp_path: Path) -> None:
@@ -332,8 +332,8 @@ def test_tour_makes_a_page_of_own_files(tmp_path: Path, rng: np.random.Generator
 
 @pytest.mark.kernel
 def test_random_features_runs_and_its_identities_hold(tmp_path: Path) -> None:
-    parameters = {"dataset": "synthetic", **SMALL["03_random_features"]}
-    run = execute("03_random_features", tmp_path, parameters, solve=True)
+    parameters = {"dataset": "synthetic", **SMALL["05_random_features"]}
+    run = execute("05_random_features", tmp_path, parameters, solve=True)
     assert images(run) == 10
     said = text(run)
     assert "simulated" in said
@@ -345,7 +345,7 @@ def test_random_features_runs_and_its_identities_hold(tmp_path: Path) -> None:
 
 
 def check_transfer(run: Any, out: Path, *, steps: int, samples: int, figures: int) -> None:
-    """Check the sound, the record and the figure that 04_transfer wrote."""
+    """Check the sound, the record and the figure that 07_transfer wrote."""
     assert sorted(path.name for path in out.iterdir()) == [
         "figure.png",
         "result.json",
@@ -371,8 +371,8 @@ def check_transfer(run: Any, out: Path, *, steps: int, samples: int, figures: in
 def test_transfer_runs_with_its_solutions(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    parameters = {"dataset": "synthetic", "out": str(out), **SMALL["04_transfer"]}
-    run = execute("04_transfer", tmp_path, parameters, solve=True)
+    parameters = {"dataset": "synthetic", "out": str(out), **SMALL["07_transfer"]}
+    run = execute("07_transfer", tmp_path, parameters, solve=True)
     check_transfer(run, out, steps=4, samples=22050, figures=7)
     assert "simulated" in text(run)
     assert re.search(r"\*\*.* over .*\*\* is concave over the first steps", text(run))
@@ -387,10 +387,10 @@ def test_transfer_runs_on_recordings(esc50_root: Path, tmp_path: Path) -> None:
         "content": str(min(audio.glob("*-49.wav"))),
         "style": min(audio.glob("*-28.wav")).stem,
         "out": str(out),
-        **SMALL["04_transfer"],
+        **SMALL["07_transfer"],
         "pooling": "max",
     }
-    run = execute("04_transfer", tmp_path, parameters)
+    run = execute("07_transfer", tmp_path, parameters)
     check_transfer(run, out, steps=4, samples=22050, figures=6)
     assert "simulated" not in text(run)
     record = json.loads((out / "result.json").read_text(encoding="utf-8"))
@@ -407,7 +407,7 @@ def test_transfer_takes_recordings_as_they_are(tmp_path: Path, rng: np.random.Ge
         parameters[role] = str(tmp_path / f"{role}.wav")
         sf.write(tmp_path / f"{role}.wav", 0.1 * y, rate, subtype="PCM_24")
     parameters["out"] = str(tmp_path / "out")
-    execute("04_transfer", tmp_path, parameters)
+    execute("07_transfer", tmp_path, parameters)
     found = sf.info(tmp_path / "out" / "result.wav")
     assert (found.samplerate, found.channels, found.frames) == (rate, 2, frames)
     assert found.subtype == "PCM_24"
@@ -415,7 +415,7 @@ def test_transfer_takes_recordings_as_they_are(tmp_path: Path, rng: np.random.Ge
 
 @pytest.mark.kernel
 def test_systems_run_with_their_solutions(tmp_path: Path) -> None:
-    run = execute("10_systems", tmp_path, SMALL["10_systems"], solve=True)
+    run = execute("15_systems", tmp_path, SMALL["15_systems"], solve=True)
     said = text(run)
     for name, entry in PRESETS.items():
         assert f"**{name}** ({entry.source})" in said
@@ -446,7 +446,7 @@ def test_transfer_runs_with_systems_of_another_shape(
         settings["channels"] = 16
     parameters = {"dataset": "synthetic", "preset": preset, "steps": 4, "compare": 0, "lasting": 0}
     parameters |= {"out": str(tmp_path / "out"), "settings": json.dumps(settings)}
-    run = execute("04_transfer", tmp_path, parameters)
+    run = execute("07_transfer", tmp_path, parameters)
     assert network in text(run)
     assert "Left out: `compare` is 0." in text(run)
     assert "Left out: `lasting` is 0." in text(run)
@@ -458,7 +458,7 @@ def test_transfer_runs_with_systems_of_another_shape(
 
 @pytest.mark.kernel
 def test_mos_statistics_run_with_their_solutions(tmp_path: Path) -> None:
-    name = "08_mos_statistics"
+    name = "12_mos_statistics"
     run = execute(name, tmp_path, SMALL[name], solve=True)
     said = text(run)
     assert images(run) == 6
@@ -491,8 +491,8 @@ def test_mos_statistics_run_on_a_file_of_webmushra(tmp_path: Path) -> None:
     columns = ["session_test_id", "session_uuid", "trial_id", "rating_stimulus", "rating_score"]
     path = tmp_path / "mushra.csv"
     pd.DataFrame(rows[:-1], columns=columns).to_csv(path, index=False)
-    parameters = {"ratings": str(path), "by": "stimulus", **SMALL["08_mos_statistics"]}
-    said = text(execute("08_mos_statistics", tmp_path, parameters))
+    parameters = {"ratings": str(path), "by": "stimulus", **SMALL["12_mos_statistics"]}
+    said = text(execute("12_mos_statistics", tmp_path, parameters))
     assert said.startswith(f"**ratings: {path}.**")
     assert "23 ratings, 4 listeners, 6 items" in said
     assert "'101'; accepted: a number from 0 to 100" in said
@@ -502,7 +502,7 @@ def test_mos_statistics_run_on_a_file_of_webmushra(tmp_path: Path) -> None:
 
 
 def check_experiment(run: Any, *, figures: int = 4) -> str:
-    """Check the results by hand and the verdicts of 09_experiment; return its text."""
+    """Check the results by hand and the verdicts of 14_experiment; return its text."""
     assert images(run) == figures
     said = text(run)
     statistics = r": ([^%]*%.*?d_z -?[\d.]+)"
@@ -522,7 +522,7 @@ def check_experiment(run: Any, *, figures: int = 4) -> str:
 
 @pytest.mark.kernel
 def test_experiment_runs_with_its_solutions_on_the_shipped_table(tmp_path: Path) -> None:
-    said = check_experiment(execute("09_experiment", tmp_path, {}, solve=True))
+    said = check_experiment(execute("14_experiment", tmp_path, {}, solve=True))
     assert "recorded, from ESC-50" in said
     assert "published layer weights: **" in said
     assert "balanced layer weights: **" in said
@@ -544,7 +544,7 @@ def test_experiment_tells_what_the_ear_says_of_the_shipped_tables(
         table = comparison.load(FOLDER / "conditions" / f"{name}.csv")
         for finding in examine(table, margins={score: 0.05}, claims=(claim,)):
             assert (finding.difference.n, finding.verdict) == (pairs, verdict)
-    assert told in prose("09_experiment")
+    assert told in prose("14_experiment")
 
 
 @pytest.mark.kernel
@@ -557,7 +557,7 @@ def test_experiment_runs_on_a_batch_of_other_factors_and_seeds(tmp_path: Path) -
     pd.concat([table, again[1:]]).to_csv(tmp_path / "results.csv", index=False)
     about = {"simulated": True, "conditions": conditions}
     (tmp_path / "batch.json").write_text(json.dumps(about), encoding="utf-8")
-    run = execute("09_experiment", tmp_path, {"results": str(tmp_path)}, solve=True)
+    run = execute("14_experiment", tmp_path, {"results": str(tmp_path)}, solve=True)
     said = check_experiment(run, figures=3)
     assert "**Left out:** this section needs a table with scores of the trained ear" in said
     assert f"{len(conditions) - 1} sounds** of {len(conditions)}" in said
