@@ -16,6 +16,7 @@ from matplotlib import image
 
 import nst_lib
 from nst_lib.batch.results import EAR, FACTORS, SCORES
+from nst_lib.exercises import solutions
 from nst_lib.features import TransferConfig
 from nst_lib.opinions import comparison
 from nst_lib.opinions.analysis import SIMULATED, SIMULATED_CHOICES
@@ -87,10 +88,9 @@ def code(name: str) -> list[Any]:
     return [cell for cell in read(name).cells if cell.cell_type == "code"]
 
 
-def solutions(name: str) -> list[str]:
-    """Return the programs in the hidden solutions of a notebook."""
-    hidden = "".join(re.findall(r"<details>.*?</details>", prose(name), re.DOTALL))
-    return re.findall(r"```python\n(.*?)```", hidden, re.DOTALL)
+def solved(name: str) -> Any:
+    """Return a notebook with its solutions in the answer cells."""
+    return solutions.solve(read(name), solutions.read(FOLDER / "solutions" / f"{name}.md"))
 
 
 def prose(name: str) -> str:
@@ -98,7 +98,7 @@ def prose(name: str) -> str:
 
 
 def execute(name: str, out: Path, parameters: dict[str, Any], *, solve: bool = False) -> Any:
-    """Run a notebook, with its solutions at the end if `solve`; return it with its outputs.
+    """Run a notebook, with its solutions if `solve`; return it with its outputs.
 
     Papermill only warns of a parameter that the notebook lacks; here it is a ValueError.
     """
@@ -106,8 +106,7 @@ def execute(name: str, out: Path, parameters: dict[str, Any], *, solve: bool = F
     unknown = sorted(set(parameters) - set(known))
     if unknown:
         raise ValueError(f"{name}: parameter {', '.join(unknown)}; accepted: {', '.join(known)}")
-    notebook = read(name)
-    notebook.cells += [nbformat.v4.new_code_cell(text) for text in solutions(name) if solve]
+    notebook = solved(name) if solve else read(name)
     source, target = out / f"{name}_in.ipynb", out / f"{name}.ipynb"
     nbformat.write(notebook, source)
     papermill.execute_notebook(
@@ -125,6 +124,15 @@ def images(notebook: Any) -> int:
     """Count the figures that a run shows."""
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
     return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+def check_solved(notebook: Any) -> None:
+    """Check that each exercise of a run with solutions is said to be right."""
+    checks = [cell for cell in notebook.cells if "check" in solutions.tags(cell)]
+    assert checks
+    for cell in checks:
+        (output,) = cell.outputs
+        assert output["data"]["text/markdown"].startswith("✓ **Right.**"), cell.source
 
 
 def text(notebook: Any) -> str:
@@ -216,15 +224,27 @@ def test_figures_have_prose_before_and_after(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_has_exercises_with_hidden_solutions_and_reading(name: str) -> None:
-    _, exercises = prose(name).split("## Exercises\n")
+def test_has_exercises_with_answer_cells_and_checks_and_reading(name: str) -> None:
+    text = prose(name)
+    assert "<details><summary>Solution" not in text
+    _, exercises = text.split("## Exercises\n")
     exercises, reading = exercises.split("## Further reading\n")
     numbers = [int(number) for number in re.findall(r"^\*\*(\d)\. ", exercises, re.MULTILINE)]
     assert numbers == list(range(1, len(numbers) + 1))
-    assert 2 <= len(numbers) <= 4
-    assert exercises.count("<details><summary>Solution</summary>\n\n") == len(numbers)
-    assert exercises.count("\n\n</details>") == len(numbers)
+    assert 3 <= len(numbers) <= 4
+    tagged = [cell for cell in code(name) if {"answer", "check"} & {*solutions.tags(cell)}]
+    for n, answer, check in zip(numbers, tagged[::2], tagged[1::2], strict=True):
+        assert solutions.tags(answer) == ["answer"]
+        assert re.search(rf"^answer_{n} = \.\.\.  # \S", answer.source, re.MULTILINE)
+        assert solutions.tags(check) == ["check"]
+        assert re.match(rf"check\.\w+\(\s*answer_{n}\b", check.source)
+    assert len(solutions.read(FOLDER / "solutions" / f"{name}.md")) == len(numbers)
     assert reading.count("\n- ") >= 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_read_in_one_sitting(name: str) -> None:
+    assert len(prose(name).split()) <= 2000
 
 
 #: Methods that a user's own module must have.
@@ -239,7 +259,7 @@ def test_defines_nothing_that_the_library_has(name: str) -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
-    programs = [cell.source for cell in code(name)] + solutions(name)
+    programs = [cell.source for cell in solved(name).cells if cell.cell_type == "code"]
     for node in (node for program in programs for node in ast.walk(ast.parse(program))):
         if isinstance(node, ast.ClassDef) or (
             isinstance(node, ast.FunctionDef) and node.name not in OF_A_MODULE
@@ -298,6 +318,7 @@ def test_experiment_refuses_an_unknown_split(tmp_path: Path) -> None:
 def test_lesson_runs_with_its_solutions(name: str, figures: int, tmp_path: Path) -> None:
     parameters = {"dataset": "synthetic", **SMALL[name]}
     run = execute(name, tmp_path, parameters, solve=True)
+    check_solved(run)
     assert images(run) == figures
     assert "simulated" in text(run)
 
