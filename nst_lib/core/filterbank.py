@@ -193,6 +193,28 @@ class FilterBank:
             step = white + energy / previous.clamp_min(_tiny(y)) * step
         return y
 
+    def energy(self, freqs: npt.ArrayLike) -> Array:
+        """Return the energy of all responses: the gain of analysis and adjoint at each frequency.
+
+        Parameters
+        ----------
+        freqs : array_like of float
+            Frequencies in Hz.
+
+        Returns
+        -------
+        np.ndarray, same shape
+            For filters whose responses are no wider than the frame rate, a sound that is analysed
+            and passed to :meth:`adjoint` is multiplied by this energy at each frequency.
+        """
+        prototype = PROTOTYPES[self.prototype]
+        at = np.asarray(freqs, dtype=np.float64)
+        total = np.zeros(at.shape)
+        for centre, width, gain in zip(self.freqs, self.bandwidths, self.gains, strict=True):
+            u = (at - centre) / width
+            total += np.where(np.abs(u) <= prototype.reach, gain * prototype.response(u), 0) ** 2
+        return total / (2 * self.hop)
+
     def _plan_of(self, coefficients: Tensor, length: int) -> "_Plan":
         validate_shape(coefficients, (len(self.freqs), self.n_frames(length)), length=length)
         return _plan(self, length, coefficients.real.dtype, coefficients.device)

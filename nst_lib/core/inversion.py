@@ -105,6 +105,42 @@ def griffin_lim(
     return Inversion(y, torch.stack(convergence, dim=-1))
 
 
+def spectral_convergence(
+    y: Tensor | npt.NDArray[np.float32],
+    S: Tensor | npt.NDArray[np.float32],
+    transform: Transform,
+) -> float:
+    """Return how far the spectrogram of a sound is from a target: `|A - B| / |B|`.
+
+    A holds the amplitudes of the sound and B the target amplitudes (Frobenius norm). 0 is a perfect
+    match, and 1 is the value of silence. :func:`griffin_lim` returns this number for every
+    iteration, computed from rebuilt coefficients; here it is measured with the sound alone.
+
+    Parameters
+    ----------
+    y : Tensor or np.ndarray, shape=(samples,)
+        The sound.
+    S : Tensor or np.ndarray, shape=(freq, time)
+        The target, log(1 + amplitude).
+    transform : Transform
+        The transform that belongs to `S`.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If `S` does not have the shape that the transform gives for this sound.
+    """
+    sound = torch.as_tensor(y)
+    target = torch.as_tensor(S).expm1()
+    length = sound.shape[-1]
+    validate_shape(target, (transform.n_freq, transform.n_frames(length)), length=length)
+    return float(_size(transform.amplitude(sound) - target) / _size(target))
+
+
 def _direction(c: Tensor) -> Tensor:
     return torch.sgn(torch.where(c == 0, torch.ones_like(c), c))
 

@@ -23,7 +23,7 @@ The first four use the front end in :mod:`nst_lib.metrics.hearing`. The trained 
 """
 
 from nst_lib.core.bands import BAND_RANGE, N_BANDS
-from nst_lib.metrics.comparison import bounds, copying, distances
+from nst_lib.metrics.comparison import bounds, copying, distances, snr
 from nst_lib.metrics.hearing import (
     BACKGROUND,
     COMPRESSION,
@@ -78,6 +78,7 @@ __all__ = [
     "onset_strength",
     "scores",
     "skew",
+    "snr",
     "timbre",
     "variation",
 ]

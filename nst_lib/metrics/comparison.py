@@ -48,6 +48,42 @@ def copying(result: Audio, source: Audio, *, sr: int) -> float:
     return float(match / (X.norm() * S.norm()).clamp_min(STILL))
 
 
+def snr(result: Audio, original: Audio, *, sr: int, low: float = 0, high: float = np.inf) -> float:
+    """Return the signal-to-noise ratio of a sound that should be the original, sample by sample.
+
+    Parameters
+    ----------
+    result, original : np.ndarray, shape=(samples,)
+        Two sounds of the same length. The noise is their difference.
+    sr : int > 0
+        Sampling rate in Hz.
+    low, high : float
+        Lowest and highest frequency in Hz that count. By default, all count.
+
+    Returns
+    -------
+    float
+        Ratio in dB, infinite if both sounds are equal.
+
+    Raises
+    ------
+    ValueError
+        If the sounds differ in shape.
+    """
+    if result.shape != original.shape:
+        raise ValueError(
+            f"result of shape {result.shape} and original of shape {original.shape}; "
+            "pass two sounds of the same length"
+        )
+    freqs = np.fft.rfftfreq(original.shape[-1], 1 / sr)
+    counted = (freqs >= low) & (freqs <= high)
+    signal = original.astype(np.float64)
+    noise = result.astype(np.float64) - signal
+    energies = [np.linalg.norm(np.fft.rfft(x)[..., counted]) for x in (signal, noise)]
+    with np.errstate(divide="ignore"):
+        return float(20 * (np.log10(energies[0]) - np.log10(energies[1])))
+
+
 def distances(a: Audio, b: Audio, *, sr: int) -> dict[str, float]:
     """Return the distances of two sounds: in "timbre", and in each of `FAMILIES`.
 

@@ -57,6 +57,17 @@ def test_adjoint(bank, length):
     torch.testing.assert_close(there, back, rtol=1e-10, atol=1e-10)
 
 
+def test_energy_is_the_gain_of_analysis_and_adjoint():
+    bank = CQT(sr=SR, hop_length=4, n_bins=48, bins_per_octave=12, fmin=60).bank  # painless
+    t = torch.arange(8000, dtype=torch.float64) / SR
+    for pitch in (100.0, 400.0, 700.0):
+        tone = torch.sin(2 * torch.pi * pitch * t) * torch.hann_window(8000, dtype=torch.float64)
+        returned = bank.adjoint(bank.analyse(tone), length=8000)
+        gain = float((returned @ tone) / (tone @ tone))
+        assert bank.energy(pitch) == pytest.approx(gain, rel=2e-2)
+    assert bank.energy([bank.freqs[-1] * 1.9]) == pytest.approx([0], abs=1e-3 * bank.energy(400.0))
+
+
 def hann_filter(frequency: float, bandwidth: float) -> tuple[np.ndarray, np.ndarray]:
     """librosa's: a Hann window of N samples, its sum 1, times sqrt(N)."""
     N = SR / bandwidth

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nst_lib import CQT, CWT, STFT
-from nst_lib.core.inversion import griffin_lim
+from nst_lib.core.inversion import griffin_lim, spectral_convergence
 
 TRANSFORMS = {
     "stft": STFT(),
@@ -25,9 +25,13 @@ def y(dataset) -> torch.Tensor:
     return torch.from_numpy(dataset.pairs()[0].content.load(duration=1.0))
 
 
-def spectral_convergence(transform, y, S) -> float:
-    target = S.expm1()
-    return float((transform.amplitude(y) - target).norm() / target.norm())
+def test_spectral_convergence_of_known_sounds(transform, y):
+    S = transform(y)
+    assert spectral_convergence(y, S, transform) == pytest.approx(0, abs=1e-6)
+    assert spectral_convergence(0 * y, S, transform) == pytest.approx(1)
+    assert spectral_convergence(0.7 * y.numpy(), S.numpy(), transform) == pytest.approx(0.3, rel=1e-4)
+    with pytest.raises(ValueError, match="samples"):
+        spectral_convergence(y[: len(y) // 2], S, transform)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.99])
@@ -55,7 +59,7 @@ def test_reports_how_near_it_came(transform, y):
     assert inversion.y.shape == y.shape
     assert inversion.y.dtype == torch.float32
     last = float(inversion.convergence[-1])
-    assert last == pytest.approx(spectral_convergence(transform, inversion.y, S), rel=1e-3)
+    assert last == pytest.approx(spectral_convergence(inversion.y, S, transform), rel=1e-3)
     assert last < 0.4 * float(inversion.convergence[0])
     assert last < 0.25
     assert [iteration for iteration, _ in heard] == list(range(17))
@@ -72,7 +76,7 @@ def test_nearer_than_librosa_on_the_cqt(dataset):
     theirs = librosa.griffinlim_cqt(
         S.expm1().numpy(), hop_length=128, bins_per_octave=64, random_state=0, **settings
     )
-    assert float(ours.convergence[-1]) < spectral_convergence(CQT(), torch.from_numpy(theirs), S)
+    assert float(ours.convergence[-1]) < spectral_convergence(theirs, S, CQT())
 
 
 def test_seed_decides_the_phase(y):

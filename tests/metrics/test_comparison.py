@@ -66,3 +66,23 @@ def test_copying_finds_a_copy_wherever_it_lies(dataset):
         metrics.copying(style, content, sr=SR)
     )
     assert metrics.copying(style[::-1].copy(), style, sr=SR) < 0.9
+
+
+class TestSnr:
+    def test_known_ratios(self):
+        y = noise(0, 1.0)
+        assert metrics.snr(0.9 * y, y, sr=SR) == pytest.approx(20)
+        assert metrics.snr(0 * y, y, sr=SR) == pytest.approx(0)
+        assert metrics.snr(-y, y, sr=SR) == pytest.approx(-20 * np.log10(2))
+        assert metrics.snr(y, y, sr=SR) == np.inf
+
+    def test_only_frequencies_between_low_and_high_count(self):
+        t = np.arange(SR) / SR
+        low, high = (np.sin(2 * np.pi * f * t) for f in (500, 5000))
+        assert metrics.snr(low, low + high, sr=SR) == pytest.approx(20 * np.log10(np.sqrt(2)))
+        assert metrics.snr(low, low + high, sr=SR, high=1000) > 200
+        assert metrics.snr(low, low + high, sr=SR, low=1000) == pytest.approx(0)
+
+    def test_sounds_of_different_lengths_are_refused(self):
+        with pytest.raises(ValueError, match="two sounds of the same length"):
+            metrics.snr(noise(0, 1.0), noise(0, 0.5), sr=SR)
