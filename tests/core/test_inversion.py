@@ -29,7 +29,9 @@ def test_spectral_convergence_of_known_sounds(transform, y):
     S = transform(y)
     assert spectral_convergence(y, S, transform) == pytest.approx(0, abs=1e-6)
     assert spectral_convergence(0 * y, S, transform) == pytest.approx(1)
-    assert spectral_convergence(0.7 * y.numpy(), S.numpy(), transform) == pytest.approx(0.3, rel=1e-4)
+    assert spectral_convergence(0.7 * y.numpy(), S.numpy(), transform) == pytest.approx(
+        0.3, rel=1e-4
+    )
     with pytest.raises(ValueError, match="samples"):
         spectral_convergence(y[: len(y) // 2], S, transform)
 
