@@ -15,7 +15,7 @@ import soundfile as sf
 from matplotlib import image
 
 import nst_lib
-from nst_lib.batch.results import EAR, FACTORS, SCORES
+from nst_lib.batch.results import EAR, FACTORS
 from nst_lib.exercises import solutions
 from nst_lib.features import TransferConfig
 from nst_lib.opinions import comparison
@@ -67,6 +67,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "interactive": False,
     },
     "12_mos_statistics": {"n_boot": 200, "n_sims": 3},
+    "13_preferences": {"n_boot": 200},
     "14_experiment": {},
     "15_systems": {
         "quick": False,
@@ -479,8 +480,9 @@ def test_transfer_runs_with_systems_of_another_shape(
 def test_mos_statistics_run_with_their_solutions(tmp_path: Path) -> None:
     name = "12_mos_statistics"
     run = execute(name, tmp_path, SMALL[name], solve=True)
+    check_solved(run)
     said = text(run)
-    assert images(run) == 6
+    assert images(run) == 4
     assert said.startswith(f"**{SIMULATED}.**")
     faults = re.findall(r"^(.*): mine\.csv: (row \d+|no column)", said, re.M)
     assert faults == [
@@ -488,13 +490,30 @@ def test_mos_statistics_run_with_their_solutions(tmp_path: Path) -> None:
         ("rated twice", "row 22"),
         ("misspelt", "no column"),
     ]
-    widths = re.findall(r"average − max\*\*: \S+, 95 % interval (\S+) to (\S+)\.", said)
-    assert [float(low) < 0 < float(high) for low, high in widths] == [True, True]
-    assert f"**{SIMULATED_CHOICES}.** 540 answers, 18 listeners, 20 items" in said
+    assert "nan" not in said
+    (coverage,) = [
+        output["data"]["text/html"]
+        for cell in run.cells
+        for output in cell.get("outputs", ())
+        if "contains the true MOS" in output.get("data", {}).get("text/html", "")
+    ]
+    shares = [int(share) for share in re.findall(r">(\d+)%<", coverage)]
+    assert len(shares) == 4
+    assert shares[0] < shares[3], "ratings as samples, and the bootstrap"
+    assert shares[3] >= 75
+
+
+@pytest.mark.kernel
+def test_preferences_run_with_their_solutions(tmp_path: Path) -> None:
+    name = "13_preferences"
+    run = execute(name, tmp_path, SMALL[name], solve=True)
+    check_solved(run)
+    said = text(run)
+    assert images(run) == 4
+    assert said.startswith(f"**{SIMULATED_CHOICES}.** 540 answers, 18 listeners, 20 items")
     assert "18 listeners: their log-worths spread by" in said
-    assert "left out: always, standard deviation 0.00" in said, "exercise 3"
-    for solution in solutions(name):
-        assert "SIMULATED" in solution
+    assert re.search(r"by the equations: \d+ of 192 right, p = ", said)
+    assert "of random scores correlate with these 4 MOS" in said
     assert "nan" not in said
 
 
@@ -515,8 +534,6 @@ def test_mos_statistics_run_on_a_file_of_webmushra(tmp_path: Path) -> None:
     assert said.startswith(f"**ratings: {path}.**")
     assert "23 ratings, 4 listeners, 6 items" in said
     assert "'101'; accepted: a number from 0 to 100" in said
-    names = ", ".join(SCORES)
-    assert f"No scores ({names}) are known for these items." in said
     assert SIMULATED not in said, "in words; the planning section's figure says it"
 
 
