@@ -303,7 +303,7 @@ def test_recordings_that_are_not_there_are_said(
         ("01_listen", 3),
         ("02_spectrograms", 7),
         ("09_inversion", 5),
-        ("10_scores", 9),
+        ("10_scores", 7),
         ("11_listening_test", 4),
     ],
 )
