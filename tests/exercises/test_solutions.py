@@ -30,7 +30,7 @@ It is the rhythm.
 
 
 def lesson(answers: int) -> nbformat.NotebookNode:
-    cells = [nbformat.v4.new_markdown_cell("# 1 · Lesson")]
+    cells = [nbformat.v4.new_markdown_cell("# 1 · Lesson", id="title")]
     for n in range(1, answers + 1):
         for tag, source in (
             ("exercise", f"**{n}. Sum.**"),
