@@ -32,6 +32,14 @@ SMALL: dict[str, dict[str, Any]] = {
     "00_tour": {"duration": 1.0, "steps": 8},
     "01_listen": {"duration": 1.0},
     "02_spectrograms": {"duration": 1.5, "n_iter": 2},
+    "04_from_scratch": {
+        "channels": 16,
+        "steps": 12,
+        "duration": 1.0,
+        "n_iter": 4,
+        "limit_steps": 4,
+        "interactive": False,
+    },
     "05_random_features": {
         "duration": 1.0,
         "channels": 16,
@@ -246,11 +254,13 @@ def test_is_read_in_one_sitting(name: str) -> None:
     assert len(prose(name).split()) <= 2000
 
 
+#: The lesson that writes again what the library has.
+FROM_SCRATCH = "04_from_scratch"
 #: Methods that a user's own module must have.
 OF_A_MODULE = {"__init__", "forward"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != FROM_SCRATCH])
 def test_defines_nothing_that_the_library_has(name: str) -> None:
     kept = {
         node.name
@@ -341,6 +351,17 @@ def test_tour_makes_a_page_of_own_files(tmp_path: Path, rng: np.random.Generator
     assert (rate, y.shape) == (22050, (22050,))
     record = json.loads((tmp_path / "new" / "mine.json").read_text(encoding="utf-8"))
     assert record["inputs"] == {role: parameters[role] for role in own}
+
+
+@pytest.mark.kernel
+def test_from_scratch_has_the_losses_of_the_library(tmp_path: Path) -> None:
+    parameters = {"dataset": "synthetic", **SMALL[FROM_SCRATCH]}
+    run = execute(FROM_SCRATCH, tmp_path, parameters, solve=True)
+    check_solved(run)
+    assert images(run) == 1
+    ((largest, steps),) = re.findall(r"difference: (\S+)\*\*, over (\d+) eval", text(run))
+    assert steps == "12"
+    assert 0 < float(largest) < 1e-5
 
 
 @pytest.mark.kernel
