@@ -71,7 +71,6 @@ SMALL: dict[str, dict[str, Any]] = {
         "steps": 2,
         "pairs": 2,
         "listeners": 6,
-        "n_sims": 2,
         "interactive": False,
     },
     "12_mos_statistics": {"n_boot": 200, "n_sims": 3},
@@ -314,7 +313,7 @@ def test_recordings_that_are_not_there_are_said(
         ("02_spectrograms", 7),
         ("09_inversion", 5),
         ("10_scores", 7),
-        ("11_listening_test", 4),
+        ("11_listening_test", 3),
     ],
 )
 def test_lesson_runs_with_its_solutions(name: str, figures: int, tmp_path: Path) -> None:
