@@ -449,6 +449,7 @@ def test_transfer_takes_recordings_as_they_are(tmp_path: Path, rng: np.random.Ge
 @pytest.mark.kernel
 def test_systems_run_with_their_solutions(tmp_path: Path) -> None:
     run = execute("15_systems", tmp_path, SMALL["15_systems"], solve=True)
+    check_solved(run)
     said = text(run)
     for name, entry in PRESETS.items():
         assert f"**{name}** ({entry.source})" in said
