@@ -92,6 +92,8 @@ class VGG19(nn.Module):
         If the pooling is unknown.
     """
 
+    #: Number of the last axes of an input that are an image.
+    axes = 2
     mean: Tensor
     std: Tensor
 
@@ -136,7 +138,7 @@ class VGG19(nn.Module):
         for name in _up_to(wanted):
             x = self._step(name, x)
             if name in wanted:
-                maps[name] = x.reshape(*S.shape[:-2], *x.shape[1:])
+                maps[name] = x.reshape(*S.shape[: -self.axes], *x.shape[1:])
         return maps
 
     @torch.no_grad()
@@ -181,6 +183,16 @@ class VGG19(nn.Module):
             )
         pooled: Tensor = self.layers[name](x)
         return pooled
+
+
+class ColourVGG19(VGG19):
+    """The same network for images in colour, shape ``(..., 3, height, width)``, from 0 to 1."""
+
+    axes = 3
+
+    def _image(self, S: Tensor) -> Tensor:
+        """Return a batch of normalised images, ``(batch, 3, height, width)``."""
+        return (S.reshape(-1, *S.shape[-3:]) - self.mean) / self.std
 
 
 def _up_to(names: Iterable[str]) -> tuple[str, ...]:

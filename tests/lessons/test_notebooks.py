@@ -32,6 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "00_tour": {"duration": 1.0, "steps": 8},
     "01_listen": {"duration": 1.0},
     "02_spectrograms": {"duration": 1.5, "n_iter": 2},
+    "03_pictures": {"width": 48, "steps": 3, "duration": 0.5, "moved": 5},
     "04_from_scratch": {
         "channels": 16,
         "steps": 12,
@@ -311,6 +312,7 @@ def test_recordings_that_are_not_there_are_said(
         ("00_tour", 2),
         ("01_listen", 3),
         ("02_spectrograms", 7),
+        ("03_pictures", 2),
         ("09_inversion", 5),
         ("10_scores", 7),
         ("11_listening_test", 3),
