@@ -70,7 +70,7 @@ def same_look(answer: object, *, painting: Tensor, network: ColourVGG19) -> Verd
     if changed < ALMOST:
         return right(
             f"{other:.0%} of the pixels are different, and the Gram matrix changes by "
-            f"{changed:.2%}. It is a mean over all places, so it does not know *where* something is."
+            f"{changed:.2%}. A mean over all places does not know *where* something is."
         )
     return wrong(
         f"The Gram matrix changes by {changed:.0%}. Keep all colours and their close neighbours as "
