@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nst_lib.config import REFERENCE_RATE, ConfigError
+from nst_lib.config import REFERENCE_RATE, ConfigError, Recordings
 from nst_lib.core.condense import condense
 from nst_lib.core.image import downmix
 from nst_lib.sound import audio
@@ -26,17 +28,41 @@ SHORTEST = 0.5
 _BLOCK = 10.0
 
 
+#: What was read inside :func:`remembered`: the sound, and what was said about its file.
+_remembered: ContextVar[dict[Any, tuple[Audio, list[str]]] | None] = ContextVar(
+    "remembered", default=None
+)
+
+
+@contextmanager
+def remembered() -> Iterator[None]:
+    """Read each file once for each way of reading it, however many transfers use it."""
+    token = _remembered.set({})
+    try:
+        yield
+    finally:
+        _remembered.reset(token)
+
+
 def load(source: Recording, config: System, *, warn: Warn = audio.warn) -> Audio:
     """Return a recording with the rate, duration, channels and loudness of the settings.
 
     `warn` is called with one line about each fault of a file that is used all the same.
     """
     config = at_rate_of(source, config)
+    return _once(_read, source, config, warn)
+
+
+def _read(source: Recording, config: System, warn: Warn) -> Audio:
     return _levelled(_whole(source, config, warn), config)
 
 
 def load_style(source: Recording | Style, config: System, *, warn: Warn = audio.warn) -> Audio:
     """Return a style as :func:`load` does, condensed if it is longer than `style_duration`."""
+    return _once(_read_style, source, config, warn)
+
+
+def _read_style(source: Recording | Style, config: System, warn: Warn) -> Audio:
     source = _summary(source)
     if isinstance(source, Style):
         config = config.at(source.sr)
@@ -51,6 +77,28 @@ def load_style(source: Recording | Style, config: System, *, warn: Warn = audio.
             y = condense(blocks, sr=config.rate, seconds=config.style_duration)
             audio.validate(y, mono=False, min_samples=config.analysis().min_samples)
     return _levelled(y, config)
+
+
+def _once(
+    read: Callable[[Any, System, Warn], Audio],
+    source: Recording | Style,
+    config: System,
+    warn: Warn,
+) -> Audio:
+    """Return what `read` gives, or a copy of what it gave before inside :func:`remembered`."""
+    known = _remembered.get()
+    if known is None or not isinstance(source, str | os.PathLike | Clip):
+        return read(source, config, warn)
+    file = source if isinstance(source, Clip) else os.path.abspath(source)
+    settings = (getattr(config, name) for name in Recordings.model_fields)
+    key = (read, file, config.analysis().min_samples, *settings)
+    if key not in known:
+        said = list[str]()
+        known[key] = read(source, config, said.append), said
+    y, said = known[key]
+    for text in said:
+        warn(text)
+    return y.copy()
 
 
 def _shared_out(styles: list[Audio], config: System) -> list[Audio]:

@@ -29,7 +29,7 @@ from nst_lib.base import files
 from nst_lib.base.validation import Model, hint, setting
 from nst_lib.config import ConfigError
 from nst_lib.features import TransferConfig
-from nst_lib.sound.datasets import Clip, Dataset, RecordedClip, Synthetic, open_dataset
+from nst_lib.sound.datasets import Clip, Dataset, RecordedClip, SyntheticClip, open_dataset
 from nst_lib.system import DEFAULT, System
 
 #: The settings with their own parameter of the notebook. The others are in its `settings`.
@@ -92,7 +92,7 @@ class Grid:
     dataset : str
         The dataset, for :func:`nst_lib.sound.datasets.open_dataset`; paths are absolute.
     simulated : bool
-        Whether the dataset is synthetic.
+        Whether clips are simulated.
     clips : dict of str to Clip
         Key, as written in the pairs -> clip.
     pairs : list of (str, str)
@@ -185,7 +185,7 @@ def parse_grid(
         name=name,
         title=given.title.strip() if given.title else _title(name, factors),
         dataset=location,
-        simulated=isinstance(dataset, Synthetic),
+        simulated=any(isinstance(clip, SyntheticClip) for clip in clips.values()),
         clips=clips,
         pairs=pairs,
         factors=factors,

@@ -11,7 +11,7 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,7 +125,7 @@ Report = tuple[str, dict[str, Any] | Outcome | None]
 HEARTBEAT = 0.5
 
 
-class _UnitError(Exception):
+class UnitError(Exception):
     """A condition cannot be run. The message gives the reason."""
 
 
@@ -155,12 +155,12 @@ def run(unit: Unit, on_progress: OnProgress | None = None) -> Outcome:
             _validate(unit)
             with store.scratch(unit.id) as folder:
                 outcome = _attempt(unit, store, folder, attempt, began, on_progress or _ignore)
-        except _UnitError as error:
+        except UnitError as error:
             outcome = Outcome("failed", str(error))
         except OSError as error:
             outcome = Outcome("failed", f"{error.strerror or error}: {error.filename or store}")
         except Exception as error:  # a notebook by the user may write anything
-            outcome = Outcome("failed", _line(f"{type(error).__name__}: {error}"))
+            outcome = Outcome("failed", one_line(f"{type(error).__name__}: {error}"))
         outcome = replace(outcome, seconds=time.monotonic() - began, attempts=attempt)
         if outcome.state != "killed" or outcome.message:
             break
@@ -209,20 +209,48 @@ def _attempt(
     if error is not None:
         _keep_notebook(store, unit.id, out / "notebook.ipynb")
         return error
+    _slim(out / "notebook.ipynb")
+    publish(unit, store, out, seconds=time.monotonic() - began, attempts=attempt)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return Outcome("done")
+
+
+def publish(
+    unit: Unit,
+    store: Store,
+    out: Path,
+    *,
+    seconds: float,
+    attempts: int = 1,
+    files: Sequence[str] = FILES,
+) -> None:
+    """Make the files of a folder the result of a condition; result.json becomes metrics.json.
+
+    Parameters
+    ----------
+    unit : Unit
+        The condition.
+    store : Store
+        The place for the results.
+    out : Path
+        A scratch folder with the files. It cannot be used afterwards.
+    seconds : float
+        Time of all attempts together, in seconds.
+    attempts : int
+        The number of attempts.
+    files : sequence of str
+        The files that must be there.
+    """
     record = json.loads((out / "result.json").read_text(encoding="utf-8"))
     metrics = {"condition": unit.about, **record}
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
     (out / "result.json").unlink()
-    _slim(out / "notebook.ipynb")
-    missing = [name for name in FILES if not (out / name).is_file()]
+    missing = [name for name in files if not (out / name).is_file()]
     if missing:
-        raise _UnitError(f"the notebook wrote no {', '.join(missing)}")
-    seconds = time.monotonic() - began
-    about = {"seconds": seconds, "attempts": attempt, "finished": time.time()}
+        raise UnitError(f"the notebook wrote no {', '.join(missing)}")
+    about = {"seconds": seconds, "attempts": attempts, "finished": time.time()}
     store.publish(out, unit.id, about)
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
-    return Outcome("done")
 
 
 def _slim(path: Path) -> None:
@@ -267,7 +295,7 @@ def _execute(
             request_save_on_cell_execute=False,
         )
     except papermill.PapermillExecutionError as error:
-        return Outcome("failed", _line(f"{error.ename}: {error.evalue}"))
+        return Outcome("failed", one_line(f"{error.ename}: {error.evalue}"))
     except (DeadKernelError, CellTimeoutError, RuntimeError):
         return Outcome("killed")
     finally:
@@ -276,11 +304,11 @@ def _execute(
 
 
 def _validate(unit: Unit) -> None:
-    """Raise _UnitError unless the version and the input files are the same as in the plan."""
+    """Raise UnitError unless the version and the input files are the same as in the plan."""
     from nst_lib import __version__
 
     if __version__ != unit.version:
-        raise _UnitError(
+        raise UnitError(
             f"this worker has nst_lib {__version__} and the driver has {unit.version}: install the "
             "same version on both"
         )
@@ -288,9 +316,9 @@ def _validate(unit: Unit) -> None:
         try:
             found = file_checksum(path)
         except OSError as error:
-            raise _UnitError(f"{name}: cannot read {path} ({error.strerror})") from error
+            raise UnitError(f"{name}: cannot read {path} ({error.strerror})") from error
         if found != expected:
-            raise _UnitError(f"{name}: {path} has changed since the batch was started")
+            raise UnitError(f"{name}: {path} has changed since the batch was started")
 
 
 def _keep_notebook(store: Store, run: str, notebook: Path) -> None:
@@ -357,7 +385,7 @@ class _Guard:
         return None
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """Return a message as one line of at most 500 characters."""
     return " ".join(text.split())[:500]
 
