@@ -352,16 +352,19 @@ class System(Machine, Search, Frames, Name):
                 f"preset={name!r}: these are settings of {theirs}, and not of {_qualified(cls)}; "
                 f"read them with {theirs.rpartition('.')[2]}.from_dict"
             )
-        if "parts" in settings:
+        parts = settings.pop("parts", {})
+        if parts and (known is None or known.config.parts != parts):
             raise ConfigError(
-                f"these settings were made with your own parts ({settings['parts']}), which they "
-                "do not contain; use from_preset, and give the same parts to using()"
+                f"these settings were made with your own parts ({parts}), which they do not "
+                "contain; use from_preset, and give the same parts to using()"
             )
         for retired, value in RETIRED.items():
             if settings.pop(retired, value) != value:
                 raise ConfigError(f"{retired} is no longer a setting; leave it out")
         for setting_name in settings:
             kind._validate_name(setting_name, name)
+        if known is not None and parts:
+            return known.config.replace(**settings)
         if known is not None:
             known.validate_complete(settings)
         return kind(**settings)

@@ -279,6 +279,8 @@ def identify(condition: Condition, grid: Grid, checksums: Mapping[str, str], *co
     settings = condition.config.to_dict()
     for name, path in condition.config.files().items():
         settings[name] = checksums[str(path)]
+    if condition.config.sources():  # of a system or of parts that an installed package adds
+        settings["sources"] = condition.config.sources()
     covered = json.dumps([settings, sounds, code], sort_keys=True)
     return f"{condition.slug}-{files.checksum(covered.encode())[:10]}"
 

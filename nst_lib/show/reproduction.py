@@ -18,7 +18,7 @@ from nst_lib.pipeline import transfer
 from nst_lib.result import TransferResult
 from nst_lib.session import Callbacks
 from nst_lib.show import report
-from nst_lib.system import System
+from nst_lib.system import System, find_preset
 
 
 class RecordError(ValueError):
@@ -64,7 +64,8 @@ def read(path: str | os.PathLike[str]) -> Record:
     path = Path(path)
     found = _read_json(path)
     settings, inputs = found["config"], found["inputs"]
-    if settings.get("parts"):
+    known = find_preset(str(settings.get("preset")))
+    if settings.get("parts") and (known is None or known.config.parts != settings["parts"]):
         parts = ", ".join(f"{role} {name}" for role, name in settings["parts"].items())
         raise RecordError(
             f"{path}: was made with parts of its author's own ({parts}); pass them to transfer() "
@@ -79,6 +80,10 @@ def read(path: str | os.PathLike[str]) -> Record:
     styles = inputs["style"]
     names = {"content": inputs["content"], "style": styles} | config.files()
     sums, notes = found.get("checksums", {}), _differences(found)
+    sources = config.sources()
+    for role, source in found.get("sources", {}).items():
+        if source != sources.get(role):
+            notes.append(f"the source of the {role} is not that of the record")
     if not sums:
         notes.append("the record has no checksums, so the inputs cannot be compared")
     paths = {

@@ -68,6 +68,55 @@ def test_a_batch_knows_it(nst, site, tmp_path):
     assert planned.stdout.splitlines()[-1].startswith("2 conditions, 2 to run")
 
 
+PARTS = {
+    "transform": "own_parts.ERBBands",
+    "network": "own_parts.Modulations",
+    "content_term": "own_parts.Loudness",
+}
+
+
+def test_three_own_parts_run_in_a_transfer_and_are_reproduced(nst, site, make_wav, tmp_path):
+    make_wav("a.wav")
+    made = nst(
+        *("transfer", "--preset", "own_parts", "--content", "a.wav", "--style", "a.wav"),
+        *("--out", "out.wav", "--set", "duration=1", "--steps", 3),
+        PYTHONPATH=site,
+    )
+    assert (made.returncode, made.stderr) == (0, "")
+    record = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    assert record["config"]["parts"] == PARTS
+    assert {"style bands", "style changes"} <= {*record["losses"][0]}
+    sums = record["sources"]
+    assert {*sums} == {*PARTS}
+    assert all(len(found) == 64 for found in sums.values())
+    again = nst("reproduce", "out.json", "--out", "again.wav", PYTHONPATH=site)
+    assert again.returncode == 0, again.stderr
+    assert "the same sound, sample by sample" in again.stdout
+    record["sources"]["network"] = "0" * 64
+    (tmp_path / "other.json").write_text(json.dumps(record), "utf-8")
+    other = nst("reproduce", "other.json", "--out", "again2.wav", PYTHONPATH=site)
+    assert "the source of the network is not that of the record" in other.stderr
+    without = nst("reproduce", "out.json", "--out", "again3.wav")
+    assert without.returncode == 2
+    assert "was made with parts of its author's own (transform own_parts.ERBBands" in without.stderr
+
+
+@pytest.mark.kernel
+def test_three_own_parts_run_in_a_batch(nst, site, tmp_path):
+    grid = {
+        "dataset": "synthetic",
+        "pairs": [["snoring", "hand_saw"]],
+        "settings": {"preset": "own_parts", "duration": 1.0, "steps": 2},
+    }
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid), encoding="utf-8")
+    ran = nst("batch", "grid.yaml", "--out", "out", "--jobs", 1, PYTHONPATH=site)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (path,) = (tmp_path / "out" / "runs").glob("*/metrics.json")
+    record = json.loads(path.read_text("utf-8"))
+    assert record["config"]["parts"] == PARTS
+    assert record["scores"]["timbre"] > 0.5
+
+
 def test_a_package_that_adds_none_is_named(nst, site, tmp_path):
     broken = tmp_path / "broken-1.0.dist-info"
     broken.mkdir()
