@@ -4,11 +4,16 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 LIBRARY := $(shell find nst_lib -type f -not -name '*.pyc')
-LESSONS := $(patsubst notebooks/%,out/docs/lessons/%,$(wildcard notebooks/*.ipynb))
+NAMES := $(patsubst notebooks/%.ipynb,%,$(wildcard notebooks/*.ipynb))
+# The lessons of a class: make class LESSONS="00_tour 04_from_scratch"
+LESSONS := $(NAMES)
+ifneq ($(filter-out $(NAMES),$(LESSONS)),)
+$(error LESSONS: no lesson $(filter-out $(NAMES),$(LESSONS)); accepted: $(NAMES))
+endif
 # Lessons with widgets that need a kernel: on a page they are figures.
 LIVE := 00_% 07_% 11_%
 
-.PHONY: demo check test lab docs lint audit bench front systems lessons ear lock clean
+.PHONY: demo check test lab docs class lint audit bench front systems lessons ear lock clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := demo
 
@@ -35,13 +40,24 @@ lab: $(READY)
 
 # The static site out/docs/site: lessons as they run here, guides, gallery, reference. A quarter of an
 # hour the first time; after that, what has changed.
-docs: $(LESSONS) out/docs/gallery/index.html
+docs: $(NAMES:%=out/docs/lessons/%.ipynb) out/docs/gallery/index.html
 	$(BIN)/python docs/build.py --lessons out/docs/lessons --gallery out/docs/gallery out/docs/site
 	@echo out/docs/site/index.html
 
 out/docs/lessons/%.ipynb: notebooks/%.ipynb $(LIBRARY) | $(READY)
 	@mkdir -p $(@D)
 	$(BIN)/papermill --log-level WARNING --cwd notebooks $(if $(filter $(LIVE),$*),-p interactive False) $< $@
+
+# Lessons for a class, with and without solutions: notebooks and pages that need no network.
+class: $(LESSONS:%=out/docs/lessons/%.ipynb) $(LESSONS:%=out/class/runs/%.ipynb)
+	$(BIN)/python docs/classroom.py write --runs out/docs/lessons out/class/runs out/class $(LESSONS)
+
+.SECONDEXPANSION:
+out/class/runs/%.ipynb: notebooks/%.ipynb $$(wildcard notebooks/solutions/$$*.md) $(LIBRARY) | $(READY)
+	@mkdir -p $(@D)/solved
+	$(BIN)/python docs/classroom.py solve $< $(@D)/solved/$*.ipynb
+	$(BIN)/papermill --log-level WARNING --cwd notebooks $(if $(filter $(LIVE),$*),-p interactive False) \
+		$(@D)/solved/$*.ipynb $@
 
 out/docs/gallery/index.html: notebooks/conditions/milacic2020.yaml notebooks/07_transfer.ipynb $(LIBRARY) | $(READY)
 	$(BIN)/nst batch $< --out out/docs/batch --set preset=fast

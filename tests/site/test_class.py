@@ -1,0 +1,178 @@
+"""The lessons of a class: a small lesson, written as `make class` does it, and its pages."""
+
+import importlib.util
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from playwright.sync_api import Browser, Page, expect
+
+from tests.pages import watch
+from tests.site.test_docs import Links
+
+pytestmark = [pytest.mark.kernel, pytest.mark.process]
+
+ROOT = Path(__file__).parents[2]
+_spec = importlib.util.spec_from_file_location("classroom", ROOT / "docs" / "classroom.py")
+classroom = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(classroom)
+NAME = "00_small"
+#: The lesson's own check, so that its kernel need not load the package.
+CHECK = """\
+def check(answer):
+    said = {...: "○ **No answer yet.**", 42: "✓ **Right.**"}.get(answer, "✗ **Not yet.**")
+    display(Markdown(said))"""
+LESSON = [
+    new_markdown_cell(
+        "# 0 · Small\n\nSee [lesson 1](01_other.ipynb), [lesson 0](00_small.ipynb) and "
+        "[a guide](../docs/batch.md).\n\n$$ G = \\frac{1}{U} F F^\\top $$"
+    ),
+    new_code_cell("from IPython.display import Markdown, display\nfrom PIL import Image"),
+    new_code_cell("width: int = 40  # width of the picture", metadata={"tags": ["parameters"]}),
+    new_code_cell(f"{CHECK}\n\n\nImage.new('RGB', (width * 40, 20))"),
+    new_markdown_cell("## Exercises\n\nWrite answers.\n\n**1. Six times seven.** How many?"),
+    new_code_cell("answer_1 = ...  # a number", metadata={"tags": ["answer"]}),
+    new_code_cell("check(answer_1)", metadata={"tags": ["check"]}),
+    new_markdown_cell("## Further reading\n\n- A book"),
+]
+SOLUTION = (
+    "# Solutions\n\n## 1\n\n```python\nanswer_1 = 6 * 7\n```\n\nThe product $6 \\cdot 7$ of both.\n"
+)
+SECRETS = ("6 * 7", "of both")
+
+
+def run(*command: object) -> int:
+    return classroom.main([*map(str, command)])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a lesson, its solutions and both runs."""
+    folder = tmp_path_factory.mktemp("class")
+    notebooks = folder / "notebooks"
+    for part in ("solutions", "pictures", "conditions"):
+        (notebooks / part).mkdir(parents=True)
+    (notebooks / "conditions" / "table.csv").write_text("a,b\n")
+    (notebooks / "solutions" / f"{NAME}.md").write_text(SOLUTION)
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    lesson = notebooks / f"{NAME}.ipynb"
+    nbformat.write(new_notebook(cells=LESSON, metadata=kernel), lesson)
+    other = nbformat.from_dict(new_notebook(cells=LESSON[:4], metadata=kernel))
+    nbformat.write(other, notebooks / "01_other.ipynb")
+    for version in ("student", "teacher"):
+        (folder / version).mkdir()
+    shutil.copy(lesson, folder / "student")
+    run("solve", lesson, folder / "solved.ipynb")
+    papermill.execute_notebook(
+        folder / "solved.ipynb",
+        folder / "teacher" / lesson.name,
+        parameters={"width": 50},
+        cwd=notebooks,
+        progress_bar=False,
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def written(folder: Path) -> Path:
+    """The class; an earlier one is replaced."""
+    runs = ("--runs", folder / "student", folder / "teacher")
+    for _ in range(2):
+        run("write", *runs, "--notebooks", folder / "notebooks", folder / "out", NAME)
+    return folder / "out"
+
+
+def text(path: Path) -> str:
+    return path.read_text("utf-8")
+
+
+def test_only_the_teacher_has_the_solutions(written: Path) -> None:
+    files = [path for path in written.rglob("*") if path.suffix in (".ipynb", ".html", ".md")]
+    for path in files:
+        for secret in SECRETS:
+            found = secret in re.sub(r"<[^>]*>", "", text(path))
+            assert found == ("teacher" in path.parts or path.stem == "solutions"), path
+    assert "Six times seven" in text(written / "solutions.html")
+
+
+def test_the_notebooks_run_where_they_are(written: Path) -> None:
+    student = nbformat.read(written / "student" / f"{NAME}.ipynb", as_version=4)
+    assert (written / "student" / "conditions" / "table.csv").exists()
+    assert not any(cell.get("outputs") for cell in student.cells)
+    teacher = nbformat.read(written / "teacher" / f"{NAME}.ipynb", as_version=4)
+    assert "✓ **Right.**" in json.dumps(teacher, ensure_ascii=False)
+    assert "papermill" not in text(written / "teacher" / f"{NAME}.ipynb")
+    for notebook in (student, teacher):
+        nbformat.validate(notebook)
+        assert not any("width = 50" in cell.source for cell in notebook.cells)
+        assert "lesson 1, [lesson 0](00_small.ipynb) and a guide" in notebook.cells[0].source
+
+
+def test_every_link_leads_somewhere_and_nothing_is_loaded_from_elsewhere(written: Path) -> None:
+    for path in written.rglob("*.html"):
+        if "mathjax" in path.parts:
+            continue
+        page = Links(path)
+        for link in page.links:
+            assert link.startswith("#") or (path.parent / link).exists(), f"{path.name}: {link}"
+        for link in page.loaded:
+            kept = (path.parent / link.partition("?")[0]).exists()
+            assert link.startswith("data:") or kept, f"{path.name}: {link[:60]}"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("name", "02_none: no such lesson; accepted: 00_small, 01_other"),
+        ("run", "01_other.ipynb: no such file"),
+        ("wrong", "00_small: the check of exercise 1 does not accept its solution"),
+        ("foreign", "has files that are no class; choose another folder"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, said: str
+) -> None:
+    runs = [folder / "student", folder / "student" if change == "wrong" else folder / "teacher"]
+    name = {"name": "02_none", "run": "01_other"}.get(change, NAME)
+    if change == "foreign":
+        (tmp_path / "student").mkdir()
+    with pytest.raises(SystemExit, match="1"):
+        run("write", "--runs", *runs, "--notebooks", folder / "notebooks", tmp_path, name)
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a phone's width; an error or a request to another site fails the test."""
+    troubles: list[str] = []
+    page = watch(
+        browser.new_page(viewport={"width": 390, "height": 800}),
+        troubles,
+        ours="file:///|data:|blob:",
+    )
+    yield page
+    page.close()
+    # MathJax requests fonts that it does not need.
+    font = r"about:blank|Access to font at 'about:blank'|failed: about:blank|Failed to load"
+    assert [trouble for trouble in troubles if not re.match(font, trouble)] == []
+
+
+@pytest.mark.parametrize("name", [f"html/teacher/{NAME}.html", "solutions.html"])
+def test_pages_fit_and_their_equations_are_set(page: Page, written: Path, name: str) -> None:
+    page.goto((written / name).as_uri())
+    expect(page.locator(".MathJax").first).to_be_visible(timeout=30000)
+    assert page.locator(".MathJax .merror, .MathJax_Error").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    if "teacher" in name:
+        expect(page.locator("strong", has_text="Right.")).to_be_visible()
+        expect(page.locator("img")).to_be_visible()
+        page.get_by_role("link", name="all lessons").click()
+        expect(page.get_by_role("link", name="page of all solutions")).to_be_visible()
