@@ -12,8 +12,10 @@ $(error LESSONS: no lesson $(filter-out $(NAMES),$(LESSONS)); accepted: $(NAMES)
 endif
 # Lessons with widgets that need a kernel: on a page they are figures.
 LIVE := 00_% 07_% 11_%
+# Lessons whose cells say where a slide begins.
+SLIDES := 00_tour 04_from_scratch
 
-.PHONY: demo check test lab docs class lint audit bench front systems lessons ear lock clean
+.PHONY: demo check test lab docs class slides lint audit bench front systems lessons ear lock clean
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := demo
 
@@ -58,6 +60,10 @@ out/class/runs/%.ipynb: notebooks/%.ipynb $$(wildcard notebooks/solutions/$$*.md
 	$(BIN)/python docs/classroom.py solve $< $(@D)/solved/$*.ipynb
 	$(BIN)/papermill --log-level WARNING --cwd notebooks $(if $(filter $(LIVE),$*),-p interactive False) \
 		$(@D)/solved/$*.ipynb $@
+
+# Slides to show in class; S opens what to say. They need no network.
+slides: $(SLIDES:%=out/docs/lessons/%.ipynb)
+	$(BIN)/python docs/classroom.py slides --runs out/docs/lessons out/slides $(SLIDES)
 
 out/docs/gallery/index.html: notebooks/conditions/milacic2020.yaml notebooks/07_transfer.ipynb $(LIBRARY) | $(READY)
 	$(BIN)/nst batch $< --out out/docs/batch --set preset=fast

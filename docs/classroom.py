@@ -2,8 +2,9 @@
 
     python docs/classroom.py solve LESSON SOLVED
     python docs/classroom.py write --runs STUDENT TEACHER CLASS [NAME ...]
+    python docs/classroom.py slides --runs EXECUTED SLIDES [NAME ...]
 
-`make class` calls both. All pages work without a network.
+`make class` calls the first two, `make slides` the third. All pages work without a network.
 """
 
 import argparse
@@ -18,9 +19,11 @@ from typing import NamedTuple
 
 import jupyter_server_mathjax
 import nbformat
+import sphinx_revealjs
 from jinja2 import DictLoader
-from nbconvert import HTMLExporter
+from nbconvert import HTMLExporter, SlidesExporter
 from nbformat import NotebookNode
+from traitlets.config import Config
 
 from nst_lib.exercises import solutions
 
@@ -73,6 +76,61 @@ nav.class a { color: #1565c0; }
 {% block body_header %}{{ super() }}{{ resources.nav }}{% endblock %}
 """
 )
+#: Tag of a cell whose slide shows its output without its code.
+OUTPUT_ONLY = "output-only"
+#: nbconvert's slides, without what they would load from other sites. They have 1280 x 720 pixels.
+SLIDES = (
+    """\
+{% extends "reveal/index.html.j2" %}
+{% block html_head_js %}{% endblock %}
+{% block jupyter_widgets %}{% endblock %}
+{% block html_head_js_mathjax %}"""
+    + MATHJAX
+    + """{% endblock %}
+{% block html_head_css %}<style>
+:root { --jp-content-font-size1: 27px; --jp-code-font-size: 20px; --jp-cell-prompt-width: 0; }
+.reveal { font-size: 27px; }
+.reveal .slides section { padding: 0; }
+.reveal .slides section section { padding: 16px 40px 0; box-sizing: border-box; }
+.reveal .slides h1, .reveal .slides h2 { text-transform: none; font-size: 38px; }
+.reveal .slides h1, .reveal .slides h2 { margin: 0 0 16px; }
+.reveal .slide-number { left: 8px; right: auto; }
+.jp-InputPrompt, .jp-OutputPrompt { display: none; }
+.jp-Cell { padding: 3px 0; }
+.reveal p, .reveal ul, .reveal ol { margin: 0 0 12px; }
+.reveal pre, .reveal pre code { white-space: pre; }
+.reveal div.highlight > pre { line-height: 1.25; }
+.reveal .jp-RenderedMarkdown pre { font-size: 20px; line-height: 1.3; background: none; }
+.reveal .jp-RenderedMarkdown pre { box-shadow: none; margin: 0; width: auto; }
+.reveal .jp-OutputArea .jp-RenderedMarkdown { font-size: 22px; padding: 0; }
+.reveal table { font-size: 20px; margin: 0 0 8px; }
+.reveal .jp-OutputArea-output img { margin: 0; max-height: none; }
+.reveal .jp-RenderedImage img { max-width: 100%; max-height: 270px; width: auto; }
+/* Sounds of a player without a kernel stand side by side; beside a figure, without pictures. */
+.jp-RenderedHTML:has(> p > audio) { display: flex; flex-wrap: wrap; gap: 0 16px; }
+.jp-RenderedHTML > p:has(> audio) { flex: 1 1 30%; font-size: 18px; margin: 0; }
+.jp-RenderedHTML > p > audio { height: 36px; width: 100%; max-width: 370px; }
+.reveal .jp-RenderedHTML > p > img { max-height: 180px; }
+.jp-OutputArea:has(.jp-RenderedImage) .jp-RenderedHTML > p > img { display: none; }
+.reveal .jp-OutputArea:has(p > audio) .jp-RenderedImage img { max-height: 440px; }
+</style>{% endblock %}
+{% block footer_js %}
+<script src="reveal/dist/reveal.js"></script>
+<script src="reveal/plugin/notes/notes.js"></script>
+<script>
+Reveal.initialize({
+  width: 1280, height: 720, margin: 0, center: false, hash: true, slideNumber: "c/t",
+  transition: "none", plugins: [RevealNotes]
+});
+/* MathJax cannot measure a hidden slide. */
+const typeset = slide => MathJax.Hub.Queue(["Rerender", MathJax.Hub, slide]);
+Reveal.on("slidechanged", event => typeset(event.currentSlide));
+</script>
+{% endblock %}
+"""
+)
+#: Files of reveal.js that the slides load.
+REVEAL = ("LICENSE", "dist/reveal.js", "dist/reveal.css", "dist/theme/white.css", "plugin/notes")
 INDEX = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -148,6 +206,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.set_defaults(
         run=lambda args: write(args.folder, args.names, notebooks=args.notebooks, runs=args.runs)
     )
+    command = commands.add_parser("slides", help="write slides of the lessons that have some")
+    command.add_argument(
+        *("--runs", "-r"), type=Path, required=True, help="folder of the executed lessons"
+    )
+    command.add_argument("folder", type=Path, help="folder to write")
+    command.add_argument("names", nargs="+", help="names of lessons")
+    command.set_defaults(run=lambda args: write_slides(args.folder, args.names, runs=args.runs))
     args = parser.parse_args(arguments)
     try:
         args.run(args)
@@ -202,6 +267,41 @@ def write(folder: Path, names: Sequence[str], *, notebooks: Path, runs: Sequence
     _save_page(page, book, (), mathjax="html/mathjax", links={"all lessons": "index.html"})
     (folder / "index.html").write_text(INDEX.format(rows="\n".join(rows)), encoding="utf-8")
     print(folder / "index.html")
+
+
+def write_slides(folder: Path, names: Sequence[str], *, runs: Path) -> None:
+    """Write slides of lessons whose cells say where a slide begins."""
+    shutil.copytree(_mathjax(), folder / "mathjax", dirs_exist_ok=True)
+    reveal = Path(str(resources.files(sphinx_revealjs) / "_static" / "revealjs"))
+    for name in (*REVEAL, "dist/theme/fonts/source-sans-pro"):
+        target = folder / "reveal" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (reveal / name).is_dir():
+            shutil.copytree(reveal / name, target, dirs_exist_ok=True)
+        else:
+            shutil.copy(reveal / name, target)
+    for name in names:
+        lesson = clean(_read(runs / f"{name}.ipynb"))
+        kinds = [cell.metadata.get("slideshow", {}).get("slide_type") for cell in lesson.cells]
+        if "slide" not in kinds:
+            raise ClassError(f"{name}: no cell begins a slide; set slideshow.slide_type of cells")
+        exporter = SlidesExporter(
+            extra_loaders=[DictLoader({"slides.html.j2": SLIDES})],
+            template_file="slides.html.j2",
+            config=Config(
+                TagRemovePreprocessor={"enabled": True, "remove_input_tags": {OUTPUT_ONLY}}
+            ),
+            mathjax_url="mathjax/MathJax.js?config=TeX-AMS-MML_HTMLorMML-full",
+            reveal_url_prefix="reveal",
+            reveal_theme="white",
+        )
+        exporter.log.setLevel("ERROR")
+        page, _ = exporter.from_notebook_node(
+            _relinked(lesson, lambda target: ""), {"metadata": {"name": name}}
+        )
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+        count = sum(kind in ("slide", "subslide") for kind in kinds)
+        print(f"{folder / name}.html: {count} slides", flush=True)
 
 
 def exercises(

@@ -44,6 +44,16 @@ LESSON = [
 SOLUTION = (
     "# Solutions\n\n## 1\n\n```python\nanswer_1 = 6 * 7\n```\n\nThe product $6 \\cdot 7$ of both.\n"
 )
+SLIDES = ("00_tour", "04_from_scratch")
+#: The lowest and the rightmost point of the visible parts of a slide, when its equations are set.
+REACHES = """async () => {
+    await new Promise(done => MathJax.Hub.Queue(done));
+    const skipped = "aside, script, .MathJax_Preview, .MJX_Assistive_MathML";
+    const boxes = [...Reveal.getCurrentSlide().querySelectorAll("*")]
+        .filter(element => element.offsetParent && !element.closest(skipped))
+        .map(element => element.getBoundingClientRect()).filter(box => box.width && box.height);
+    return [Math.max(...boxes.map(box => box.bottom)), Math.max(...boxes.map(box => box.right))];
+}"""
 SECRETS = ("6 * 7", "of both")
 
 
@@ -149,6 +159,22 @@ def test_what_is_wrong_is_said_in_one_line(
     assert error.count("\n") == 1
 
 
+def test_a_lesson_without_slides_is_said(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        run("slides", "--runs", folder / "teacher", tmp_path, NAME)
+    assert "00_small: no cell begins a slide" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def slides(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The slides of the lessons that have some, without outputs."""
+    folder = tmp_path_factory.mktemp("slides")
+    run("slides", "--runs", ROOT / "notebooks", folder, *SLIDES)
+    return folder
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page of a phone's width; an error or a request to another site fails the test."""
@@ -161,7 +187,9 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     page.close()
     # MathJax requests fonts that it does not need.
-    font = r"about:blank|Access to font at 'about:blank'|failed: about:blank|Failed to load"
+    font = (
+        r"about:blank|Access to font at 'about:blank'|failed: (about:blank|\S+\.otf)|Failed to load"
+    )
     assert [trouble for trouble in troubles if not re.match(font, trouble)] == []
 
 
@@ -176,3 +204,21 @@ def test_pages_fit_and_their_equations_are_set(page: Page, written: Path, name: 
         expect(page.locator("img")).to_be_visible()
         page.get_by_role("link", name="all lessons").click()
         expect(page.get_by_role("link", name="page of all solutions")).to_be_visible()
+
+
+@pytest.mark.parametrize("name", SLIDES)
+def test_every_slide_fits(page: Page, slides: Path, name: str) -> None:
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto((slides / f"{name}.html").as_uri())
+    page.wait_for_function("window.Reveal && Reveal.isReady() && window.MathJax", timeout=30000)
+    assert page.evaluate("Reveal.getTotalSlides()") >= 12
+    large = []
+    while True:
+        bottom, right = page.evaluate(REACHES)
+        if bottom > 720 or right > 1280:
+            large.append(page.evaluate("Reveal.getCurrentSlide().innerText").strip()[:40])
+        if page.evaluate("Reveal.isLastSlide()"):
+            break
+        page.evaluate("do Reveal.next(); while (Reveal.availableFragments().next)")
+    assert large == []
+    assert page.locator(".merror, .MathJax_Error").count() == 0
