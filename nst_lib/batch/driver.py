@@ -260,7 +260,7 @@ def _read_notebook(path: Path, condition: Condition) -> tuple[str, str]:
         raise ValueError(f"{path}: is not a notebook with one cell tagged `parameters`") from error
     given = {ast.unparse(t) for line in lines for t in getattr(line, "targets", [])}
     given |= {ast.unparse(line.target) for line in lines if isinstance(line, ast.AnnAssign)}
-    needed = {"content", "style", "dataset", "compare", "out", "checkpoint", "interactive"}
+    needed = {"content", "style", "dataset", "out", "checkpoint", "interactive"}
     missing = {*needed, *condition.parameters()} - given
     if missing:
         raise ValueError(f"{path}: has no parameter {', '.join(sorted(missing))}")
@@ -289,7 +289,6 @@ def _unit(plan: Plan, name: str, limits: Limits) -> Unit:
             **condition.parameters(),
             **sounds,
             "dataset": plan.grid.dataset,
-            "compare": 0,
             "interactive": False,
         },
         about=_about(name, condition, plan),

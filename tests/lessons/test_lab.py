@@ -180,7 +180,7 @@ def test_the_tour(run_all):
 def test_lesson_4_moves_stops_and_resumes(run_all, lab):
     out = str(lab[0] / "out")
     endless = {"preset": "fast", "steps": 5000, "settings": '{"duration": 2.0, "n_iter": 4}'}
-    left_out = {"compare": 0, "lasting": 0}
+    left_out = {"lasting": 0}
     page = run_all(
         "07_transfer",
         lesson("07_transfer", interactive=True, out=out, **left_out, **endless),

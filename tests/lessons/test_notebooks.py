@@ -55,10 +55,9 @@ SMALL: dict[str, dict[str, Any]] = {
         "channels": 16,
         "steps": 4,
         "settings": '{"sr": 22050, "duration": 1.0, "mono": true, "n_iter": 2}',
-        "compare": 4,
-        "narrow": 16,
         "lasting": 20.0,
     },
+    "08_starts": {"duration": 1.0, "compare": 4, "narrow": 16, "n_iter": 2},
     "09_inversion": {
         "quick": False,
         "duration": 1.0,
@@ -241,9 +240,9 @@ def test_has_exercises_with_answer_cells_and_checks_and_reading(name: str) -> No
     assert 3 <= len(numbers) <= 4
     tagged = [cell for cell in code(name) if {"answer", "check"} & {*solutions.tags(cell)}]
     for n, answer, check in zip(numbers, tagged[::2], tagged[1::2], strict=True):
-        assert solutions.tags(answer) == ["answer"]
+        assert "answer" in solutions.tags(answer)
         assert re.search(rf"^answer_{n} = \.\.\.  # \S", answer.source, re.MULTILINE)
-        assert solutions.tags(check) == ["check"]
+        assert "check" in solutions.tags(check)
         assert re.match(rf"check\.\w+\(\s*answer_{n}\b", check.source)
     assert len(solutions.read(FOLDER / "solutions" / f"{name}.md")) == len(numbers)
     assert reading.count("\n- ") >= 3
@@ -313,6 +312,7 @@ def test_recordings_that_are_not_there_are_said(
         ("01_listen", 3),
         ("02_spectrograms", 7),
         ("03_pictures", 2),
+        ("08_starts", 4),
         ("09_inversion", 5),
         ("10_scores", 7),
         ("11_listening_test", 3),
@@ -398,7 +398,7 @@ def check_transfer(run: Any, out: Path, *, steps: int, samples: int, figures: in
     height, width, _ = image.imread(out / "figure.png").shape
     assert height > 500
     assert width > 500
-    assert f"513 × {1 + samples // 128} =" in text(run)
+    assert re.search(r"The transfer optimises 30 × \d+ = [\d,]+ gains\.", text(run))
     assert images(run) == figures
 
 
@@ -408,9 +408,9 @@ def test_transfer_runs_with_its_solutions(tmp_path: Path) -> None:
     out.mkdir()
     parameters = {"dataset": "synthetic", "out": str(out), **SMALL["07_transfer"]}
     run = execute("07_transfer", tmp_path, parameters, solve=True)
-    check_transfer(run, out, steps=4, samples=22050, figures=7)
+    check_solved(run)
+    check_transfer(run, out, steps=4, samples=22050, figures=2)
     assert "simulated" in text(run)
-    assert re.search(r"\*\*.* over .*\*\* is concave over the first steps", text(run))
 
 
 @pytest.mark.kernel
@@ -426,7 +426,7 @@ def test_transfer_runs_on_recordings(esc50_root: Path, tmp_path: Path) -> None:
         "pooling": "max",
     }
     run = execute("07_transfer", tmp_path, parameters)
-    check_transfer(run, out, steps=4, samples=22050, figures=6)
+    check_transfer(run, out, steps=4, samples=22050, figures=2)
     assert "simulated" not in text(run)
     record = json.loads((out / "result.json").read_text(encoding="utf-8"))
     assert record["config"]["pooling"] == "max"
@@ -437,7 +437,7 @@ def test_transfer_runs_on_recordings(esc50_root: Path, tmp_path: Path) -> None:
 def test_transfer_takes_recordings_as_they_are(tmp_path: Path, rng: np.random.Generator) -> None:
     rate, frames = 32000, 48000
     own = {"content": rng.standard_normal((frames, 2)), "style": rng.standard_normal(2 * frames)}
-    parameters = {"settings": "", "compare": 0, "lasting": 0, "steps": 2, "interactive": False}
+    parameters = {"settings": "", "lasting": 0, "steps": 2, "interactive": False}
     for role, y in own.items():
         parameters[role] = str(tmp_path / f"{role}.wav")
         sf.write(tmp_path / f"{role}.wav", 0.1 * y, rate, subtype="PCM_24")
@@ -480,11 +480,10 @@ def test_transfer_runs_with_systems_of_another_shape(
     settings = {"duration": 1.0}
     if preset not in ("grinstein2018_texture", "vocoder"):
         settings["channels"] = 16
-    parameters = {"dataset": "synthetic", "preset": preset, "steps": 4, "compare": 0, "lasting": 0}
+    parameters = {"dataset": "synthetic", "preset": preset, "steps": 4, "lasting": 0}
     parameters |= {"out": str(tmp_path / "out"), "settings": json.dumps(settings)}
     run = execute("07_transfer", tmp_path, parameters)
     assert network in text(run)
-    assert "Left out: `compare` is 0." in text(run)
     assert "Left out: `lasting` is 0." in text(run)
     record = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
     assert record["config"]["preset"] == preset
