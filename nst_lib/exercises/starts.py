@@ -24,8 +24,8 @@ def gains_from_noise(answer: object, *, made: Mapping[tuple[str, str], TransferR
     gains, samples = (made[what, "noise"].realised["style"] for what in ("gains", "samples"))
     if math.isclose(found, gains / samples, rel_tol=0.1):
         return right(
-            "Gains only change how loud bands are, so they cannot make anything that the start does "
-            "not contain. They need a start that is made of the style. In return, they cannot "
+            "Gains only change how loud bands are, so they cannot make anything that the start "
+            "does not contain. They need a start that is made of the style. In return, they cannot "
             "destroy what it is made of."
         )
     if math.isclose(found, samples / gains, rel_tol=0.1):
