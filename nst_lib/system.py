@@ -6,8 +6,10 @@ their presets here. Presets of installed packages are found by the entry point
 ``nst_lib.systems``, which names a :class:`Preset` or a sequence of them.
 """
 
+import ast
 import inspect
 import json
+import linecache
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -536,7 +538,23 @@ def _source(part: Any) -> str | None:
     try:
         return checksum(inspect.getsource(kind).encode())
     except (OSError, TypeError):
-        return None
+        source = _source_in_cell(kind)
+        return None if source is None else checksum(source.encode())
+
+
+def _source_in_cell(kind: Any) -> str | None:
+    """Return the source of a class that was defined in a cell of a notebook, or None.
+
+    `inspect` looks for a class in the file of its module, and a notebook has none. The functions of
+    the class know their cell.
+    """
+    for method in vars(kind).values():
+        if inspect.isfunction(method):
+            cell = "".join(linecache.getlines(method.__code__.co_filename))
+            for node in ast.walk(ast.parse(cell)):
+                if isinstance(node, ast.ClassDef) and node.name == kind.__name__:
+                    return ast.get_source_segment(cell, node)
+    return None
 
 
 def _qualified(kind: Any) -> str:

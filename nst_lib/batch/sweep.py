@@ -99,10 +99,13 @@ class Sweep:
         for name in shown:
             if name not in self.table:
                 raise ValueError(f"score {name!r}; accepted: {', '.join(map(str, self.table))}")
+        from matplotlib import pyplot  # it makes notebooks show figures as pictures
+
         across, colour = [*self.factors, None, None][:2]
         columns = min(3, len(shown))
         rows = -(-len(shown) // columns)
-        fig = Figure(figsize=(1.5 + 3.2 * columns, 2.8 * rows), layout="constrained")
+        fig = pyplot.figure(figsize=(1.5 + 3.2 * columns, 2.8 * rows), layout="constrained")
+        pyplot.close(fig)  # otherwise a notebook would show it twice
         axes = fig.subplots(rows, columns, squeeze=False)
         lowest = min(0.0, *(self.table[name].min() for name in shown if name in _SHARES))
         for ax, name in zip(axes.flat, shown, strict=False):

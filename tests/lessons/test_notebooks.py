@@ -83,6 +83,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "steps": 4,
         "small": '{"channels": 16, "filters": 4, "n_iter": 2}',
     },
+    "16_own_parts": {"duration": 1.0, "steps": 6, "interactive": False},
 }
 
 
@@ -255,8 +256,8 @@ def test_is_read_in_one_sitting(name: str) -> None:
 
 #: The lesson that writes again what the library has.
 FROM_SCRATCH = "04_from_scratch"
-#: Methods that a user's own module must have.
-OF_A_MODULE = {"__init__", "forward"}
+#: Methods that a user's own module or system must have.
+OF_A_MODULE = {"__init__", "forward", "loss"}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != FROM_SCRATCH])
@@ -446,6 +447,21 @@ def test_transfer_takes_recordings_as_they_are(tmp_path: Path, rng: np.random.Ge
     found = sf.info(tmp_path / "out" / "result.wav")
     assert (found.samplerate, found.channels, found.frames) == (rate, 2, frames)
     assert found.subtype == "PCM_24"
+
+
+@pytest.mark.kernel
+def test_own_parts_run_and_are_those_of_the_example_package(tmp_path: Path) -> None:
+    name = "16_own_parts"
+    run = execute(name, tmp_path, {"dataset": "synthetic", **SMALL[name]}, solve=True)
+    check_solved(run)
+    said = text(run)
+    assert said.count('"__main__.') == 3
+    assert len(re.findall(r'"(?:transform|network|content_term)": "[0-9a-f]{64}"', said)) == 3
+    assert images(run) == 1
+    package = (FOLDER.parent / "docs" / "example_system" / "own_parts.py").read_text("utf-8")
+    for part in ("Modulations", "Loudness"):
+        (source,) = [c.source for c in code(name) if c.source.startswith(f"class {part}(")]
+        assert source in package
 
 
 @pytest.mark.kernel
