@@ -1,7 +1,8 @@
 """Measure time and size of each lesson with its default parameters: benchmarks/lessons.json.
 
 The script measures the processor time of the kernel and of papermill with one thread, the number of
-words and figures, and the size of the executed notebook. It uses the simulated clips and, if
+words and figures, the size of the executed notebook, and the checksum of its code: the tests fail if
+the code of a lesson has changed since it was measured. It uses the simulated clips and, if
 NST_ESC50 names a folder, recordings. It measures processor time because the elapsed time depends on
 what else the machine does.
 
@@ -13,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,13 @@ def execute(lesson: Path, target: Path, dataset: str) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def checksum(lesson: Path) -> str:
+    """Return the checksum of the code of a lesson, by which the tests notice a change."""
+    cells = nbformat.read(lesson, as_version=4).cells
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    return sha256("\n".join(code).encode()).hexdigest()[:16]
+
+
 def describe(target: Path) -> dict[str, Any]:
     """Return the size of an executed lesson in words, figures and megabytes."""
     cells = nbformat.read(target, as_version=4).cells
@@ -67,7 +76,7 @@ def main() -> None:
             for dataset in datasets if heard else [TABLES]:
                 target = Path(folder) / f"{lesson.stem}_{dataset}.ipynb"
                 seconds = execute(lesson, target, dataset)
-                row = {"cpu_seconds": round(seconds), **describe(target)}
+                row = {"code": checksum(lesson), "cpu_seconds": round(seconds), **describe(target)}
                 found.setdefault(lesson.stem, {})[dataset] = row
                 over = f"  over {LIMIT} s" if seconds > LIMIT else ""
                 print(f"{lesson.stem:20} {dataset:10} {row}{over}", flush=True)

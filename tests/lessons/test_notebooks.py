@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -184,8 +185,12 @@ def test_opens_with_title_aims_and_duration(name: str) -> None:
 def test_every_lesson_was_measured_and_takes_two_minutes_at_most() -> None:
     measured = json.loads((FOLDER.parent / "benchmarks" / "lessons.json").read_text("utf-8"))
     assert set(measured) == set(NAMES)
-    for rows in measured.values():
+    checksum = runpy.run_path(str(FOLDER.parent / "benchmarks" / "lessons.py"))["checksum"]
+    for name, rows in measured.items():
         assert max(row["cpu_seconds"] for row in rows.values()) <= 120
+        assert max(row["figures"] for row in rows.values()) <= 15
+        code = {row["code"] for row in rows.values()}
+        assert code == {checksum(FOLDER / f"{name}.ipynb")}, f"{name} changed: run make lessons"
 
 
 @pytest.mark.parametrize("name", NAMES)
