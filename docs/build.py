@@ -39,6 +39,7 @@ CONTENTS = """\
 
 Gallery <gallery>
 Using the lessons <docs/lessons>
+Teaching with the lessons <docs/teaching>
 Recordings and settings <docs/transfer>
 Systems <docs/systems>
 Experiments in batch <docs/batch>

@@ -222,3 +222,31 @@ def test_every_slide_fits(page: Page, slides: Path, name: str) -> None:
         page.evaluate("do Reveal.next(); while (Reveal.availableFragments().next)")
     assert large == []
     assert page.locator(".merror, .MathJax_Error").count() == 0
+
+
+def test_the_plans_name_sections_and_exercises_that_exist() -> None:
+    page = text(ROOT / "docs" / "teaching.md")
+    rows = [row.strip("|").split("|") for row in re.findall(r"^\| [\d–]+ \|.*\]\(.*$", page, re.M)]
+    assert len(rows) == 12
+    for _, link, sections, skipped, numbers in rows:
+        name = re.search(r"\[(\w+)\]", link)[1]
+        lesson = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+        prose = "\n".join(cell.source for cell in lesson.cells if cell.cell_type == "markdown")
+        for section in re.findall(r"\*(.*?)\*", sections + skipped):
+            assert f"## {section}\n" in prose, f"{name}: {section}"
+        for number in re.findall(r"\d", numbers):
+            assert f"**{number}. " in prose, f"{name}: exercise {number}"
+
+
+def test_the_seconds_for_teachers_are_those_that_were_measured() -> None:
+    page = text(ROOT / "docs" / "teaching.md")
+    lessons, seconds = (
+        re.findall(r"\d+", re.search(rf"^\| {row} \|(.*)$", page, re.M)[1])
+        for row in ("lesson", "seconds")
+    )
+    measured = json.loads(text(ROOT / "benchmarks" / "lessons.json"))
+    for number, told in zip(lessons, map(int, seconds), strict=True):
+        for name, rows in measured.items():
+            if name.startswith(f"{int(number):02d}_"):
+                taken = max(row["cpu_seconds"] for row in rows.values())
+                assert abs(told - taken) <= max(15, 0.3 * taken), name
