@@ -2,8 +2,10 @@
 
 import importlib.util
 import json
+import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -250,3 +252,35 @@ def test_the_seconds_for_teachers_are_those_that_were_measured() -> None:
             if name.startswith(f"{int(number):02d}_"):
                 taken = max(row["cpu_seconds"] for row in rows.values())
                 assert abs(told - taken) <= max(15, 0.3 * taken), name
+
+
+def test_containers_and_binder_have_the_pins_of_the_repository(tmp_path: Path) -> None:
+    assert sorted(path.name for path in (ROOT / "binder").iterdir()) == ["postBuild", "runtime.txt"]
+    python = re.search(r"with Python (3\.\d+)", text(ROOT / "requirements.txt"))[1]
+    assert text(ROOT / "binder" / "runtime.txt") == f"python-{python}\n"
+    (tmp_path / "python").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    told = subprocess.run(
+        [ROOT / "binder" / "postBuild"],
+        cwd=ROOT,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    torch, pins, package = told.splitlines()
+    assert torch.endswith(
+        "/cpu " + re.search("^torch==.*$", text(ROOT / "requirements.txt"), re.M)[0]
+    )
+    assert pins.endswith("--requirement requirements.txt")
+    assert package.endswith("--no-deps --editable .")
+    container = json.loads(text(ROOT / ".devcontainer" / "devcontainer.json"))
+    assert container["image"].endswith(f":{python}")
+    assert container["postCreateCommand"] == "make .venv/.ready"
+    assert "\nREADY := .venv/.ready\n" in text(ROOT / "Makefile")
+
+
+def test_colab_gets_pinned_versions_of_what_it_lacks() -> None:
+    names = re.search(r'grep -oE "\^\((\S+)\)', text(ROOT / "docs" / "lessons.md"))[1].split("|")
+    for name in names:
+        assert re.search(rf"^{name}==[0-9.]+$", text(ROOT / "requirements.txt"), re.M)
