@@ -42,7 +42,10 @@ def the_other_way_round(
             "of `transfer` gives the rhythm."
         )
     if not np.array_equal(given, style):
-        return wrong("The content of your transfer is neither of the two recordings above.")
+        return wrong(
+            "The content of your transfer is neither of the two recordings, as the lesson reads "
+            "them. Have you given `transfer` the settings of the lesson, too?"
+        )
     return right(
         "Each result has the rhythm of one recording and the timbre of the other. So these are two "
         "different sounds, and the scores of each are measured against its own roles."
@@ -98,9 +101,7 @@ def before_the_first(answer: object, *, config: System) -> Verdict:
     start = str(config.start)
     if named == STARTS.get(start, "pieces of the style"):
         return right(
-            "Without evaluations you hear the start of the optimisation, here: `"
-            + start
-            + "`. The "
+            f"Without evaluations you hear the start of the optimisation, here: `{start}`. The "
             "optimisation changes this start only as far as the loss demands."
         )
     return wrong(
