@@ -1,5 +1,6 @@
 """The example package: a system that an installed package adds, without an edit here."""
 
+import importlib
 import json
 import os
 import shutil
@@ -9,6 +10,9 @@ import sys
 import pytest
 import yaml
 
+from nst_lib.show import reproduction
+from nst_lib.show.reproduction import RecordError
+from nst_lib.system import PRESETS
 from tests.conftest import ROOT
 
 SOURCE = ROOT / "docs" / "example_system"
@@ -75,7 +79,9 @@ PARTS = {
 }
 
 
-def test_three_own_parts_run_in_a_transfer_and_are_reproduced(nst, site, make_wav, tmp_path):
+def test_three_own_parts_run_in_a_transfer_and_are_reproduced(
+    nst, site, make_wav, tmp_path, monkeypatch
+):
     make_wav("a.wav")
     made = nst(
         *("transfer", "--preset", "own_parts", "--content", "a.wav", "--style", "a.wav"),
@@ -92,13 +98,16 @@ def test_three_own_parts_run_in_a_transfer_and_are_reproduced(nst, site, make_wa
     again = nst("reproduce", "out.json", "--out", "again.wav", PYTHONPATH=site)
     assert again.returncode == 0, again.stderr
     assert "the same sound, sample by sample" in again.stdout
+    with pytest.raises(
+        RecordError, match="parts of its author's own .transform own_parts.ERBBands"
+    ):
+        reproduction.read(tmp_path / "out.json")
+    monkeypatch.syspath_prepend(SOURCE)
+    monkeypatch.setitem(PRESETS, "own_parts", importlib.import_module("own_parts").PRESET)
     record["sources"]["network"] = "0" * 64
     (tmp_path / "other.json").write_text(json.dumps(record), "utf-8")
-    other = nst("reproduce", "other.json", "--out", "again2.wav", PYTHONPATH=site)
-    assert "the source of the network is not that of the record" in other.stderr
-    without = nst("reproduce", "out.json", "--out", "again3.wav")
-    assert without.returncode == 2
-    assert "was made with parts of its author's own (transform own_parts.ERBBands" in without.stderr
+    notes = reproduction.read(tmp_path / "other.json").notes
+    assert "the source of the network is not that of the record" in notes
 
 
 @pytest.mark.kernel
