@@ -35,7 +35,7 @@ PRESETS = (
             "benchmarks/front.py"
         ),
         about=(
-            "The default. It starts from stretches of the style, in an order that follows the "
+            "The default. It starts from pieces of the style, in an order that follows the "
             "content. 40 evaluations then optimise how loud each band is over time, so that the "
             "sound stays made of the style. The loss is that of `fast`, with onsets as the only "
             "content term. Takes seconds on a laptop."
