@@ -42,10 +42,10 @@ SMALL: dict[str, dict[str, Any]] = {
         "limit_steps": 4,
         "interactive": False,
     },
-    "05_random_features": {
+    "05_random_features": {"duration": 1.0, "channels": 16, "shown": 4},
+    "06_infinite_width": {
         "duration": 1.0,
         "channels": 16,
-        "shown": 4,
         "widths": [8, 16],
         "draws": 2,
         "widest": 0,
@@ -372,14 +372,25 @@ def test_from_scratch_has_the_losses_of_the_library(tmp_path: Path) -> None:
 
 
 @pytest.mark.kernel
-def test_random_features_runs_and_its_identities_hold(tmp_path: Path) -> None:
+def test_random_features_run_with_their_solutions(tmp_path: Path) -> None:
     parameters = {"dataset": "synthetic", **SMALL["05_random_features"]}
     run = execute("05_random_features", tmp_path, parameters, solve=True)
-    assert images(run) == 10
+    check_solved(run)
+    assert images(run) == 6
     said = text(run)
     assert "simulated" in said
     by_hand, network = re.findall(r"by hand (\S+), network (\S+)", said)[0]
     assert float(by_hand) == pytest.approx(float(network), abs=2e-6)
+
+
+@pytest.mark.kernel
+def test_infinite_width_runs_and_its_identities_hold(tmp_path: Path) -> None:
+    parameters = {"dataset": "synthetic", **SMALL["06_infinite_width"]}
+    run = execute("06_infinite_width", tmp_path, parameters, solve=True)
+    check_solved(run)
+    assert images(run) == 4
+    said = text(run)
+    assert "simulated" in said
     ways = [float(x) for x in re.findall(r"^(?:channels|frames|library): (\S+)", said, re.M)]
     assert len(ways) == 3
     assert ways == pytest.approx([ways[0]] * 3, rel=1e-4)

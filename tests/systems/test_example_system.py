@@ -98,9 +98,7 @@ def test_three_own_parts_run_in_a_transfer_and_are_reproduced(
     again = nst("reproduce", "out.json", "--out", "again.wav", PYTHONPATH=site)
     assert again.returncode == 0, again.stderr
     assert "the same sound, sample by sample" in again.stdout
-    with pytest.raises(
-        RecordError, match="parts of its author's own .transform own_parts.ERBBands"
-    ):
+    with pytest.raises(RecordError, match=r"author's own \(transform own_parts"):
         reproduction.read(tmp_path / "out.json")
     monkeypatch.syspath_prepend(SOURCE)
     monkeypatch.setitem(PRESETS, "own_parts", importlib.import_module("own_parts").PRESET)
