@@ -1,8 +1,8 @@
 """Measure time and size of each lesson with its default parameters: benchmarks/lessons.json.
 
 The script measures the processor time of the kernel and of papermill with one thread, the number of
-words and figures, the size of the executed notebook, and the checksum of its code: the tests fail if
-the code of a lesson has changed since it was measured. It uses the simulated clips and, if
+words and figures, the size of the executed notebook, and the checksum of its code: the tests fail
+if the code has changed since it was measured. It uses the simulated clips and, if
 NST_ESC50 names a folder, recordings. It measures processor time because the elapsed time depends on
 what else the machine does.
 
