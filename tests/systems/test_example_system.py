@@ -59,19 +59,6 @@ def test_a_transfer_runs_it(nst, site, make_wav, tmp_path):
     assert losses[-1] < 0.1 * losses[0]
 
 
-def test_a_batch_knows_it(nst, site, tmp_path):
-    grid = {
-        "dataset": "synthetic",
-        "pairs": [["snoring", "hand_saw"]],
-        "settings": {"preset": "mean_spectrum", "duration": 1.0},
-        "factors": {"transform": ["stft", "cqt"]},
-    }
-    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid), encoding="utf-8")
-    planned = nst("batch", "grid.yaml", "--out", "out", "--dry-run", PYTHONPATH=site)
-    assert planned.returncode == 0, planned.stderr
-    assert planned.stdout.splitlines()[-1].startswith("2 conditions, 2 to run")
-
-
 PARTS = {
     "transform": "own_parts.ERBBands",
     "network": "own_parts.Modulations",
