@@ -51,6 +51,9 @@ LONGEST = (
     "cli/test_commands.py",
     "batch/test_cluster.py",
     "batch/test_gallery.py",
+    "batch/test_sweep.py",
+    "site/test_class.py",
+    "systems/test_example_system.py",
     "show/test_player.py",
     "survey/test_page.py",
     "survey/test_load.py",
@@ -192,11 +195,11 @@ def installed_nst(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[s
 def nst(
     installed_nst: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `nst` in `tmp_path`: the installed one for a batch, or with another environment."""
+    """Run `nst` in `tmp_path`, in a fork; with another environment, run the installed one."""
 
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        if arguments[0] == "batch" or environment or not hasattr(os, "fork"):
+        if environment:
             return installed_nst(*arguments, **environment)
-        return forked.run([*map(str, arguments)], tmp_path)
+        return forked.run(arguments, tmp_path)
 
     return run

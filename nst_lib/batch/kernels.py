@@ -135,13 +135,14 @@ class KernelManager(AsyncKernelManager):
     Parameters
     ----------
     folder : Path
-        Working directory of the kernel. The output of the kernel goes to "kernel.log" in it.
+        Working directory of the kernel.
     environment : dict of str to str
         More environment variables for the kernel.
     threads : int > 0
         The number of threads of numerical libraries.
     runtime : Path
-        Folder for the connection file and the sockets. Its path must be short.
+        Folder for the connection file, the sockets and "kernel.log", the output of a forked kernel.
+        Its path must be short.
     """
 
     def __init__(
@@ -210,7 +211,7 @@ def _serve(options: list[str], environment: dict[str, str], folder: str, threads
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    with open("kernel.log", "ab", buffering=0) as log:
+    with Path(options[1]).with_name("kernel.log").open("ab", buffering=0) as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
     import matplotlib as mpl

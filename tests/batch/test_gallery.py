@@ -4,8 +4,6 @@ import http.server
 import json
 import re
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,6 +23,7 @@ from nst_lib.batch.results import EAR, SCORES, scores_in
 from nst_lib.batch.store import Store
 from nst_lib.batch.unit import Outcome, leave_failure
 from nst_lib.system import PRESETS
+from tests import forked
 from tests.pages import watch
 
 pytestmark = [pytest.mark.kernel, pytest.mark.process]
@@ -38,8 +37,7 @@ Open = Callable[..., Page]
 
 def run_batch(folder: Path, **grid: object) -> Path:
     (folder / "grid.yaml").write_text(json.dumps({"settings": SETTINGS, **grid}))
-    command = [Path(sys.executable).with_name("nst"), "batch", "grid.yaml", "--out", "out"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = forked.run(["batch", "grid.yaml", "--out", "out"], folder)
     assert done.returncode == 0, done.stderr
     return folder / "out"
 

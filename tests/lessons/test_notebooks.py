@@ -1,6 +1,7 @@
 """The notebooks keep the conventions, and every one of them runs."""
 
 import ast
+import functools
 import json
 import re
 import runpy
@@ -23,6 +24,7 @@ from nst_lib.opinions import comparison
 from nst_lib.opinions.analysis import SIMULATED, SIMULATED_CHOICES
 from nst_lib.opinions.claims import CLAIMS, CONTRADICTED, SUPPORTED, UNDECIDED, Claim, examine
 from nst_lib.system import PRESETS
+from tests import forked
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -117,14 +119,7 @@ def execute(name: str, out: Path, parameters: dict[str, Any], *, solve: bool = F
     notebook = solved(name) if solve else read(name)
     source, target = out / f"{name}_in.ipynb", out / f"{name}.ipynb"
     nbformat.write(notebook, source)
-    papermill.execute_notebook(
-        str(source),
-        str(target),
-        parameters=parameters,
-        kernel_name="python3",
-        cwd=str(FOLDER),
-        progress_bar=False,
-    )
+    forked.execute(source, target, parameters, FOLDER)
     return nbformat.read(target, as_version=4)
 
 
@@ -265,20 +260,25 @@ FROM_SCRATCH = "04_from_scratch"
 OF_A_MODULE = {"__init__", "forward", "loss"}
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != FROM_SCRATCH])
-def test_defines_nothing_that_the_library_has(name: str) -> None:
-    kept = {
+@functools.cache
+def definitions() -> set[str]:
+    """Return the names of all functions and classes of the library."""
+    return {
         node.name
         for path in Path(nst_lib.__file__).parent.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != FROM_SCRATCH])
+def test_defines_nothing_that_the_library_has(name: str) -> None:
     programs = [cell.source for cell in solved(name).cells if cell.cell_type == "code"]
     for node in (node for program in programs for node in ast.walk(ast.parse(program))):
         if isinstance(node, ast.ClassDef) or (
             isinstance(node, ast.FunctionDef) and node.name not in OF_A_MODULE
         ):
-            assert node.name not in kept
+            assert node.name not in definitions()
 
 
 def test_unknown_parameter_is_an_error(tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_recordings_that_are_not_there_are_said(
     own = tmp_path.resolve()
     sf.write(own / "kettle.wav", np.zeros(22050), 22050)
     given = {key: value.format(own=own) for key, value in parameters.items()}
-    with pytest.raises(papermill.PapermillExecutionError, match=message.format(own=own)):
+    with pytest.raises(RuntimeError, match=message.format(own=own)):
         execute(name, tmp_path, {"dataset": "synthetic", "interactive": False} | given)
 
 

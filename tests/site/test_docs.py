@@ -11,12 +11,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import papermill
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 import nst_lib
 from nst_lib.batch.gallery import write_gallery
+from tests import forked
 from tests.pages import watch
 
 pytestmark = [pytest.mark.kernel, pytest.mark.process]
@@ -58,17 +58,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the site with one executed lesson; the others are as in the repository."""
     folder = tmp_path_factory.mktemp("docs")
     lessons = shutil.copytree(ROOT / "notebooks", folder / "lessons")
-    papermill.execute_notebook(
-        lessons / f"{EXECUTED}.ipynb",
-        lessons / f"{EXECUTED}.ipynb",
-        parameters={"duration": 1.0, "dataset": "synthetic"},
-        kernel_name="python3",
-        cwd=ROOT / "notebooks",
-        progress_bar=False,
-    )
+    lesson = lessons / f"{EXECUTED}.ipynb"
+    parameters = {"duration": 1.0, "dataset": "synthetic"}
+    forked.execute(lesson, lesson, parameters, ROOT / "notebooks")
     (folder / "grid.yaml").write_text(json.dumps(GRID))
-    nst = Path(sys.executable).with_name("nst")
-    run(nst, "batch", folder / "grid.yaml", "--out", folder / "batch")
+    done = forked.run(["batch", "grid.yaml", "--out", "batch"], folder)
+    assert done.returncode == 0, done.stderr
     write_gallery(folder / "batch", folder / "gallery")
     build = (sys.executable, ROOT / "docs" / "build.py", "--lessons", lessons)
     output = run(*build, "--gallery", folder / "gallery", folder / "site")

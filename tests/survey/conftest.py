@@ -1,12 +1,11 @@
 """A small batch, from which the tests of the survey build listening tests."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.surveys import NST
+from tests import forked
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +19,6 @@ def batch(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "settings": {"steps": 0, "duration": 0.5, "n_iter": 2},
     }
     (folder / "grid.yaml").write_text(json.dumps(grid))
-    command = [NST, "batch", "grid.yaml", "--out", "out"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = forked.run(["batch", "grid.yaml", "--out", "out"], folder)
     assert done.returncode == 0, done.stderr
     return folder / "out"
