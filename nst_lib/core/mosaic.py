@@ -1,4 +1,4 @@
-"""Concatenative mosaic: stretches of the style, cut so that its course follows the content's.
+"""Concatenative mosaic: pieces of the style, cut so that its course follows the content's.
 
 At each moment of the content, the mosaic plays some moment of the style. The sequence of moments
 minimises the sum of two costs: how far loudness and onset strength of the style are from those of
@@ -12,7 +12,7 @@ The cheapest sequence may play one call of a bird six times. Each moment of the 
 a price. It rises while the moment is played more than `MOST` times, and falls while it is played
 less: the subgradient method for the Lagrange multipliers of that limit.
 
-Windows of two hops overlap by half and add up to 1. A stretch that is played on is therefore the
+Windows of two hops overlap by half and add up to 1. A piece that is played on is therefore the
 style itself, sample by sample, and a jump is a crossfade of one hop. The mosaic fades out where the
 content is silent, because a style without pauses has nothing to play there.
 """
@@ -65,7 +65,7 @@ def mosaic(
     jump: float = JUMP,
     ends: Sequence[int] = (),
 ) -> Waveform:
-    """Return stretches of the style in the order of the content.
+    """Return pieces of the style in the order of the content.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def mosaic(
     sr : int > 0
         Sampling rate in Hz.
     jump : float >= 0
-        Cost of a jump. The higher it is, the longer the stretches are.
+        Cost of a jump. The higher it is, the longer the pieces are.
     ends : sequence of int
         Where each of several styles ends, in samples. If they are given, the mosaic leads from the
         first one at its beginning to the last one at its end.

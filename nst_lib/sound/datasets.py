@@ -386,6 +386,49 @@ def open_dataset(name: str | os.PathLike[str] = "auto") -> Dataset:
     return ESC50(default_root())
 
 
+def chosen(clips: Dataset, *, content: str = "", style: str = "") -> dict[str, Clip | Path]:
+    """Return the two recordings of a transfer by their roles, "content" and "style".
+
+    Parameters
+    ----------
+    clips : Dataset
+        The dataset with the clips.
+    content, style : str
+        The path of a file, or the name of a clip. With "", it is that of the study's first pair.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file and no such clip, or if a folder without the study's pairs would
+        have to choose.
+    """
+    found: dict[str, Clip | Path] = {}
+    for role, name in {"content": content, "style": style}.items():
+        if not name and isinstance(clips, Folder):
+            raise ValueError(f"{clips.root} is not ESC-50: set content and style")
+        path = Path(name)
+        if not name:
+            found[role] = getattr(clips.pairs()[0], role)
+        elif path.is_file():
+            found[role] = path
+        else:
+            try:
+                found[role] = clips[name]
+            except KeyError as error:
+                where = f"no file {path.name} in {path.resolve().parent}"
+                raise ValueError(f"{role}: {where}, and {error.args[0]}") from None
+    return found
+
+
+def credit(recording: Clip | Path) -> str:
+    """Return in one line what a recording is, whom to credit, and the terms of use."""
+    if isinstance(recording, Path):
+        return str(recording)
+    origin = "simulated" if isinstance(recording, SyntheticClip) else "recorded"
+    heard = recording.category.replace("_", " ")
+    return f"{heard} ({recording.name}, {origin}), {recording.attribution} [{recording.licence}]"
+
+
 def _rows(table: Path) -> Iterator[dict[str, str]]:
     """Yield the rows of ESC-50's table. Raise ValueError at the first row that is not valid."""
     data = table.read_bytes()

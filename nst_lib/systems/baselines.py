@@ -95,7 +95,7 @@ PRESETS = (
             "Processing Magazine 24, 2007"
         ),
         about=(
-            "Stretches of the style in an order that follows the content, silent where the content "
+            "Pieces of the style in an order that follows the content, silent where the content "
             f"is silent. {_NONE}"
         ),
         exact="Units of a recording, selected by features and by a cost for each join.",

@@ -1,4 +1,4 @@
-"""The default preset: stretches of the style in the content's order, shaped by gains.
+"""The default preset: pieces of the style in the content's order, shaped by gains.
 
 A Gram loss says how a sound is distributed, and not what it is made of. Samples that are optimised
 from the content or from noise therefore reach the style's statistics with sound that a trained ear

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from nst_lib import ESC50, Synthetic
-from nst_lib.sound.datasets import STUDY_PAIRS, open_dataset
+from nst_lib.sound.datasets import STUDY_PAIRS, chosen, credit, open_dataset
 
 
 @pytest.fixture
@@ -137,6 +137,30 @@ def test_open_dataset_by_name(small, monkeypatch, tmp_path):
     monkeypatch.setenv("NST_ESC50", str(small))
     assert isinstance(open_dataset(), ESC50)
     assert isinstance(open_dataset("synthetic"), Synthetic)
+
+
+def test_the_recordings_of_a_transfer_are_files_or_clips(small, make_wav):
+    own = make_wav("own.wav")
+    given = chosen(open_dataset(small), content=str(own), style="4-200-A-28.wav")
+    assert credit(given["content"]) == str(own)
+    assert credit(given["style"]) == (
+        "snoring (4-200-A-28, recorded), clip derived from Snoring [take 2] "
+        "(http://example.org) by ann [CC-BY]"
+    )
+    first = Synthetic().pairs()[0]
+    assert chosen(Synthetic()) == {"content": first.content, "style": first.style}
+    assert re.match(r"hand saw \(hand_saw-\d, simulated\)", credit(first.content))
+
+
+def test_recordings_that_cannot_be_chosen_are_said(tmp_path, make_wav):
+    make_wav("own.wav")
+    folder = open_dataset(tmp_path)
+    with pytest.raises(ValueError, match=f"{tmp_path} is not ESC-50: set content and style"):
+        chosen(folder, content="own")
+    with pytest.raises(
+        ValueError, match=r"style: no file on\.wav in .*, and no clip 'on\.wav' among"
+    ):
+        chosen(folder, content="own", style="on.wav")
 
 
 def test_a_folder_of_recordings(tmp_path, make_wav):
