@@ -283,7 +283,7 @@ def _run(units: Sequence[Unit], plan: Plan, bar: Any) -> Generator[Report | None
     """Run conditions in this process, one after the other, and report how each ended."""
     for number, unit in enumerate(units, 1):
         condition = plan.conditions[unit.id]
-        bar.set_description(f"{number} of {len(units)}: {condition.slug}"[:60])
+        bar.set_description(f"{number} of {len(units)}")
         yield unit.id, None
         began = time.monotonic()
         sources = {role: plan.grid.clips[getattr(condition, role)] for role in ("content", "style")}
@@ -335,7 +335,8 @@ def _draw(ax: Any, table: pd.DataFrame, score: str, across: str | None, colour: 
         numbers = pd.api.types.is_numeric_dtype(x) and x.dtype != bool
         places = x if numbers else x.map(word)
         means = rows.assign(at=places).groupby("at", sort=numbers)[score].mean()
-        (line,) = ax.plot(means.index, means, "-" if numbers else "", label=label)
+        course = {"ls": "-", "label": label} if numbers else {"ls": "none"}
+        (line,) = ax.plot(means.index, means, **course)
         ax.plot(places, rows[score], "o", color=line.get_color(), label=None if numbers else label)
     ax.set(xlabel=across or "Condition", title=score)
     ax.set_ylabel("dB" if score == "noise" else "")
