@@ -63,15 +63,16 @@ REFERENCE = """\
 All modules. Start with {{py:func}}`nst_lib.transfer`.
 
 {rows}
-
-```{{toctree}}
-:hidden:
-
-{names}
-```
 """
+#: A module is no part of the navigation: with 200 of them, each page would take half a second.
 MODULE = """\
+---
+orphan: true
+---
+
 # {name}
+
+[All modules](index.md)
 
 ```{{eval-rst}}
 .. automodule:: {name}
@@ -131,7 +132,7 @@ def _write_reference(folder: Path) -> None:
         about = (importlib.import_module(name).__doc__ or "").partition("\n")[0]
         rows.append(f"| [{name}]({name}.md) | {about} |")
         (folder / f"{name}.md").write_text(MODULE.format(name=name), encoding="utf-8")
-    text = REFERENCE.format(rows="\n".join(rows), names="\n".join(names))
+    text = REFERENCE.format(rows="\n".join(rows))
     (folder / "index.md").write_text(text, encoding="utf-8")
 
 

@@ -40,7 +40,7 @@ OPTIONS = (
 )
 
 #: Markers that a test has because it uses a fixture.
-MARKERS = {"browser": "browser", "installed_nst": "process"}
+MARKERS = {"browser": "browser", "nst": "process", "installed_nst": "process"}
 #: Files that take longest: they begin first, so that no worker is left with one of them at the end.
 LONGEST = (
     "batch/test_driver.py",
@@ -192,14 +192,10 @@ def installed_nst(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[s
 
 
 @pytest.fixture
-def nst(
-    installed_nst: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
-) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `nst` in `tmp_path`, in a fork; with another environment, run the installed one."""
+def nst(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `nst` in `tmp_path`, in a fork of a process that has its imports already."""
 
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        if environment:
-            return installed_nst(*arguments, **environment)
-        return forked.run(arguments, tmp_path)
+        return forked.run(arguments, tmp_path, **environment)
 
     return run

@@ -17,12 +17,14 @@ from nst_lib.batch.kernels import FORKS, KernelManager, Template, preloaded
 PATIENCE = 600
 
 
-def run(arguments: Sequence[object], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run `nst` in a folder, with the environment of this process."""
+def run(
+    arguments: Sequence[object], folder: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `nst` in a folder, with the environment of this process and more variables."""
     given = [*map(str, arguments)]
     with tempfile.TemporaryDirectory() as outputs:
         streams = [Path(outputs, name) for name in ("stdout", "stderr")]
-        code = _wait(_nst, given, folder, dict(os.environ), streams)
+        code = _wait(_nst, given, folder, os.environ | environment, streams)
         stdout, stderr = (path.read_text(encoding="utf-8") for path in streams)
     return subprocess.CompletedProcess(given, code, stdout, stderr)
 
@@ -62,6 +64,8 @@ def _nst(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
+    added = environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:0] = [path for path in added if path and path not in sys.path]
     for number, path in enumerate(streams, 1):
         with path.open("wb") as file:
             os.dup2(file.fileno(), number)

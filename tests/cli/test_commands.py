@@ -37,13 +37,13 @@ def recordings(tmp_path) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_transfer_says_what_the_ear_hears(installed_nst, recordings, tmp_path, there):
+def test_transfer_says_what_the_ear_hears(nst, recordings, tmp_path, there):
     if there and weights.find() is None:
         pytest.skip("the trained ear is not installed: `nst data ear`")
     root = weights.default_root() if there else tmp_path / "nowhere"
     arguments = ("--content", "A.wav", "--style", "B.wav", "--out", "C.wav", "--set", "duration=1")
     whole = ("--steps", 0, "--start", "content")
-    result = installed_nst("transfer", *arguments, *whole, **{weights.VARIABLE: str(root)})
+    result = nst("transfer", *arguments, *whole, **{weights.VARIABLE: str(root)})
     assert (result.returncode, result.stderr) == (0, "")
     scores, recognised, *_ = result.stdout.splitlines()
     record = json.loads((tmp_path / "C.json").read_text())["scores"]
@@ -58,9 +58,9 @@ def test_transfer_says_what_the_ear_hears(installed_nst, recordings, tmp_path, t
         assert not {"ear", "ear content"} & set(record)
 
 
-def test_transfer_writes_sound_record_and_figure(installed_nst, recordings, tmp_path):
+def test_transfer_writes_sound_record_and_figure(nst, recordings, tmp_path):
     arguments = ("--content", "A.wav", "--style", "B.wav", "--out", "C.wav", "--plot", "C.png")
-    result = installed_nst("transfer", *arguments, *FAST, "--pooling", "max", "--seed", 5)
+    result = nst("transfer", *arguments, *FAST, "--pooling", "max", "--seed", 5)
     assert (result.returncode, result.stderr) == (0, "")
     scores, recognised, *files = result.stdout.splitlines()
     assert re.fullmatch(r"timbre .*, texture .*, rhythm .*, noise .* dB(, ear .*)?", scores)
@@ -82,9 +82,9 @@ def test_transfer_writes_sound_record_and_figure(installed_nst, recordings, tmp_
     assert set(os.listdir(tmp_path)) == {"A.wav", "B.wav", "C.wav", "C.json", "C.png"}
 
 
-def test_same_command_same_bytes(installed_nst, recordings, tmp_path):
-    for out in ("C.wav", "D.wav"):
-        installed_nst("transfer", "--content", "A.wav", "--style", "B.wav", "--out", out, *FAST)
+def test_same_command_same_bytes(installed_nst, nst, recordings, tmp_path):
+    for run, out in ((installed_nst, "C.wav"), (nst, "D.wav")):
+        run("transfer", "--content", "A.wav", "--style", "B.wav", "--out", out, *FAST)
     assert (tmp_path / "C.wav").read_bytes() == (tmp_path / "D.wav").read_bytes()
 
 
@@ -165,8 +165,8 @@ def test_bad_input_gets_one_line_and_status_2(nst, recordings, tmp_path, argumen
     assert set(os.listdir(tmp_path)) == {"A.wav", "B.wav"}
 
 
-def test_missing_option(installed_nst):
-    result = installed_nst("transfer", "--content", "A.wav")
+def test_missing_option(nst):
+    result = nst("transfer", "--content", "A.wav")
     assert result.returncode == 2
     assert result.stderr == "nst: Missing option '--style'.\n"
 
