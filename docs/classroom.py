@@ -112,6 +112,7 @@ SLIDES = (
 .jp-RenderedHTML > p > audio { height: 36px; width: 100%; max-width: 370px; }
 .reveal .jp-RenderedHTML > p > img { max-height: 180px; }
 .jp-OutputArea:has(.jp-RenderedImage) .jp-RenderedHTML > p > img { display: none; }
+.jp-OutputArea:has(.jp-RenderedImage) .nst-player .view { display: none; }
 .reveal .jp-OutputArea:has(p > audio) .jp-RenderedImage img { max-height: 440px; }
 </style>{% endblock %}
 {% block footer_js %}
