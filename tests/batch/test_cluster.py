@@ -76,16 +76,21 @@ def kernels() -> list[psutil.Process]:
 
 
 def test_a_worker_that_is_killed_costs_nothing(nst, scheduler, tmp_path):
-    grid = write_grid(tmp_path, settings={**SMALL, "steps": 100})
+    grid = write_grid(
+        tmp_path,
+        pairs=[["snoring", "hand_saw"], ["hen", "car_horn"]],
+        settings={**SMALL, "steps": 100},
+    )
     driver = start(tmp_path, grid, "--dask", scheduler, "--resource", "GPU=1")
     wait_for_running(tmp_path)
+    assert re.search(r"running .*\d+ of 100, style", nst("status", "out").stdout)
     victim = next(worker for worker in workers() if worker.children())
     victim.send_signal(signal.SIGKILL)
     output, _ = driver.communicate(timeout=240)
     assert driver.returncode == 0, output
-    assert "2 conditions: 2 done\n" in output
+    assert "4 conditions: 4 done\n" in output
     table = pd.read_csv(tmp_path / "out" / "results.csv")
-    assert len(set(table["id"])) == len(table) == 2
+    assert len(set(table["id"])) == len(table) == 4
     again = nst("batch", "grid.yaml", "--out", "out", "--dask", scheduler)
     assert (again.returncode, again.stderr) == (0, "")
 

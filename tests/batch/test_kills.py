@@ -124,11 +124,11 @@ def kill_the_driver(folder: Path, seeds: int, kills: int, chance: random.Random)
     return count
 
 
-def kill_others(folder: Path, seeds: int, kills: int, chance: random.Random) -> int:
-    """Kill a kernel, then a worker, and so on."""
-
+def kill_others(
+    folder: Path, seeds: int, kills: int, chance: random.Random, *, kernels: bool
+) -> int:
     def victims() -> list[int]:
-        return kernels_and_workers(driver.pid)[count % 2]
+        return kernels_and_workers(driver.pid)[0 if kernels else 1]
 
     watch, count = Watch(folder), 0
     driver = start(folder, seeds)
@@ -161,7 +161,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], dict[s
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("victim", ["driver", "others"])
+@pytest.mark.parametrize("victim", ["driver", "worker", "kernel"])
 def test_nothing_is_lost_doubled_or_corrupt(
     victim: str,
     size: tuple[int, int],
@@ -173,7 +173,7 @@ def test_nothing_is_lost_doubled_or_corrupt(
     if victim == "driver":
         count = kill_the_driver(tmp_path, seeds, kills, chance)
     else:
-        count = kill_others(tmp_path, seeds, kills, chance)
+        count = kill_others(tmp_path, seeds, kills, chance, kernels=victim == "kernel")
     assert count == kills
     assert sounds(tmp_path) == expected(seeds)
     store = Store(tmp_path / "out")
