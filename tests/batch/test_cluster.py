@@ -81,6 +81,7 @@ def test_a_worker_that_is_killed_costs_nothing(nst, scheduler, tmp_path):
         pairs=[["snoring", "hand_saw"], ["hen", "car_horn"]],
         settings={**SMALL, "steps": 100},
     )
+    assert nst("status", "out").returncode == 2  # no batch yet; from now on `nst status` is quick
     driver = start(tmp_path, grid, "--dask", scheduler, "--resource", "GPU=1")
     wait_for_running(tmp_path)
     assert re.search(r"running .*\d+ of 100, style", nst("status", "out").stdout)
